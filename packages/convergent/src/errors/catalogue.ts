@@ -1,0 +1,57 @@
+/**
+ * Every failure this project reports, by code. `retry` says whether the same call may succeed later; `status` is
+ * what the gateway answers; `summary` is the sentence the documentation prints. A code that is not here cannot be
+ * thrown: `ConvergentError` takes its code from this list.
+ */
+export const catalogue = {
+  append_in_transaction: {
+    retry: "never",
+    status: 500,
+    summary: "An append inside an open write transaction must be given that transaction.",
+  },
+  closed: { retry: "later", status: 503, summary: "The store or service was stopped while the call was under way or before it." },
+  contention: { retry: "later", status: 503, summary: "Other writers changed the same stream at every attempt; nothing was written." },
+  cursor_invalid: { retry: "never", status: 400, summary: "A page cursor is malformed or belongs to another query or definition version." },
+  definition_changed: {
+    retry: "never",
+    status: 500,
+    summary: "A definition differs from the one its stored rows were made by, under the same version.",
+  },
+  definition_invalid: { retry: "never", status: 500, summary: "A definition or an option contradicts itself or the rest of its service." },
+  definitions_outdated: {
+    retry: "never",
+    status: 503,
+    summary: "Another process keeps strong views here that this process does not know; it may not append.",
+  },
+  disk_full: { retry: "later", status: 503, summary: "The disk is full; nothing of this write was acknowledged." },
+  entity_not_found: { retry: "never", status: 404, summary: "The entity has no events, or had none at the version or time asked for." },
+  forbidden: { retry: "never", status: 403, summary: "The request comes from a place that may not use this address." },
+  id_voided: { retry: "never", status: 409, summary: "This id was voided: it is refused for ever." },
+  idempotency_key_reused: { retry: "never", status: 422, summary: "The id or key was used before with other content." },
+  in_progress: { retry: "later", status: 409, summary: "A request with the same key is still running." },
+  index_not_declared: { retry: "never", status: 400, summary: "A view was asked by a field that is not one of its declared indexes." },
+  invalid_input: { retry: "never", status: 400, summary: "The input does not meet its schema." },
+  not_fresh: { retry: "later", status: 503, summary: "The copy did not reach the position asked for in time." },
+  not_found: { retry: "never", status: 404, summary: "Nothing is known by this name or address." },
+  outcome_unknown: {
+    retry: "later",
+    status: 503,
+    summary: "The reply was lost: the write may or may not have happened. Retry with the same id.",
+  },
+  payload_too_large: { retry: "never", status: 413, summary: "The request body is larger than the limit." },
+  port_in_use: { retry: "never", status: 500, summary: "Another process listens on this port." },
+  rejected: { retry: "never", status: 409, summary: "The entity refused the command, with its own reason." },
+  sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
+  store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
+  store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },
+  store_newer: { retry: "never", status: 500, summary: "The store was written by a newer release of this project." },
+  store_unwritable: { retry: "never", status: 500, summary: "The store's file or directory cannot be written." },
+  token_epoch: { retry: "never", status: 409, summary: "The token lies past a restore of its store: the write it names is gone." },
+  token_invalid: { retry: "never", status: 400, summary: "The token is malformed or was not signed by the store it names." },
+  transaction_timeout: { retry: "later", status: 503, summary: "A write transaction stayed open past its limit and was rolled back." },
+  unavailable: { retry: "later", status: 503, summary: "The store or server cannot be reached; nothing was written." },
+  version_conflict: { retry: "never", status: 412, summary: "The entity is not at the expected version." },
+} as const;
+
+/** The code of a failure. */
+export type ErrorCode = keyof typeof catalogue;

@@ -1,0 +1,42 @@
+/** Timers from the platform's globals, which browsers and Node share. */
+import type { CancelSignal, Timers } from "../host/host.ts";
+
+/** A timer as the platform returns it: an object on Node, where it can be told not to keep the process alive. */
+type Handle = ReturnType<typeof setTimeout>;
+
+function after(ms: number, run: () => void): Handle {
+  const handle: unknown = setTimeout(run, ms);
+  if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function") handle.unref();
+  return handle as Handle;
+}
+
+function sleep(ms: number, signal?: CancelSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(reasonOf(signal));
+      return;
+    }
+    const cancelled = (): void => {
+      clearTimeout(handle);
+      reject(reasonOf(signal));
+    };
+    const handle = setTimeout(() => {
+      signal?.removeEventListener("abort", cancelled);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", cancelled);
+  });
+}
+
+function reasonOf(signal: CancelSignal | undefined): Error {
+  return signal?.reason instanceof Error ? signal.reason : new Error("cancelled");
+}
+
+export const webTimers: Timers = {
+  after: (ms, run) => {
+    const handle = after(ms, run);
+    return { cancel: () => clearTimeout(handle) };
+  },
+  sleep,
+  turn: () => sleep(0),
+};

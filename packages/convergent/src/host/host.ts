@@ -1,0 +1,88 @@
+/**
+ * The world as the toolkit sees it: clock, randomness, timers, disk and network. The real one is in `host-node` and
+ * `host-web`; a simulator brings its own and then runs the very same code in virtual time. Nothing above this file
+ * may ask the platform for any of these.
+ */
+import type { CrashPoint } from "./crash-points.ts";
+
+/** A cancellation as `AbortSignal` offers it; written out because the toolkit's browser-safe rooms know no DOM. */
+export interface CancelSignal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+export interface Clock {
+  /** Wall time in milliseconds since 1970; may jump. */
+  now(): number;
+  /** Milliseconds since some start, never backwards, with fractions: for measuring and for deadlines. */
+  elapsed(): number;
+}
+
+export interface Random {
+  /** A number from 0 (included) to 1 (excluded). */
+  fraction(): number;
+  /** A fresh id of `[a-z0-9]`, 26 characters, at least 128 random bits. */
+  id(): string;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Timers {
+  /** Calls `run` once, after `ms` milliseconds; the timer keeps no process alive. */
+  after(ms: number, run: () => void): Timer;
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason when cancelled. */
+  sleep(ms: number, signal?: CancelSignal): Promise<void>;
+  /** Resolves when everything that is ready to run now has run (one turn of the event loop). */
+  turn(): Promise<void>;
+}
+
+/** An append-only file. After a crash, what `sync` had covered is there; anything later may be missing or torn. */
+export interface DiskFile {
+  append(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  /** The whole file, or `undefined` when there is none. */
+  read(path: string): Promise<Uint8Array | undefined>;
+  /** Opens for appending; creates the file and its directory, durably, when they are missing. */
+  open(path: string): Promise<DiskFile>;
+}
+
+export interface NetworkRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Give up after so many milliseconds. */
+  readonly timeoutMs: number;
+  readonly signal?: CancelSignal;
+}
+
+export interface NetworkResponse {
+  readonly status: number;
+  /** A header by its name, in any case. */
+  header(name: string): string | undefined;
+  readonly body: string;
+}
+
+export interface Network {
+  /** Rejects when no complete answer came: whether the request took effect is then unknown. */
+  request(request: NetworkRequest): Promise<NetworkResponse>;
+}
+
+export interface Host {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly timers: Timers;
+  readonly disk: Disk;
+  readonly network: Network;
+  /** Called at each named crash point; does nothing outside tests and simulations. */
+  reached(point: CrashPoint): void;
+}

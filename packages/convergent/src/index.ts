@@ -1,0 +1,63 @@
+/** Entry point `convergent`: definitions, the service, the log, and what they answer with. */
+export { type Channel } from "./channels/in-process.ts";
+export {
+  type AnyEntity,
+  type Command,
+  command,
+  type Decide,
+  type Emitted,
+  type Entity,
+  entity,
+  type EventOf,
+  type OnConflict,
+  reject,
+} from "./entities/entity.ts";
+export type { CommandCall, CommandOptions, EntityReading } from "./entities/entity-runtime.ts";
+export { EntityRuntime } from "./entities/entity-runtime.ts";
+export { catalogue, type ErrorCode } from "./errors/catalogue.ts";
+export { ConvergentError, isConvergentError } from "./errors/error.ts";
+export { type CrashPoint, crashPoints } from "./host/crash-points.ts";
+export { type Duration, durationMs } from "./host/duration.ts";
+export type {
+  CancelSignal,
+  Clock,
+  Disk,
+  DiskFile,
+  Host,
+  Network,
+  NetworkRequest,
+  NetworkResponse,
+  Random,
+  Timer,
+  Timers,
+} from "./host/host.ts";
+export type { Appended, AppendOutcome, AppendRequest, Expected } from "./log/append.ts";
+export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
+export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
+export { Log } from "./log/log.ts";
+export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
+export type { LogPage, LogSource, Seen } from "./log/source.ts";
+export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
+export { comparePositions, origin, type Position, position } from "./position/position.ts";
+export { emptyToken, mergeTokens, parseToken, Token, type TokenEntry } from "./position/token.ts";
+export { type Accepted, accepted, type AppendedEvent, type Conflict, type Outcome, type Rejected } from "./protocol/outcome.ts";
+export type { Condition, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
+export * as wire from "./protocol/wire.ts";
+export type { Percentiles } from "./readers/histogram.ts";
+export { Reader, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
+export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
+export type { Refusal } from "./reactions/reaction-runtime.ts";
+export type { AnyPart, AnyParts, EntityFacade, EntityState, Facade, Facades, ViewFacade } from "./service/facade.ts";
+export {
+  type AnyService,
+  inProcess,
+  type Running,
+  type RunningService,
+  runtimeOf,
+  type Service,
+  service,
+  type StartOptions,
+} from "./service/service.ts";
+export type { ServiceRuntime } from "./service/service-runtime.ts";
+export { type AnyView, type Consistency, type View, view } from "./views/view.ts";
+export type { ViewRuntime } from "./views/view-runtime.ts";

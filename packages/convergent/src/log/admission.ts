@@ -1,0 +1,205 @@
+/**
+ * Admission: decides a batch of appends inside one write transaction and writes what was admitted. The rules of the
+ * log live here once, for every store:
+ *
+ * - L1: the head is read under the lock; positions follow it without gaps, and time never runs backwards.
+ * - L3: `expected` is compared with the stream head read in this transaction, as earlier appends of the batch left it.
+ * - L4: an id is looked up here, inside the append, whatever was looked up before.
+ * - Strong views are folded before positions are given, so that one that throws refuses its own append alone.
+ *
+ * Each append of a batch has its own outcome; a batch costs three questions and one insert, however large.
+ */
+import type { Host } from "../host/host.ts";
+import { ConvergentError } from "../errors/error.ts";
+import { advance, type Position } from "../position/position.ts";
+import { type AppendRequest, meets } from "./append.ts";
+import { canonicalJson, digestOf, eventDigest } from "./digest.ts";
+import type { StoredEvent } from "./event.ts";
+import type { IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
+
+/** Ids are remembered for at least this long (L4). */
+export const idsKeptMs: number = 7 * 24 * 3_600_000;
+
+/** An append made ready outside the lock: everything that costs time and needs no position. */
+export interface PreparedAppend {
+  readonly request: AppendRequest;
+  readonly events: ReadonlyArray<Omit<StoredEvent, "position" | "version" | "at">>;
+  readonly idKey: IdKey | undefined;
+  readonly digest: string;
+}
+
+export type Admitted =
+  | {
+      readonly kind: "appended";
+      readonly events: readonly StoredEvent[];
+      readonly record: IdRecord | undefined;
+      readonly repeated: boolean;
+    }
+  | { readonly kind: "conflict"; readonly version: number }
+  | { readonly kind: "refused"; readonly reason: unknown };
+
+/** A strong view as the append sees it. */
+export interface StrongFold {
+  /** Applies events to the documents held for this transaction; throws to refuse them, leaving the documents as they were. */
+  apply(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void>;
+  /** Writes the documents that changed since the transaction began. */
+  save(tx: WriteTransaction): Promise<void>;
+}
+
+/** Serialises events and computes digests, outside the lock. Throws `invalid_input` for what is not JSON. */
+export function prepareAppend(request: AppendRequest, host: Host): PreparedAppend {
+  if (request.events.length === 0) throw new ConvergentError("invalid_input", `an append to ${request.stream} holds no events`);
+  const slash = request.stream.indexOf("/");
+  if (slash < 1 || slash === request.stream.length - 1)
+    throw new ConvergentError("invalid_input", `"${request.stream}" is no stream: it is written entity/id`);
+  const metadata = JSON.stringify(request.metadata ?? {});
+  const events = request.events.map((event) => {
+    const content = {
+      id: host.random.id(),
+      stream: request.stream,
+      type: event.type,
+      data: JSON.stringify(event.data) ?? "null",
+      metadata,
+    };
+    return { ...content, digest: eventDigest(content) };
+  });
+  const id = request.id;
+  return {
+    request,
+    events,
+    idKey: id && { scope: id.scope, id: id.id },
+    digest: id ? (id.digest ?? digestOf(canonicalJson([request.stream, request.events]))) : "",
+  };
+}
+
+/** Decides and writes a batch inside `tx`. Positions are given in the order of the batch. */
+export async function admit(
+  tx: WriteTransaction,
+  batch: readonly PreparedAppend[],
+  strong: StrongFold | undefined,
+  host: Host,
+): Promise<Array<Admitted | ConvergentError>> {
+  const head = await tx.lock();
+  const ledger = await Ledger.read(tx, batch);
+  const at = Math.max(host.clock.now(), head.at); // L1: never backwards, whatever the clock does
+  const outcomes: Array<Admitted | ConvergentError> = [];
+  let last: Position = head.position;
+  for (const append of batch) {
+    const outcome = await admitOne(append, ledger, last, at, strong && ((events) => strong.apply(tx, events)));
+    if (!(outcome instanceof ConvergentError) && outcome.kind === "appended" && !outcome.repeated)
+      last = advance(last, outcome.events.length);
+    outcomes.push(outcome);
+  }
+  host.reached("append.admitted");
+  if (ledger.events.length > 0) {
+    await strong?.save(tx);
+    await tx.insert({ events: ledger.events, heads: ledger.changedHeads, ids: ledger.newIds });
+    // Twice the batch: the ledger shrinks even while it is written at full speed.
+    if (ledger.newIds.length > 0) await tx.forgetIds(at - idsKeptMs, 2 * ledger.newIds.length);
+    host.reached("append.inserted");
+  }
+  return outcomes;
+}
+
+async function admitOne(
+  append: PreparedAppend,
+  ledger: Ledger,
+  last: Position,
+  at: number,
+  applyStrong: ((events: readonly StoredEvent[]) => Promise<void>) | undefined,
+): Promise<Admitted | ConvergentError> {
+  const { request, idKey, digest } = append;
+  const known = idKey && ledger.id(idKey);
+  if (known)
+    return known.state === "void"
+      ? voided(known)
+      : known.digest === digest
+        ? { kind: "appended", events: [], record: known, repeated: true }
+        : reused(known);
+  const version = ledger.version(request.stream);
+  if (!meets(request.expected, version)) return { kind: "conflict", version };
+  const events = append.events.map(
+    (event, index): StoredEvent => ({ ...event, position: advance(last, index + 1), version: version + index + 1, at }),
+  );
+  try {
+    await applyStrong?.(events);
+  } catch (reason) {
+    return { kind: "refused", reason };
+  }
+  const position = advance(last, events.length);
+  const record: IdRecord | undefined = idKey && {
+    ...idKey,
+    digest,
+    state: "done",
+    stream: request.stream,
+    firstVersion: version + 1,
+    lastVersion: version + events.length,
+    position,
+    at,
+  };
+  ledger.add(events, record);
+  return { kind: "appended", events, record, repeated: false };
+}
+
+/** The error for an id that is refused for ever. */
+export function voided(key: IdKey): ConvergentError {
+  return new ConvergentError(
+    "id_voided",
+    `the id ${key.id} was voided and is refused for ever; ask again with a new id if the operation is still wanted`,
+    { details: { id: key.id } },
+  );
+}
+
+/** The error for an id that was used with other content. */
+export function reused(key: IdKey): ConvergentError {
+  return new ConvergentError(
+    "idempotency_key_reused",
+    `the id ${key.id} was used before with other content; use a new id for a new request`,
+    { details: { id: key.id } },
+  );
+}
+
+/** Stream heads and ids as this transaction found them and as the batch has changed them so far. */
+class Ledger {
+  readonly events: StoredEvent[] = [];
+  readonly changedHeads: Map<string, StreamHead> = new Map();
+  readonly newIds: IdRecord[] = [];
+  readonly #heads: ReadonlyMap<string, StreamHead | undefined>;
+  readonly #ids: Map<string, IdRecord>;
+
+  private constructor(heads: ReadonlyMap<string, StreamHead | undefined>, ids: Map<string, IdRecord>) {
+    this.#heads = heads;
+    this.#ids = ids;
+  }
+
+  static async read(tx: WriteTransaction, batch: readonly PreparedAppend[]): Promise<Ledger> {
+    const streams = [...new Set(batch.map((append) => append.request.stream))];
+    const keys = batch.flatMap((append) => append.idKey ?? []);
+    const heads = await tx.streamHeads(streams);
+    const records = keys.length > 0 ? await tx.ids(keys) : [];
+    const ids = new Map<string, IdRecord>();
+    for (const record of records) if (record) ids.set(nameOf(record), record);
+    return new Ledger(new Map(streams.map((stream, index) => [stream, heads[index]])), ids);
+  }
+
+  version(stream: string): number {
+    return (this.changedHeads.get(stream) ?? this.#heads.get(stream))?.version ?? 0;
+  }
+
+  id(key: IdKey): IdRecord | undefined {
+    return this.#ids.get(nameOf(key));
+  }
+
+  add(events: readonly StoredEvent[], record: IdRecord | undefined): void {
+    const newest = events.at(-1) as StoredEvent;
+    for (const event of events) this.events.push(event);
+    this.changedHeads.set(newest.stream, { version: newest.version, position: newest.position });
+    if (!record) return;
+    this.newIds.push(record);
+    this.#ids.set(nameOf(record), record);
+  }
+}
+
+function nameOf(key: IdKey): string {
+  return `${key.scope.length}.${key.scope}${key.id}`;
+}

@@ -1,0 +1,66 @@
+/** What an append asks for and what comes of it. */
+import type { Token } from "../position/token.ts";
+import type { Metadata, NewEvent, StoredEvent } from "./event.ts";
+
+/** What the stream must be like: at this version, without events, with events, or anything (L3). */
+export type Expected = number | "none" | "some" | "any";
+
+/** The id under which an append is remembered (L4). */
+export interface AppendId {
+  /** Whose id it is: two callers may choose the same one. */
+  readonly scope: string;
+  readonly id: string;
+  /** Digest of the input as it was received; without one, of the events. */
+  readonly digest?: string;
+}
+
+export interface AppendRequest {
+  readonly stream: string;
+  readonly expected: Expected;
+  /** At least one. */
+  readonly events: readonly NewEvent[];
+  readonly id?: AppendId;
+  readonly metadata?: Metadata;
+}
+
+/** The events are in the log, by this call or, when `repeated`, by an earlier one with the same id. */
+export interface Appended {
+  readonly kind: "appended";
+  readonly stream: string;
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** The events this call wrote; empty when `repeated`. */
+  readonly events: readonly StoredEvent[];
+  readonly at: number;
+  readonly token: Token;
+  readonly repeated: boolean;
+}
+
+/** The stream is not as expected; nothing was written. */
+export interface AppendConflict {
+  readonly kind: "conflict";
+  /** Where it is: 0 without events. */
+  readonly version: number;
+}
+
+/** A strong view refused the events; nothing was written. */
+export interface AppendRefused {
+  readonly kind: "refused";
+  readonly reason: unknown;
+}
+
+export type AppendOutcome = Appended | AppendConflict | AppendRefused;
+
+/** Whether a stream at `version` (0 without events) is as expected. */
+export function meets(expected: Expected, version: number): boolean {
+  switch (expected) {
+    case "any":
+      return true;
+    case "none":
+      return version === 0;
+    case "some":
+      return version > 0;
+    default:
+      return version === expected;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Group commit: appends that are waiting when a transaction can begin share it, and its one fsync. An append that
+ * comes alone waits one turn of the event loop and no longer; while a commit runs, the next batch gathers by itself,
+ * so the batch grows with the load and nobody sets a delay.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Host } from "../host/host.ts";
+import type { Admitted, PreparedAppend } from "./admission.ts";
+
+/** Appends in one transaction; a longer one would keep other processes from the lock. */
+export const batchAppendsMax = 1000;
+
+/** Appends that may wait; past it the caller is told to come back. */
+export const waitingAppendsMax = 20_000;
+
+interface Waiting {
+  readonly append: PreparedAppend;
+  readonly resolve: (outcome: Admitted) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Writes one batch in one transaction; resolves when it is durable, with one outcome an append. */
+export type CommitBatch = (batch: readonly PreparedAppend[]) => Promise<ReadonlyArray<Admitted | ConvergentError>>;
+
+export class GroupCommit {
+  readonly #commit: CommitBatch;
+  readonly #host: Host;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(commit: CommitBatch, host: Host) {
+    this.#commit = commit;
+    this.#host = host;
+  }
+
+  /** Resolves when the append is decided and, if admitted, durable. Throws `unavailable` when too many wait. */
+  append(append: PreparedAppend): Promise<Admitted> {
+    if (this.#waiting.length >= waitingAppendsMax) {
+      throw new ConvergentError(
+        "unavailable",
+        `${waitingAppendsMax} appends are waiting already; nothing of this one was written, try again later`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ append, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Resolves when every append given so far is decided. */
+  async drained(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#host.timers.turn();
+      const batch = this.#waiting.splice(0, batchAppendsMax);
+      this.#host.reached("append.collected");
+      await this.#commitBatch(batch);
+    }
+    this.#running = undefined;
+  }
+
+  async #commitBatch(batch: readonly Waiting[]): Promise<void> {
+    let outcomes: ReadonlyArray<Admitted | ConvergentError>;
+    try {
+      outcomes = await this.#commit(batch.map((waiting) => waiting.append));
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+      return;
+    }
+    this.#host.reached("append.committed");
+    batch.forEach((waiting, index) => {
+      const outcome = outcomes[index] as Admitted | ConvergentError;
+      if (outcome instanceof ConvergentError) waiting.reject(outcome);
+      else waiting.resolve(outcome);
+      if (index === 0) this.#host.reached("append.acknowledged");
+    });
+  }
+}

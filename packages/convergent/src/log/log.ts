@@ -1,0 +1,301 @@
+/**
+ * The log of one service: appends with group commit, reads, and tokens. Everything else of the toolkit stands on it.
+ *
+ * Promises, for every store that keeps its own (see `store.ts`): L1 dense positions in commit order, L2 acknowledged
+ * means durable, L3 versions, L4 idempotent appends, L5 epochs. `admission.ts` says how.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Host } from "../host/host.ts";
+import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
+import { type Admitted, admit, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
+import type { Appended, AppendOutcome, AppendRequest } from "./append.ts";
+import type { StoredEvent } from "./event.ts";
+import { GroupCommit } from "./group-commit.ts";
+import type { LogPage, LogSource, Seen } from "./source.ts";
+import type { Epoch, Head, IdKey, IdRecord, ReadTransaction, Store, StoreDriver, StreamHead, WriteTransaction } from "./store.ts";
+import { Tail } from "./tail.ts";
+import { horizonMs, TokenIssuer } from "./token-issuer.ts";
+
+/** Positions one page scans when only some types are asked for: bounds the time a read holds its snapshot. */
+const scanPositionsMax = 20_000;
+
+/** What a token asks of this log. */
+export interface Demand {
+  /** This store's own position that must be reached. */
+  readonly position: Position;
+  /** Entries of other stores, to be exchanged through the inbox rows. */
+  readonly foreign: readonly TokenEntry[];
+}
+
+export class Log implements LogSource {
+  readonly store: string;
+  readonly host: Host;
+  readonly #store: Store;
+  readonly #group: GroupCommit;
+  readonly #issuer: TokenIssuer;
+  readonly #tail = new Tail();
+  readonly #listeners = new Set<() => void>();
+  readonly #written = new WeakMap<WriteTransaction, StoredEvent[]>();
+  readonly #stopListening: () => void;
+  #strong: (() => StrongFold) | undefined;
+  #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
+  #head: Head = { position: origin, at: 0 };
+
+  private constructor(store: Store) {
+    this.#store = store;
+    this.store = store.identity.store;
+    this.host = store.host;
+    this.#issuer = new TokenIssuer(store.identity);
+    this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
+    this.#stopListening = store.onCommit(() => this.#wake());
+  }
+
+  /** Opens the log of the service `name`; creates its store when it is missing. */
+  static async open(driver: StoreDriver, name: string): Promise<Log> {
+    const log = new Log(await driver.open({ name }));
+    await log.head();
+    return log;
+  }
+
+  get epoch(): Epoch {
+    return this.#store.identity.epochs.at(-1) as Epoch;
+  }
+
+  /**
+   * Appends events to one stream. With `tx`, inside a transaction of `transact`, to be committed with it; otherwise
+   * it resolves when the events are durable. Conflicts are values. Throws `invalid_input`, `idempotency_key_reused`,
+   * `id_voided`, `append_in_transaction`, `definitions_outdated`, `unavailable`, `disk_full`, `outcome_unknown`.
+   */
+  async append(request: AppendRequest, options: { tx?: WriteTransaction } = {}): Promise<AppendOutcome> {
+    const prepared = prepareAppend(request, this.host);
+    if (options.tx) {
+      const [outcome] = await this.#admit(options.tx, [prepared]);
+      return this.#outcome(request, outcome as Admitted | ConvergentError, options.tx);
+    }
+    if (this.#store.insideWrite()) {
+      throw new ConvergentError(
+        "append_in_transaction",
+        `an append to ${request.stream} inside an open write transaction would wait for itself; pass it that transaction as { tx }`,
+      );
+    }
+    return this.#outcome(request, await this.#group.append(prepared));
+  }
+
+  /** What is remembered under an id (L4). Throws `idempotency_key_reused` or `id_voided`; `undefined` when the id is new. */
+  async remembered(key: IdKey, digest: string, tx?: ReadTransaction): Promise<IdRecord | undefined> {
+    const [record] = tx ? await tx.ids([key]) : await this.#store.read((read) => read.ids([key]));
+    if (record?.state === "void") throw voided(record);
+    if (record && record.digest !== digest) throw reused(record);
+    return record;
+  }
+
+  /** Voids an id, so that an append under it can never take effect; if one already has, says so by its record. */
+  async void(key: IdKey): Promise<IdRecord> {
+    return this.transact(async (tx) => {
+      const head = await tx.lock();
+      const [known] = await tx.ids([key]);
+      if (known) return known;
+      const at = Math.max(this.host.clock.now(), head.at);
+      const record: IdRecord = {
+        ...key,
+        digest: "",
+        state: "void",
+        stream: "",
+        firstVersion: 0,
+        lastVersion: 0,
+        position: head.position,
+        at,
+      };
+      await tx.insert({ events: [], heads: new Map(), ids: [record] });
+      return record;
+    });
+  }
+
+  /** Runs `body` in one write transaction, with every append that is given its `tx`. */
+  async transact<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    let written: StoredEvent[] = [];
+    const result = await this.#store.write(async (tx) => {
+      this.#written.set(tx, (written = []));
+      return body(tx);
+    });
+    if (written.length > 0) {
+      this.#tail.push(written);
+      this.#advanceTo(written.at(-1) as StoredEvent);
+      this.#wake();
+    }
+    return result;
+  }
+
+  /** Runs `body` on one snapshot. */
+  async snapshot<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+    return this.#store.read(body);
+  }
+
+  async read(query: { after: Position; limit: number; types?: readonly string[] }): Promise<LogPage> {
+    const recent = this.#tail.after(query.after, query.limit);
+    if (recent) {
+      const types = query.types;
+      const events = types ? recent.filter((event) => types.includes(event.type)) : recent;
+      return { events, scanned: (recent.at(-1) as StoredEvent).position, head: this.#head };
+    }
+    return this.#store.read(async (tx) => {
+      const head = this.#advanceTo(await tx.head());
+      const upTo = Math.min(head.position, query.types ? query.after + scanPositionsMax : head.position) as Position;
+      if (comparePositions(query.after, upTo) >= 0) return { events: [], scanned: query.after, head };
+      const events = await tx.events({ ...query, upTo });
+      return { events, scanned: events.length === query.limit ? (events.at(-1) as StoredEvent).position : upTo, head };
+    });
+  }
+
+  /** Events of one stream, oldest first, with versions in (`after`, `upTo`]. */
+  async stream(
+    stream: string,
+    query: { after?: number; upTo?: number; limit?: number } = {},
+    tx?: ReadTransaction,
+  ): Promise<StoredEvent[]> {
+    const whole = { after: query.after ?? 0, upTo: query.upTo ?? Number.MAX_SAFE_INTEGER, limit: query.limit ?? Number.MAX_SAFE_INTEGER };
+    return tx ? tx.streamEvents(stream, whole) : this.#store.read((read) => read.streamEvents(stream, whole));
+  }
+
+  async streamHead(stream: string, tx?: ReadTransaction): Promise<StreamHead | undefined> {
+    const [head] = tx ? await tx.streamHeads([stream]) : await this.#store.read((read) => read.streamHeads([stream]));
+    return head;
+  }
+
+  async head(): Promise<Head> {
+    return this.#advanceTo(await this.#store.read((tx) => tx.head()));
+  }
+
+  /** The newest head this process knows of, without asking the store: at or before the real one. */
+  get headKnown(): Head {
+    return this.#head;
+  }
+
+  /** The time of the event at a position, in milliseconds; `undefined` past head. */
+  async timeAt(position: Position, tx?: ReadTransaction): Promise<number | undefined> {
+    return (await this.#eventAt(position, tx))?.at;
+  }
+
+  /** A token for everything up to a position that exists. */
+  async tokenAt(position: Position, tx?: ReadTransaction): Promise<Token> {
+    if (position === origin) return emptyToken;
+    const event = await this.#eventAt(position, tx);
+    if (!event) throw new ConvergentError("invalid_input", `${this.store} has no position ${position} yet`);
+    return this.#issuer.issue(event);
+  }
+
+  /** What a token asks of this store. Entries past the horizon ask for nothing. Throws `token_invalid`, `token_epoch`. */
+  async demand(token: Token): Promise<Demand> {
+    const oldest = this.host.clock.now() - horizonMs;
+    const foreign: TokenEntry[] = [];
+    let position = origin;
+    for (const entry of token.entries) {
+      if (entry.store === this.store) {
+        this.#issuer.verify(entry);
+        await this.#recognise(entry);
+        if (entry.time >= oldest) position = laterPosition(position, entry.position);
+      } else if (entry.time >= oldest) foreign.push(entry);
+    }
+    return { position, foreign };
+  }
+
+  async seen(): Promise<{ at: Position; seen: Seen }> {
+    return this.#store.read(async (tx) => {
+      const rows = (await tx.checkpoints()).filter((row) => row.source !== this.store);
+      const direct: Record<string, { epoch: string; position: number }> = {};
+      let through: Seen = {};
+      let at = origin;
+      for (const row of rows) {
+        at = laterPosition(at, row.reached);
+        through = { ...through, ...(JSON.parse(row.seen) as Seen) };
+        const known = direct[row.source];
+        if (!known || row.position < known.position) direct[row.source] = { epoch: row.epoch, position: row.position };
+      }
+      return { at, seen: { ...through, ...direct } };
+    });
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Whether this transaction has appended to a stream: what it reads there is not committed yet. */
+  isStaged(tx: ReadTransaction, stream: string): boolean {
+    return this.#written.get(tx as WriteTransaction)?.some((event) => event.stream === stream) ?? false;
+  }
+
+  /** Sets how strong views are folded inside appends, and a check that runs before each append (`definitions_outdated`). */
+  useStrongViews(fold: (() => StrongFold) | undefined, guard: (tx: WriteTransaction) => Promise<void>): void {
+    this.#strong = fold;
+    this.#guard = guard;
+  }
+
+  /** Finishes what was begun and closes the store. */
+  async close(): Promise<void> {
+    await this.#group.drained();
+    this.#stopListening();
+    this.#listeners.clear();
+    await this.#store.close();
+  }
+
+  async #admit(tx: WriteTransaction, batch: readonly PreparedAppend[]): Promise<Array<Admitted | ConvergentError>> {
+    await this.#guard?.(tx);
+    const outcomes = await admit(tx, batch, this.#strong?.(), this.host);
+    const written = this.#written.get(tx);
+    if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
+    for (const outcome of outcomes)
+      if (!(outcome instanceof ConvergentError) && outcome.kind === "appended") written.push(...outcome.events);
+    return outcomes;
+  }
+
+  async #outcome(request: AppendRequest, outcome: Admitted | ConvergentError, tx?: ReadTransaction): Promise<AppendOutcome> {
+    if (outcome instanceof ConvergentError) throw outcome;
+    if (outcome.kind !== "appended") return outcome;
+    const newest = outcome.events.at(-1);
+    if (newest) return appended(outcome.events, newest.stream, newest.version, newest.at, this.#issuer.issue(newest));
+    const record = outcome.record as IdRecord;
+    const token = await this.tokenAt(record.position, tx);
+    return {
+      kind: "appended",
+      stream: request.stream,
+      firstVersion: record.firstVersion,
+      lastVersion: record.lastVersion,
+      events: [],
+      at: record.at,
+      token,
+      repeated: true,
+    };
+  }
+
+  async #eventAt(position: Position, tx?: ReadTransaction): Promise<StoredEvent | undefined> {
+    const recent = this.#tail.at(position);
+    if (recent) return recent;
+    const query = { after: (position - 1) as Position, upTo: position, limit: 1 };
+    const [event] = tx ? await tx.events(query) : await this.#store.read((read) => read.events(query));
+    return event;
+  }
+
+  // L5: an entry above head, or with another event at its position, was issued by a history that is not this one.
+  async #recognise(entry: TokenEntry): Promise<void> {
+    if (entry.position === origin) return;
+    const event = await this.#eventAt(entry.position);
+    if (event && this.#issuer.matches(entry, event.id)) return;
+    const head = await this.head();
+    throw this.#issuer.lost(entry, Math.min(head.position, entry.position - 1) as Position);
+  }
+
+  #advanceTo(head: Head): Head {
+    if (comparePositions(head.position, this.#head.position) > 0) this.#head = { position: head.position, at: head.at };
+    return this.#head;
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function appended(events: readonly StoredEvent[], stream: string, lastVersion: number, at: number, token: Token): Appended {
+  return { kind: "appended", stream, firstVersion: lastVersion - events.length + 1, lastVersion, events, at, token, repeated: false };
+}

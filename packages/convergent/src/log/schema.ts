@@ -1,0 +1,35 @@
+/** Schemas at the boundary: any Standard Schema, run once, with every problem listed by path. */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { ConvergentError } from "../errors/error.ts";
+
+export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
+export type Schemas = Readonly<Record<string, Schema>>;
+export type InputOf<S extends Schema> = StandardSchemaV1.InferInput<S>;
+export type OutputOf<S extends Schema> = StandardSchemaV1.InferOutput<S>;
+
+/** One problem of an input: where, and why. */
+export interface Issue {
+  /** `lines.0.quantity`; empty for the whole. */
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** The schema's output for `value`. Throws `invalid_input` with every issue; `what` names the value in the message. */
+export async function validated<S extends Schema>(schema: S, value: unknown, what: string): Promise<OutputOf<S>> {
+  const answer = schema["~standard"].validate(value);
+  const result = answer instanceof Promise ? await answer : answer;
+  if (!result.issues) return result.value;
+  const issues = result.issues.map((issue): Issue => ({ path: (issue.path ?? []).map(segment).join("."), reason: issue.message }));
+  const first = issues[0];
+  throw new ConvergentError(
+    "invalid_input",
+    `${what} does not meet its schema: ${first?.path ? `${first.path}: ` : ""}${first?.reason ?? "no reason given"}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""}`,
+    {
+      details: { issues },
+    },
+  );
+}
+
+function segment(part: PropertyKey | { readonly key: PropertyKey }): string {
+  return String(typeof part === "object" ? part.key : part);
+}

@@ -1,0 +1,31 @@
+/**
+ * A log as its readers see it, wherever it is: in this process or, through a channel, elsewhere.
+ */
+import type { Position } from "../position/position.ts";
+import type { StoredEvent } from "./event.ts";
+import type { Epoch, Head } from "./store.ts";
+
+/** Up to which position of further stores a log holds all that they caused. */
+export type Seen = Readonly<Record<string, { readonly epoch: string; readonly position: number }>>;
+
+/** A run of the log. */
+export interface LogPage {
+  readonly events: readonly StoredEvent[];
+  /** Every event that was asked for, up to and including this position, is in `events` or was in an earlier page. */
+  readonly scanned: Position;
+  /** The newest event known when the page was read. */
+  readonly head: Head;
+}
+
+export interface LogSource {
+  /** The name of the store. */
+  readonly store: string;
+  readonly epoch: Epoch;
+  /** Events after a position, oldest first, at most `limit`, only of `types` when given. */
+  read(query: { after: Position; limit: number; types?: readonly string[] }): Promise<LogPage>;
+  head(): Promise<Head>;
+  /** What this log had seen of others when it was at a position that is at or before the one returned. */
+  seen(): Promise<{ readonly at: Position; readonly seen: Seen }>;
+  /** Calls `listener` when there may be more to read; a hint, which may be lost. Returns how to stop it. */
+  onAdvance(listener: () => void): () => void;
+}

@@ -1,0 +1,174 @@
+/**
+ * The store interface: tables and transactions, no rules. What an append may do is decided above it, in `admission`,
+ * once for all stores; a store keeps its promises about transactions and durability:
+ *
+ * - `write` bodies run one at a time across all processes that opened the store; what they wrote is there for all or
+ *   for none, and is on the disk before `write` resolves (L2).
+ * - `read` bodies see one snapshot from their first question to their last.
+ * - A body that stays open past its limit is rolled back (`transaction_timeout`).
+ *
+ * Every method of a transaction is asynchronous, so that a store may be a server elsewhere.
+ */
+import type { Host } from "../host/host.ts";
+import type { Position } from "../position/position.ts";
+import type { StoredEvent } from "./event.ts";
+
+/** The newest event's position and time; position 0 and time 0 in an empty log. */
+export interface Head {
+  readonly position: Position;
+  readonly at: number;
+}
+
+/** An epoch of a store: from its first position on, history was written under this id (L5). */
+export interface Epoch {
+  readonly id: string;
+  readonly first: Position;
+}
+
+/** What a store knows of itself. */
+export interface Identity {
+  /** The name of the service that owns it. */
+  readonly store: string;
+  /** Secret that signs tokens; made when the store was created. */
+  readonly key: string;
+  /** In order; the last one is the present epoch. Never empty. */
+  readonly epochs: readonly Epoch[];
+}
+
+/** Where a stream stands. */
+export interface StreamHead {
+  readonly version: number;
+  /** Position of its newest event. */
+  readonly position: Position;
+}
+
+/** Names one remembered append (L4). */
+export interface IdKey {
+  readonly scope: string;
+  readonly id: string;
+}
+
+/** What is remembered of an append (L4). */
+export interface IdRecord extends IdKey {
+  /** Of the input as it was received. */
+  readonly digest: string;
+  readonly state: "done" | "void";
+  readonly stream: string;
+  /** Versions the append gave, both included; 0 and 0 when voided. */
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** Position of its last event. */
+  readonly position: Position;
+  readonly at: number;
+}
+
+/** A checkpoint's key: the source is a store and one of its epochs. */
+export interface CheckpointKey {
+  readonly reader: string;
+  readonly version: number;
+  readonly source: string;
+}
+
+/** How far one slot of a reader has come. */
+export interface Checkpoint extends CheckpointKey {
+  readonly slot: number;
+  readonly epoch: string;
+  /** Everything of this slot up to here is applied (R1). */
+  readonly position: Position;
+  /** Position of this store's own log which the effects had reached by then. */
+  readonly reached: Position;
+  /** JSON: what the source had itself seen of further stores by then: `{ store: { epoch, position } }`. */
+  readonly seen: string;
+}
+
+/** A view's document with the entries of its declared indexes, encoded so that text order is value order. */
+export interface DocumentRow {
+  readonly view: string;
+  readonly version: number;
+  readonly key: string;
+  /** JSON text; `undefined` deletes the document. */
+  readonly document: string | undefined;
+  readonly indexes: ReadonlyArray<{ readonly field: string; readonly value: string }>;
+}
+
+/** A page of documents by one index, or by key when `field` is undefined. Text bounds, both included; order (value, key). */
+export interface DocumentQuery {
+  readonly view: string;
+  readonly version: number;
+  readonly field: string | undefined;
+  readonly from?: string;
+  readonly to?: string;
+  /** Further conditions: for each field, the encoded value lies between both bounds. */
+  readonly where: ReadonlyArray<{ readonly field: string; readonly from?: string; readonly to?: string }>;
+  /** Start after this row. */
+  readonly after?: { readonly value: string; readonly key: string };
+  readonly descending: boolean;
+  readonly limit: number;
+}
+
+export interface DocumentHit {
+  readonly key: string;
+  /** Encoded value of the index the page runs along; the key itself when it runs along keys. */
+  readonly value: string;
+  readonly document: string;
+}
+
+/** What a store remembers about a definition whose rows it holds. */
+export interface DefinitionRow {
+  readonly kind: "view" | "strong-view";
+  readonly name: string;
+  readonly version: number;
+  /** Canonical JSON of the parts of the definition that stored rows depend on. */
+  readonly fingerprint: string;
+}
+
+export interface ReadTransaction {
+  head(): Promise<Head>;
+  /** Events after a position, oldest first, at most `limit`, up to `upTo`; only of `types` when given. */
+  events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]>;
+  /** Events of one stream with versions in (`after`, `upTo`], oldest first, at most `limit`. */
+  streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]>;
+  /** In the order asked for; `undefined` for a stream without events. */
+  streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>>;
+  /** In the order asked for. */
+  ids(keys: readonly IdKey[]): Promise<Array<IdRecord | undefined>>;
+  /** The slots of one reader's checkpoint, by slot; of all readers without a key. */
+  checkpoints(key?: CheckpointKey): Promise<Checkpoint[]>;
+  /** In the order asked for. */
+  documents(view: string, version: number, keys: readonly string[]): Promise<Array<string | undefined>>;
+  find(query: DocumentQuery): Promise<DocumentHit[]>;
+  definitions(): Promise<DefinitionRow[]>;
+}
+
+export interface WriteTransaction extends ReadTransaction {
+  /** Takes the lock under which positions are given, if the store has not taken it already, and reads the head. */
+  lock(): Promise<Head>;
+  /** Events with their positions, the new heads of their streams, and what to remember. */
+  insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void>;
+  /** Forgets ids that are older than `before`, oldest first, at most `limit`. */
+  forgetIds(before: number, limit: number): Promise<void>;
+  saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
+  saveDocuments(rows: readonly DocumentRow[]): Promise<void>;
+  saveDefinition(row: DefinitionRow): Promise<void>;
+  /** Deletes the documents, definition and checkpoints of a view, of one version or of all. */
+  dropView(view: string, version?: number): Promise<void>;
+}
+
+export interface Store {
+  readonly identity: Identity;
+  readonly host: Host;
+  read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T>;
+  write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T>;
+  /** Whether the caller runs inside a `write` body of this store. */
+  insideWrite(): boolean;
+  /** Calls `listener` after a commit, of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
+  onCommit(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** A store that is not open yet: what `memory()` and `sqlite()` return. */
+export interface StoreDriver {
+  readonly host: Host;
+  /** Opens the store and creates it when it is missing, for the service `name`. */
+  open(options: { name: string }): Promise<Store>;
+}

@@ -1,0 +1,91 @@
+/**
+ * Tokens as their issuer sees them: makes the entry for a position of this store, signs it when it leaves the process,
+ * and says of an entry that comes back whether it is ours, valid, and on this side of any restore (L5).
+ */
+import { ConvergentError } from "../errors/error.ts";
+import { comparePositions, origin, type Position } from "../position/position.ts";
+import { signedPart, Token, type TokenEntry } from "../position/token.ts";
+import { signature } from "./digest.ts";
+import type { Identity } from "./store.ts";
+
+/** Characters of the event's id that an entry carries: 20 random bits. */
+const checkLength = 4;
+
+/** Entries older than this are dropped, and a reader further behind is never called fresh. */
+export const horizonMs = 3_600_000;
+
+/** The place in the log that a token is made for. */
+export interface Place {
+  readonly position: Position;
+  readonly at: number;
+  /** Id of the event there; empty at the origin. */
+  readonly id: string;
+}
+
+export class TokenIssuer {
+  readonly #identity: Identity;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  /** A token that asks for everything up to a place. */
+  issue(place: Place): Token {
+    const part = {
+      store: this.#identity.store,
+      epoch: this.#epochOf(place.position),
+      position: place.position,
+      time: place.at,
+      check: place.id.slice(0, checkLength),
+    };
+    return new Token([{ ...part, mac: () => this.#sign(part) }]);
+  }
+
+  /**
+   * Verifies the signature and epoch of an entry of this store. Throws `token_invalid` when it was not signed here
+   * and `token_epoch` when the position it names was lost in a restore.
+   */
+  verify(entry: TokenEntry): void {
+    if (typeof entry.mac === "string" && entry.mac !== this.#sign(entry)) {
+      throw new ConvergentError(
+        "token_invalid",
+        `the token entry for ${entry.store} was not signed by this store; drop it and go on without`,
+        { details: { store: entry.store } },
+      );
+    }
+    const epochs = this.#identity.epochs;
+    const index = epochs.findIndex((epoch) => epoch.id === entry.epoch);
+    const next = epochs[index + 1];
+    if (index === -1) throw this.lost(entry, origin);
+    if (next && comparePositions(entry.position, next.first) >= 0) throw this.lost(entry, (next.first - 1) as Position);
+  }
+
+  /** Whether the event with this id is the one that the entry was issued for. */
+  matches(entry: TokenEntry, eventId: string): boolean {
+    return eventId.startsWith(entry.check);
+  }
+
+  /** The error for an entry whose position was lost in a restore; the log is unchanged up to `fork`. */
+  lost(entry: TokenEntry, fork: Position): ConvergentError {
+    return new ConvergentError(
+      "token_epoch",
+      `position ${entry.position} of ${entry.store} was written in another history; the log agrees with it up to ${fork} at most. Drop the entry and tell the user what may be gone`,
+      {
+        details: { store: entry.store, position: entry.position, fork },
+      },
+    );
+  }
+
+  #epochOf(position: Position): string {
+    const epochs = this.#identity.epochs;
+    for (let index = epochs.length - 1; index > 0; index--) {
+      const epoch = epochs[index];
+      if (epoch && comparePositions(position, epoch.first) >= 0) return epoch.id;
+    }
+    return epochs[0]?.id ?? "";
+  }
+
+  #sign(entry: Omit<TokenEntry, "mac">): string {
+    return signature(this.#identity.key, signedPart(entry));
+  }
+}

@@ -1,0 +1,60 @@
+/** Reads of views: what may be asked, and the answer with its label. */
+import type { CancelSignal } from "../host/host.ts";
+import type { Duration } from "../host/duration.ts";
+import type { Position } from "../position/position.ts";
+import type { Token } from "../position/token.ts";
+
+/** What an index may hold. */
+export type IndexValue = string | number | boolean | null;
+
+/** How fresh the answer must be, and how long to wait for that. */
+export interface ReadOptions {
+  /** No older than what this token has seen. */
+  readonly after?: Token | string;
+  /** As of the head at the moment of the call, or later. */
+  readonly strong?: boolean;
+  /** How long to wait for the freshness asked for. Default "1s". */
+  readonly wait?: Duration;
+  /** What to do when it is not fresh in time: answer with the stale value and its label (default), or throw `not_fresh`. */
+  readonly stale?: "label" | "error";
+  readonly signal?: CancelSignal;
+}
+
+/** A value and how fresh it is. */
+export interface Reading<Value> {
+  readonly value: Value;
+  /** Everything up to this position of the log is in the value. */
+  readonly asOf: Position;
+  /** How far the value is behind the log: positions, and the age of the oldest missing event in milliseconds. */
+  readonly behind: { readonly positions: number; readonly ms: number };
+  /** The level asked for was met; with none asked for, nothing is missing. */
+  readonly fresh: boolean;
+  /** What this reading has seen. */
+  readonly token: Token;
+  /** Stores named by the token asked for of which nothing is known here. */
+  readonly unchecked?: readonly string[];
+}
+
+/** A condition on an index: a value, or a range with both ends included. */
+export type Condition<Value extends IndexValue = IndexValue> = Value | { readonly from?: Value; readonly to?: Value };
+
+export interface FindOptions extends ReadOptions {
+  /** At most so many documents. Default 50, at most 500. */
+  readonly limit?: number;
+  /** From the page before. */
+  readonly cursor?: string;
+  /** The index the page is sorted by; by default the one that is asked for, else the key. */
+  readonly orderBy?: string;
+  readonly descending?: boolean;
+}
+
+export interface Found<Document> {
+  readonly key: string;
+  readonly value: Document;
+}
+
+/** A page of documents. */
+export interface Page<Document> extends Reading<ReadonlyArray<Found<Document>>> {
+  /** For the next page; absent on the last one. */
+  readonly cursor?: string;
+}

@@ -1,0 +1,120 @@
+/**
+ * The wire: JSON bodies, header names and the version of the protocol, as gateway and client share them. The history
+ * of the version stands here, beside the number:
+ *
+ * 1 — entities, events, views, definition, readers (2026).
+ */
+export const protocolVersion = 1;
+
+/** Header names, in the lower case in which HTTP/2 and Node hand them over. */
+export const headers = {
+  idempotencyKey: "idempotency-key",
+  token: "consistency-token",
+  ifMatch: "if-match",
+  ifNoneMatch: "if-none-match",
+  prefer: "prefer",
+  preferenceApplied: "preference-applied",
+  retryAfter: "retry-after",
+  retryAfterMs: "retry-after-ms",
+  cacheControl: "cache-control",
+  etag: "etag",
+  trace: "traceparent",
+  /** Who asks, as the caller says: trusted only while the gateway is on loopback. */
+  actor: "convergent-actor",
+} as const;
+
+/** Measured percentiles in milliseconds, as answers carry them. */
+export interface VisibilityMs {
+  readonly p50: number;
+  readonly p75: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/** `POST /entities/{entity}/{id}/{command}` */
+export interface CommandBody {
+  readonly state: unknown;
+  readonly version: number;
+  readonly events: ReadonlyArray<{
+    readonly id: string;
+    readonly type: string;
+    readonly version: number;
+    readonly position: number;
+    readonly at: string;
+    readonly data: unknown;
+  }>;
+  readonly token: string;
+  readonly pending?: readonly string[];
+  readonly repeated?: boolean;
+  readonly visibilityMs?: VisibilityMs;
+}
+
+/** `GET /entities/{entity}/{id}` */
+export interface EntityBody {
+  readonly state: unknown;
+  readonly version: number;
+  readonly token: string;
+  readonly pending?: readonly string[];
+}
+
+/** An event of `GET /entities/{entity}/{id}/events` */
+export interface EventBody {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly position: number;
+  readonly at: string;
+  readonly data: unknown;
+  readonly metadata: unknown;
+}
+
+/** `GET /entities/{entity}/{id}/events` */
+export interface EventsBody {
+  readonly events: readonly EventBody[];
+  /** Ask again with `after` = this version; absent when there are no more. */
+  readonly next?: number;
+}
+
+/** `GET /views/{view}/{key}`; for `GET /views/{view}` the value is a list of `{ key, value }`. */
+export interface ViewBody<Value = unknown> {
+  readonly value: Value;
+  readonly asOf: number;
+  readonly behind: { readonly positions: number; readonly ms: number };
+  readonly fresh: boolean;
+  readonly cursor?: string;
+  readonly unchecked?: readonly string[];
+  readonly visibilityMs?: VisibilityMs;
+}
+
+/** A part in `GET /definition`. */
+export interface PartBody {
+  /** The name in the program: `orderSummary`. */
+  readonly key: string;
+  /** The name on the wire: `order-summary`. */
+  readonly name: string;
+  readonly kind: string;
+  readonly service: string;
+  readonly commands?: Readonly<Record<string, unknown>>;
+  readonly events?: Readonly<Record<string, unknown>>;
+  readonly document?: unknown;
+  readonly indexes?: readonly string[];
+  readonly version?: number;
+}
+
+/** `GET /definition` */
+export interface DefinitionBody {
+  readonly protocol: number;
+  readonly services: readonly string[];
+  readonly parts: readonly PartBody[];
+}
+
+/** `application/problem+json` (RFC 9457). */
+export interface ProblemBody {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly retry: "never" | "later";
+  readonly [extension: string]: unknown;
+}

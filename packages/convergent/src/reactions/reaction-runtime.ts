@@ -1,0 +1,83 @@
+/**
+ * A reaction at work: a reader whose effects are commands. Each command carries an id made of the event's id, so that
+ * even a batch that is applied again, after its checkpoint was reset, has no second effect (L4, R2).
+ */
+import type { EntityRuntime } from "../entities/entity-runtime.ts";
+import { ConvergentError } from "../errors/error.ts";
+import { type Envelope, toEnvelope } from "../log/event.ts";
+import type { Log } from "../log/log.ts";
+import type { LogSource } from "../log/source.ts";
+import type { WriteTransaction } from "../log/store.ts";
+import { Reader } from "../readers/reader.ts";
+import type { AnyReaction, PlannedCommand } from "./reaction.ts";
+
+/** Events in one transaction: each may run several commands under the lock. */
+const batchEvents = 100;
+
+/** A command of a reaction that its entity refused. The event is done with: asking again would be refused again. */
+export interface Refusal {
+  readonly reaction: string;
+  readonly eventId: string;
+  readonly entity: string;
+  readonly entityId: string;
+  readonly command: string;
+  readonly reason: string;
+}
+
+export class ReactionRuntime {
+  readonly definition: AnyReaction;
+  readonly reader: Reader<Envelope>;
+  readonly #entities: ReadonlyMap<string, EntityRuntime>;
+  readonly #onRefusal: (refusal: Refusal) => void;
+
+  constructor(
+    definition: AnyReaction,
+    options: { source: LogSource; effects: Log; entities: ReadonlyMap<string, EntityRuntime>; onRefusal: (refusal: Refusal) => void },
+  ) {
+    this.definition = definition;
+    this.#entities = options.entities;
+    this.#onRefusal = options.onRefusal;
+    this.reader = new Reader<Envelope>({
+      name: definition.name,
+      version: definition.version,
+      source: options.source,
+      effects: options.effects,
+      types: [...definition.handlers.keys()],
+      batchEvents,
+      prepare: toEnvelope,
+      orderKey: (event) => `${event.entity}/${event.entityId}`,
+      apply: (tx, events) => this.#apply(tx, events),
+    });
+  }
+
+  async #apply(tx: WriteTransaction, events: readonly Envelope[]): Promise<void> {
+    for (const event of events) {
+      const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
+      const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
+      for (const [index, command] of commands.entries()) await this.#run(tx, event, command, index);
+    }
+  }
+
+  async #run(tx: WriteTransaction, event: Envelope, { entity, entityId, command, input }: PlannedCommand, index: number): Promise<void> {
+    const runtime = this.#entities.get(entity);
+    if (!runtime)
+      throw new ConvergentError(
+        "definition_invalid",
+        `the reaction "${this.definition.name}" commands "${entity}", which is no part of its service`,
+      );
+    const metadata = {
+      cause: event.id,
+      correlation: event.metadata.correlation ?? event.id,
+      ...(event.metadata.trace === undefined ? {} : { trace: event.metadata.trace }),
+    };
+    const options = {
+      id: `${event.id}.${index}`,
+      scope: `reaction:${this.definition.name}`,
+      actor: `reaction:${this.definition.name}`,
+      metadata,
+    };
+    const outcome = await runtime.runIn(tx, { entityId, command, input, options });
+    if (outcome.kind === "rejected")
+      this.#onRefusal({ reaction: this.definition.name, eventId: event.id, entity, entityId, command, reason: outcome.reason });
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Reactions: an event in, commands out, in this service or from another one's log. The commands take effect in the
+ * transaction that moves the reaction's checkpoint, so each event causes them once.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { AnyEntity, EventOf } from "../entities/entity.ts";
+import type { Envelope } from "../log/event.ts";
+import type { InputOf, Schema } from "../log/schema.ts";
+
+/** A command that a reaction wants run. */
+export interface PlannedCommand {
+  readonly entity: string;
+  readonly entityId: string;
+  readonly command: string;
+  readonly input: unknown;
+}
+
+/** `commands.stock("p-1").reserve({ … })` for each entity named in `to`. */
+export type Planners<To extends Readonly<Record<string, AnyEntity>>> = {
+  readonly [Key in keyof To]: (entityId: string) => {
+    readonly [Name in keyof To[Key]["commands"] & string]: (input: InputOf<InputSchema<To[Key]["commands"][Name]>>) => PlannedCommand;
+  };
+};
+
+type InputSchema<C> = C extends { readonly input: infer Input extends Schema } ? Input : never;
+
+/** What a handler answers: commands to run, in this order, or nothing. */
+export type Plan = readonly PlannedCommand[] | PlannedCommand | undefined;
+
+export interface Reaction<Name extends string> {
+  readonly kind: "reaction";
+  readonly name: Name;
+  readonly version: number;
+  readonly from: readonly AnyEntity[];
+  readonly to: Readonly<Record<string, AnyEntity>>;
+  readonly handlers: ReadonlyMap<string, (event: Envelope) => Plan>;
+}
+
+export type AnyReaction = Reaction<string>;
+
+/** A reaction that lacks its handlers. */
+export interface NeedsHandlers<Name extends string, From extends readonly AnyEntity[], To extends Readonly<Record<string, AnyEntity>>> {
+  /** One handler an event type, keyed `entity.event`. Pure: what it wants done, it returns. */
+  on(
+    by: {
+      readonly [Type in EventOf<From[number]>["type"]]?: (
+        event: Extract<EventOf<From[number]>, { type: Type }>,
+        context: { readonly commands: Planners<To> },
+      ) => Plan;
+    },
+  ): Reaction<Name>;
+}
+
+/** Begins a reaction: `from` are the entities it listens to, of any service, `to` the entities of its own service that it commands. */
+export function reaction<
+  const Name extends string,
+  const From extends readonly AnyEntity[],
+  const To extends Readonly<Record<string, AnyEntity>>,
+>(name: Name, shape: { readonly from: From; readonly to: To; readonly version?: number }): NeedsHandlers<Name, From, To> {
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
+    throw new ConvergentError(
+      "definition_invalid",
+      `"${name}" is no name for a reaction: use lower case letters, digits and dashes, for example "reserve-stock"`,
+    );
+  const known = new Set(shape.from.flatMap((entity) => Object.keys(entity.events as object).map((event) => `${entity.name}.${event}`)));
+  const context = { commands: plannersOf(shape.to) };
+  return {
+    on: (by) => {
+      const handlers = Object.entries(by as unknown as Record<string, (event: Envelope, given: typeof context) => Plan>);
+      for (const [type] of handlers)
+        if (!known.has(type))
+          throw new ConvergentError(
+            "definition_invalid",
+            `the reaction "${name}" handles "${type}", which none of its entities emits; they emit ${[...known].join(", ")}`,
+          );
+      return {
+        kind: "reaction",
+        name,
+        version: shape.version ?? 1,
+        from: shape.from,
+        to: shape.to,
+        handlers: new Map(handlers.map(([type, handler]) => [type, (event: Envelope) => handler(event, context)])),
+      };
+    },
+  };
+}
+
+function plannersOf<To extends Readonly<Record<string, AnyEntity>>>(to: To): Planners<To> {
+  const planners = Object.entries(to).map(([key, { name, commands }]) => {
+    const plan = (entityId: string): Record<string, (input: unknown) => PlannedCommand> =>
+      Object.fromEntries(
+        Object.keys(commands as object).map((command) => [command, (input: unknown) => ({ entity: name, entityId, command, input })]),
+      );
+    return [key, plan] as const;
+  });
+  return Object.fromEntries(planners) as unknown as Planners<To>;
+}

@@ -1,0 +1,76 @@
+/**
+ * The exchange of foreign token entries. A service that follows another log keeps, with its checkpoint, the position
+ * of its own log that the effects had reached. So "have you seen position 70 of orders?" becomes a question about
+ * positions of this store: the reader has passed 70, and by then its effects had reached, say, 112 here.
+ */
+import type { CancelSignal, Host } from "../host/host.ts";
+import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
+import type { TokenEntry } from "../position/token.ts";
+import type { Reader } from "./reader.ts";
+
+/** What foreign entries come to. */
+export interface Exchanged {
+  /** This store's own position that covers every entry that was met. */
+  readonly position: Position;
+  /** Stores whose entry no reader of this service had passed in time. */
+  readonly unmet: readonly string[];
+  /** Stores of which this service reads nothing, directly or through others: neither fresh nor waited for. */
+  readonly unchecked: readonly string[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: readers of any item
+// oxlint-disable-next-line typescript/no-explicit-any -- an inbox reader is asked for positions only, whatever it applies
+export type AnyReader = Reader<any>;
+
+export class Inboxes {
+  readonly #host: Host;
+  readonly #readers: AnyReader[] = [];
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  add(reader: AnyReader): void {
+    this.#readers.push(reader);
+  }
+
+  /** Waits, until `deadline` on the host's elapsed clock, for each entry to be covered here. */
+  async exchange(entries: readonly TokenEntry[], deadline: number, signal?: CancelSignal): Promise<Exchanged> {
+    const unmet: string[] = [];
+    const unchecked: string[] = [];
+    let position = origin;
+    for (const entry of entries) {
+      const routes = this.#routes(entry);
+      if (routes.length === 0) unchecked.push(entry.store);
+      for (const { reader, passed } of routes) {
+        const met = await reader.waitUntil(
+          () => comparePositions(passed(), entry.position) >= 0,
+          deadline - this.#host.clock.elapsed(),
+          signal,
+        );
+        if (met) position = laterPosition(position, reader.reach.reached);
+        else if (!unmet.includes(entry.store)) unmet.push(entry.store);
+      }
+    }
+    return { position, unmet, unchecked };
+  }
+
+  /** How far this service has come with another store's log: the lowest of its readers; `undefined` when it reads none of it. */
+  position(store: string): Position | undefined {
+    const direct = this.#readers.filter((reader) => reader.source.store === store);
+    return direct.length > 0 ? direct.map((reader) => reader.position).reduce(earlierPosition) : undefined;
+  }
+
+  // Directly when a reader follows that very log; otherwise through readers whose source had seen it.
+  #routes(entry: TokenEntry): Array<{ reader: AnyReader; passed: () => Position }> {
+    const direct = this.#readers.filter((reader) => reader.source.store === entry.store && reader.source.epoch.id === entry.epoch);
+    if (direct.length > 0) return direct.map((reader) => ({ reader, passed: () => reader.position }));
+    const seenBy = (reader: AnyReader): Position | undefined => {
+      const seen = reader.reach.seen[entry.store];
+      return seen?.epoch === entry.epoch ? (seen.position as Position) : undefined;
+    };
+    return this.#readers
+      .filter((reader) => seenBy(reader) !== undefined)
+      .map((reader) => ({ reader, passed: () => seenBy(reader) ?? origin }));
+  }
+}

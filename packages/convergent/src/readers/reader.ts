@@ -1,0 +1,338 @@
+/**
+ * The loop that all readers share: follow a log, apply its events, move the checkpoint.
+ *
+ *   load ──► read ──► apply ──► checkpoint ──► commit ──► read …
+ *              │ nothing new: nap until woken or polled
+ *              └ failure: wait longer each time, then one event at a time, so that all before the failing one get through
+ *
+ * - R1: events are applied in log order; the checkpoint never passes an event that is not applied.
+ * - R2: effects and checkpoint are one transaction, which first compares the checkpoint with what this process
+ *   believes: a process that lost the race drops its work and takes over the other's progress.
+ * - R5: the reader is moving, idle at head, paused, or stuck, and says which.
+ *
+ * A position that moved without effects is kept in memory and written now and then: following a log that holds
+ * nothing of interest costs no writes.
+ */
+import { type Backoff, backoffMs } from "../host/backoff.ts";
+import type { CancelSignal, Host } from "../host/host.ts";
+import type { StoredEvent } from "../log/event.ts";
+import type { Log } from "../log/log.ts";
+import type { LogPage, LogSource } from "../log/source.ts";
+import type { CheckpointKey, WriteTransaction } from "../log/store.ts";
+import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import { CheckpointRows, type Reach } from "./checkpoint.ts";
+import { Histogram, type Percentiles } from "./histogram.ts";
+import { slotsDefault } from "./slots.ts";
+import { Waiters } from "./waiters.ts";
+
+/** Events applied in one transaction: enough to share one fsync among many, few enough to hold the lock briefly. */
+const batchEventsDefault = 500;
+
+/** A wake-up may be lost; this finds what it would have told. */
+const pollMs = 500;
+
+const retryBackoff: Backoff = { firstMs: 50, maxMs: 10_000, factor: 2 };
+
+/** Positions and milliseconds after which an advance without effects is written. */
+const lazyPositions = 10_000;
+const lazyMs = 5_000;
+
+export interface ReaderOptions<Item> {
+  readonly name: string;
+  readonly version: number;
+  /** The log it follows. */
+  readonly source: LogSource;
+  /** The log whose store holds the effects and the checkpoint. */
+  readonly effects: Log;
+  /** Only these types are read; all without it. */
+  readonly types?: readonly string[];
+  /** Where to begin when there is no checkpoint. Default: the origin. */
+  readonly from?: "origin" | "head" | Position;
+  readonly slots?: number;
+  readonly batchEvents?: number;
+  /** Turns an event into what `apply` is given. */
+  readonly prepare: (event: StoredEvent) => Item;
+  readonly orderKey: (item: Item) => string;
+  /** Writes the effects of some events, in log order, inside `tx`. */
+  readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
+}
+
+export type ReaderState = "starting" | "moving" | "idle" | "paused" | "stuck" | "stopped";
+
+export interface ReaderStatus {
+  readonly name: string;
+  readonly version: number;
+  readonly source: string;
+  readonly state: ReaderState;
+  readonly position: Position;
+  readonly head: Position;
+  /** Positions behind head, and the age in milliseconds of the oldest event it has not applied. */
+  readonly lag: { readonly positions: number; readonly ms: number };
+  /** Time from write to visible, in milliseconds, of recent events. */
+  readonly visibilityMs: Percentiles | undefined;
+  /** Why it is stuck, and how often in a row that has happened. */
+  readonly failure: { readonly message: string; readonly attempts: number; readonly position: Position } | undefined;
+}
+
+export class Reader<Item = StoredEvent> {
+  readonly name: string;
+  readonly version: number;
+  readonly source: LogSource;
+  readonly #options: ReaderOptions<Item>;
+  readonly #host: Host;
+  readonly #key: CheckpointKey;
+  readonly #visibility = new Histogram();
+  readonly #waiters: Waiters;
+  readonly #startedAt: number;
+  #rows: CheckpointRows | undefined;
+  #memory: Position = origin;
+  #state: ReaderState = "starting";
+  #failure: ReaderStatus["failure"];
+  #signalled = false;
+  #rouse: (() => void) | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #paused = false;
+  #savedAt = 0;
+
+  constructor(options: ReaderOptions<Item>) {
+    this.#options = options;
+    this.name = options.name;
+    this.version = options.version;
+    this.source = options.source;
+    this.#host = options.effects.host;
+    this.#key = { reader: options.name, version: options.version, source: options.source.store };
+    this.#waiters = new Waiters(this.#host.timers);
+    this.#startedAt = this.#host.clock.now();
+  }
+
+  /** Starts following; returns at once. */
+  start(): void {
+    const unfollow = this.source.onAdvance(() => this.#signal());
+    this.#running ??= this.#run().finally(unfollow);
+  }
+
+  /** Finishes the batch under way, writes the checkpoint, and stops. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#signal();
+    await this.#running;
+    this.#state = "stopped";
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#signal();
+  }
+
+  /** Everything of interest up to here is applied. */
+  get position(): Position {
+    return this.#rows ? laterPosition(this.#rows.lowest, this.#memory) : origin;
+  }
+
+  /** The same for one order key. */
+  positionOf(key: string): Position {
+    return this.#rows ? laterPosition(this.#rows.of(key), this.#memory) : origin;
+  }
+
+  /** What the effects had reached in their own log by now, and what the source had seen. */
+  get reach(): Reach {
+    return this.#rows?.reach ?? { reached: origin, seen: {} };
+  }
+
+  get checkpointKey(): CheckpointKey {
+    return this.#key;
+  }
+
+  get state(): ReaderState {
+    return this.#state;
+  }
+
+  get visibility(): Percentiles | undefined {
+    return this.#visibility.percentiles();
+  }
+
+  /** Resolves true once `position` is applied (for one order key when given), false after `waitMs`. */
+  waitFor(position: Position, waitMs: number, options: { key?: string; signal?: CancelSignal } = {}): Promise<boolean> {
+    const key = options.key;
+    return this.waitUntil(
+      () => comparePositions(key === undefined ? this.position : this.positionOf(key), position) >= 0,
+      waitMs,
+      options.signal,
+    );
+  }
+
+  /** Resolves true once `met` holds, looking after every step of progress; false after `waitMs`. */
+  waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
+    return this.#waiters.wait(met, waitMs, signal);
+  }
+
+  async status(): Promise<ReaderStatus> {
+    const { head } = { head: await this.source.head() };
+    const position = this.position;
+    const positions = Math.max(0, head.position - position);
+    const next = positions > 0 ? (await this.source.read({ after: position, limit: 1, ...this.#types() })).events[0] : undefined;
+    const lag = { positions, ms: next ? Math.max(0, this.#host.clock.now() - next.at) : 0 };
+    return {
+      name: this.name,
+      version: this.version,
+      source: this.source.store,
+      state: this.#state,
+      position,
+      head: head.position,
+      lag,
+      visibilityMs: this.visibility,
+      failure: this.#failure,
+    };
+  }
+
+  /** Applies everything up to head, in the caller's time and without the loop: for views that must be complete before a service starts. */
+  async catchUp(onProgress: (position: Position) => void = () => undefined): Promise<void> {
+    while (await this.#step(this.#batchEvents)) onProgress(this.position);
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stopped) {
+      try {
+        if (this.#paused) this.#state = "paused";
+        else if (await this.#step(failures > 0 ? 1 : this.#batchEvents)) this.#state = "moving";
+        else this.#state = "idle";
+        failures = this.#state === "moving" ? Math.max(0, failures - 1) : 0;
+        this.#failure = undefined;
+        if (this.#state !== "moving") await this.#nap(pollMs);
+      } catch (error) {
+        failures++;
+        this.#state = "stuck";
+        this.#failure = { message: error instanceof Error ? error.message : String(error), attempts: failures, position: this.position };
+        await this.#nap(backoffMs(retryBackoff, failures, this.#host.random), true);
+      }
+    }
+    await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
+  }
+
+  /** One batch. Answers whether there may be more. */
+  async #step(limit: number): Promise<boolean> {
+    const rows = (this.#rows ??= await this.#load());
+    const after = this.position;
+    const page = await this.source.read({ after, limit, ...this.#types() });
+    this.#host.reached("reader.read");
+    if (comparePositions(page.scanned, after) <= 0) {
+      await this.#idle(page);
+      return false;
+    }
+    const events = rows.even
+      ? page.events
+      : page.events.filter((event) => comparePositions(event.position, rows.of(this.#orderKey(event))) > 0);
+    if (events.length > 0) await this.#applyBatch(rows, events, page.scanned);
+    else {
+      this.#memory = page.scanned;
+      await this.#saveLazily(false);
+    }
+    this.#waiters.progressed();
+    return true;
+  }
+
+  async #applyBatch(rows: CheckpointRows, events: readonly StoredEvent[], scanned: Position): Promise<void> {
+    const items = events.map(this.#options.prepare);
+    const committed = await this.#options.effects.transact(async (tx) => {
+      if (!(await rows.unmoved(tx))) return undefined;
+      await this.#options.apply(tx, items);
+      this.#host.reached("reader.applied");
+      const reached = this.source === this.#options.effects ? scanned : (await tx.head()).position;
+      const believe = await rows.save(tx, scanned, { ...rows.reach, reached });
+      this.#host.reached("reader.checkpointed");
+      return believe;
+    });
+    if (!committed) return;
+    this.#host.reached("reader.committed");
+    committed();
+    this.#savedAt = this.#host.clock.elapsed();
+    this.#measure(events);
+  }
+
+  #measure(events: readonly StoredEvent[]): void {
+    const now = this.#host.clock.now();
+    // Events from before this start tell how long the process was away, not how fast the reader is.
+    for (const event of events) if (event.at >= this.#startedAt) this.#visibility.record(Math.max(0, now - event.at));
+  }
+
+  // At head: what the source itself had seen of other stores is now covered by this reader's position too.
+  async #idle(page: LogPage): Promise<void> {
+    if (this.source !== this.#options.effects && this.#rows) {
+      const { at, seen } = await this.source.seen();
+      const known = JSON.stringify(this.#rows.reach.seen);
+      if (comparePositions(at, page.scanned) <= 0 && JSON.stringify(seen) !== known) await this.#save({ ...this.#rows.reach, seen });
+    }
+    await this.#saveLazily(false);
+  }
+
+  async #saveLazily(stopping: boolean): Promise<void> {
+    const rows = this.#rows;
+    if (!rows || comparePositions(this.#memory, rows.lowest) <= 0) return;
+    const due = this.#memory - rows.lowest >= lazyPositions || this.#host.clock.elapsed() - this.#savedAt >= lazyMs;
+    if (stopping || due) await this.#save(rows.reach);
+  }
+
+  async #save(reach: Reach): Promise<void> {
+    const rows = this.#rows as CheckpointRows;
+    const position = this.position;
+    const committed = await this.#options.effects.transact(async (tx) =>
+      (await rows.unmoved(tx)) ? rows.save(tx, position, reach) : undefined,
+    );
+    committed?.();
+    this.#savedAt = this.#host.clock.elapsed();
+    this.#waiters.progressed();
+  }
+
+  async #load(): Promise<CheckpointRows> {
+    const head = await this.source.head();
+    const from = this.#options.from ?? "origin";
+    const start = from === "origin" ? origin : from === "head" ? head.position : from;
+    this.#savedAt = this.#host.clock.elapsed();
+    const rows = await this.#options.effects.snapshot((tx) =>
+      CheckpointRows.load(tx, { key: this.#key, epoch: this.source.epoch, head, slots: this.#options.slots ?? slotsDefault, from: start }),
+    );
+    this.#memory = rows.lowest;
+    return rows;
+  }
+
+  async #nap(ms: number, failed = false): Promise<void> {
+    if ((this.#signalled && !failed) || this.#stopped) {
+      this.#signalled = false;
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const timer = this.#host.timers.after(ms, resolve);
+      // After a failure only the time counts: the same event would fail again at every wake-up.
+      this.#rouse = () => {
+        if (failed && !this.#stopped) return;
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#rouse = undefined;
+    this.#signalled = false;
+  }
+
+  #signal(): void {
+    this.#signalled = true;
+    this.#rouse?.();
+  }
+
+  #orderKey(event: StoredEvent): string {
+    return this.#options.orderKey(this.#options.prepare(event));
+  }
+
+  get #batchEvents(): number {
+    return this.#options.batchEvents ?? batchEventsDefault;
+  }
+
+  #types(): { types?: readonly string[] } {
+    return this.#options.types ? { types: this.#options.types } : {};
+  }
+}

@@ -1,0 +1,56 @@
+/** The types of a running service, computed from its parts: what an editor completes while somebody types `orders.`. */
+import type { CommandOptions } from "../entities/entity-runtime.ts";
+import type { AnyEntity, Entity } from "../entities/entity.ts";
+import type { Envelope } from "../log/event.ts";
+import type { InputOf, Schemas } from "../log/schema.ts";
+import type { Token } from "../position/token.ts";
+import type { Outcome } from "../protocol/outcome.ts";
+import type { Condition, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { AnyReaction } from "../reactions/reaction.ts";
+import type { AnyView, View } from "../views/view.ts";
+
+export type AnyPart = AnyEntity | AnyView | AnyReaction;
+export type AnyParts = Readonly<Record<string, AnyPart>>;
+
+/** An entity as it is or was. */
+export interface EntityState<State> {
+  readonly state: State;
+  readonly version: number;
+  readonly pending: readonly string[];
+  readonly token: Token;
+}
+
+/** Commands of one entity id, and reads of it beside them. */
+export interface EntityFacade<State, Inputs extends Schemas> {
+  /** The commands of the entity with this id. */
+  (
+    entityId: string,
+  ): { readonly [Name in keyof Inputs & string]: (input: InputOf<Inputs[Name]>, options?: CommandOptions) => Promise<Outcome<State>> };
+  /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
+  state(entityId: string, when?: { readonly version?: number; readonly at?: Date }): Promise<EntityState<State>>;
+  /** The audit trail, oldest first, after a version. Throws `entity_not_found`. */
+  events(entityId: string, query?: { readonly after?: number; readonly limit?: number }): Promise<readonly Envelope[]>;
+}
+
+/** Reads of a view. */
+export interface ViewFacade<Document, Index extends string> {
+  /** One document; `undefined` when there is none. */
+  get(key: string, options?: ReadOptions): Promise<Reading<Document | undefined>>;
+  /** A page of documents by declared indexes: values, or ranges with both ends included. */
+  find(
+    where: { readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>> },
+    options?: FindOptions & { readonly orderBy?: Index },
+  ): Promise<Page<Document>>;
+}
+
+export type Facade<Part> =
+  Part extends Entity<string, infer State, infer _Events, infer Inputs>
+    ? EntityFacade<State, Inputs>
+    : Part extends View<string, infer Document, infer Index>
+      ? ViewFacade<Document, Index>
+      : never;
+
+/** The parts of a service that can be called: reactions work by themselves. */
+export type Facades<Parts extends AnyParts> = {
+  readonly [Key in keyof Parts as Parts[Key] extends { readonly kind: "reaction" } ? never : Key]: Facade<Parts[Key]>;
+};

@@ -1,0 +1,152 @@
+/** A service at work: its log, entities, views and reactions, started in order and stopped in reverse. */
+import { EntityRuntime } from "../entities/entity-runtime.ts";
+import { ConvergentError } from "../errors/error.ts";
+import { Log } from "../log/log.ts";
+import type { LogSource } from "../log/source.ts";
+import { laterPosition } from "../position/position.ts";
+import type { Token } from "../position/token.ts";
+import type { Percentiles } from "../readers/histogram.ts";
+import { type AnyReader, Inboxes } from "../readers/inboxes.ts";
+import type { AnyReaction } from "../reactions/reaction.ts";
+import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
+import { StrongViews } from "../views/strong-views.ts";
+import { ViewRuntime } from "../views/view-runtime.ts";
+import type { AnyParts } from "./facade.ts";
+import type { StartOptions } from "./service.ts";
+
+export class ServiceRuntime {
+  readonly name: string;
+  readonly parts: AnyParts;
+  readonly log: Log;
+  readonly entities: Map<string, EntityRuntime> = new Map();
+  readonly views: Map<string, ViewRuntime> = new Map();
+  readonly reactions: Map<string, ReactionRuntime> = new Map();
+  /** Commands of reactions that entities refused since the start. */
+  refusals = 0;
+  readonly #inboxes: Inboxes;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(name: string, parts: AnyParts, log: Log) {
+    this.name = name;
+    this.parts = parts;
+    this.log = log;
+    this.#inboxes = new Inboxes(log.host);
+  }
+
+  static async start(definition: { name: string; parts: AnyParts }, options: StartOptions): Promise<ServiceRuntime> {
+    const log = await Log.open(options.store, definition.name);
+    const runtime = new ServiceRuntime(definition.name, definition.parts, log);
+    try {
+      await runtime.#start(options);
+      return runtime;
+    } catch (error) {
+      await runtime.stop();
+      throw error;
+    }
+  }
+
+  /** Throws `not_found` with the names there are. */
+  entity(name: string): EntityRuntime {
+    return this.entities.get(name) ?? unknown("entity", name, this.entities.keys());
+  }
+
+  /** Throws `not_found` with the names there are. */
+  view(name: string): ViewRuntime {
+    return this.views.get(name) ?? unknown("view", name, this.views.keys());
+  }
+
+  /** Every reader that this process runs for the service; strong views have none. */
+  readers(): AnyReader[] {
+    const eventual = [...this.views.values()].filter((view) => view.definition.consistency === "eventual");
+    return [...eventual.map((view) => view.reader), ...[...this.reactions.values()].map((reaction) => reaction.reader)];
+  }
+
+  /** How long it takes until a change of an entity is seen in the slowest of this service's views of it. */
+  visibilityOf(entity: string): Percentiles | undefined {
+    const following = [...this.views.values()].filter((view) => view.definition.from.some((source) => source.name === entity));
+    return slowest(following.map((view) => view.reader.visibility));
+  }
+
+  /** Resolves true once every view has what the token names, false after `waitMs`. */
+  async waitFor(token: Token, waitMs: number): Promise<boolean> {
+    const elapsed = (): number => this.log.host.clock.elapsed();
+    const deadline = elapsed() + waitMs;
+    const demand = await this.log.demand(token);
+    const exchanged = await this.#inboxes.exchange(demand.foreign, deadline);
+    const position = laterPosition(demand.position, exchanged.position);
+    const own = this.readers().filter((reader) => reader.source === this.log);
+    const met = await Promise.all(own.map((reader) => reader.waitFor(position, deadline - elapsed())));
+    return met.every(Boolean) && exchanged.unmet.length === 0 && exchanged.unchecked.length === 0;
+  }
+
+  /** Finishes what was begun and closes the store. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(options: StartOptions): Promise<void> {
+    const { log } = this;
+    const strong = new StrongViews();
+    strong.install(log);
+    for (const part of Object.values(this.parts)) {
+      if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log));
+      else if (part.kind === "view") this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes));
+    }
+    for (const view of this.views.values()) await view.start(strong);
+    for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
+  }
+
+  #startReaction(definition: AnyReaction, options: StartOptions): void {
+    const onRefusal = (refusal: Refusal): void => {
+      this.refusals++;
+      options.onRefusal?.(refusal);
+    };
+    const reaction = new ReactionRuntime(definition, {
+      source: this.#sourceOf(definition, options),
+      effects: this.log,
+      entities: this.entities,
+      onRefusal,
+    });
+    this.reactions.set(definition.name, reaction);
+    if (reaction.reader.source !== this.log) this.#inboxes.add(reaction.reader);
+    reaction.reader.start();
+  }
+
+  #sourceOf(definition: AnyReaction, options: StartOptions): LogSource {
+    const sources = new Set(definition.from.map((entity) => this.#logOf(entity.name, definition, options)));
+    const [source, ...others] = sources;
+    if (source && others.length === 0) return source;
+    throw new ConvergentError(
+      "definition_invalid",
+      `the reaction "${definition.name}" listens to entities of several services; write one reaction a service`,
+    );
+  }
+
+  #logOf(entity: string, definition: AnyReaction, options: StartOptions): LogSource {
+    if (this.entities.has(entity)) return this.log;
+    const channel = (options.channels ?? []).find((candidate) => candidate.entities.includes(entity));
+    if (channel) return channel.source;
+    throw new ConvergentError(
+      "definition_invalid",
+      `the reaction "${definition.name}" listens to "${entity}", which is no part of "${this.name}" and comes by no channel; pass its service in channels: [inProcess(…)]`,
+    );
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
+    await Promise.all([...this.views.values()].map((view) => view.stop()));
+    await this.log.close();
+  }
+}
+
+function slowest(all: ReadonlyArray<Percentiles | undefined>): Percentiles | undefined {
+  return all.reduce((worst, candidate) => (candidate && (!worst || candidate.p99 > worst.p99) ? candidate : worst), undefined);
+}
+
+function unknown(kind: string, name: string, names: Iterable<string>): never {
+  const known = [...names];
+  throw new ConvergentError("not_found", `there is no ${kind} "${name}"; there is ${known.join(", ") || "none at all"}`, {
+    details: { known },
+  });
+}

@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { command, entity, reject } from "../entities/entity.ts";
+import { accepted } from "../protocol/outcome.ts";
+import { reaction } from "../reactions/reaction.ts";
+import { memory } from "../stores/memory/index.ts";
+import { view } from "../views/view.ts";
+import { inProcess, service } from "./service.ts";
+
+const Lines = z.array(z.object({ product: z.string(), quantity: z.number(), price: z.number() }));
+const Place = z.object({ customer: z.string(), lines: Lines });
+const order = entity("order", {
+  initial: () => ({ status: "none" as "none" | "placed", total: 0 }),
+  events: { placed: Place, amended: z.object({ lines: Lines }) },
+})
+  .evolve({
+    placed: (_, data) => ({ status: "placed", total: data.lines.reduce((sum, line) => sum + line.quantity * line.price, 0) }),
+    amended: (state, data) => ({ ...state, total: data.lines.reduce((sum, line) => sum + line.quantity * line.price, 0) }),
+  })
+  .commands({
+    place: command(Place, (state, input, emit) => (state.status === "none" ? emit.placed(input) : reject("already placed"))),
+    amend: command(z.object({ lines: Lines }), (_, input, emit) => emit.amended(input)),
+  });
+const summary = view("order-summary", {
+  from: [order],
+  document: z.object({ customer: z.string(), total: z.number() }),
+  key: (event) => event.entityId,
+  indexes: ["customer", "total"],
+}).on({
+  "order.placed": (_, event) => ({ customer: event.data.customer, total: event.data.lines.length }),
+  "order.amended": (document, event) => document && { ...document, total: event.data.lines.length },
+});
+const stock = entity("stock", {
+  initial: () => ({ reserved: 0 }),
+  events: { reserved: z.object({ order: z.string(), quantity: z.number() }) },
+})
+  .evolve({ reserved: (state, data) => ({ reserved: state.reserved + data.quantity }) })
+  .commands({ reserve: command(z.object({ order: z.string(), quantity: z.number() }), (_, input, emit) => emit.reserved(input)) });
+const availability = view("availability", {
+  from: [stock],
+  document: z.object({ reserved: z.number() }),
+  key: (event) => event.entityId,
+}).on({
+  "stock.reserved": (document, event) => ({ reserved: (document?.reserved ?? 0) + event.data.quantity }),
+});
+const reserve = reaction("reserve-stock", { from: [order], to: { stock } }).on({
+  "order.placed": (event, { commands }) =>
+    event.data.lines.map((line) => commands.stock(line.product).reserve({ order: event.entityId, quantity: line.quantity })),
+});
+
+test("a write's token is honoured by a view of the same service and by a view of another one", async () => {
+  const orders = await service("orders", { parts: { order, summary } }).start({ store: memory() });
+  const inventory = await service("inventory", { parts: { stock, availability, reserve } }).start({
+    store: memory(),
+    channels: [inProcess(orders)],
+  });
+  const outcome = await orders
+    .order("o-1")
+    .place({ customer: "ada", lines: [{ product: "tea", quantity: 2, price: 300 }] }, { id: "r-1", expected: "none" });
+  const { state, version, token } = accepted(outcome);
+  expect(state).toEqual({ status: "placed", total: 600 });
+  expect(version).toBe(1);
+  const reading = await orders.summary.get("o-1", { after: token, wait: "2s" });
+  expect(reading).toMatchObject({ value: { customer: "ada", total: 1 }, asOf: 1, fresh: true, behind: { positions: 0, ms: 0 } });
+  const foreign = await inventory.availability.get("tea", { after: String(token), wait: "2s" });
+  expect(foreign).toMatchObject({ value: { reserved: 2 }, fresh: true });
+  const again = accepted(
+    await orders
+      .order("o-1")
+      .place({ customer: "ada", lines: [{ product: "tea", quantity: 2, price: 300 }] }, { id: "r-1", expected: "none" }),
+  );
+  expect(again).toMatchObject({ repeated: true, version: 1 });
+  expect(String(again.token)).toBe(String(token));
+  const page = await orders.summary.find({ customer: "ada", total: { from: 0 } }, { strong: true });
+  expect(page.value).toEqual([{ key: "o-1", value: { customer: "ada", total: 1 } }]);
+  await inventory.stop();
+  await orders.stop();
+});

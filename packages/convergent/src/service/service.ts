@@ -1,0 +1,134 @@
+/**
+ * A service: parts under names, put together. `service()` is a definition and opens nothing; `start` opens its store
+ * and returns the facade. One machine or many differ in `store` and `channels` only.
+ */
+import type { Channel } from "../channels/in-process.ts";
+import { inProcessChannel } from "../channels/in-process.ts";
+import { ConvergentError } from "../errors/error.ts";
+import type { Duration } from "../host/duration.ts";
+import { durationMs } from "../host/duration.ts";
+import { toEnvelope } from "../log/event.ts";
+import type { StoreDriver } from "../log/store.ts";
+import { parseToken, type Token } from "../position/token.ts";
+import type { Refusal } from "../reactions/reaction-runtime.ts";
+import type { EntityRuntime } from "../entities/entity-runtime.ts";
+import type { AnyParts, Facades } from "./facade.ts";
+import { ServiceRuntime } from "./service-runtime.ts";
+
+/** Names that the running service itself uses. */
+export type Reserved = "start" | "stop" | "then" | "waitFor";
+const reserved: readonly string[] = ["start", "stop", "then", "waitFor"] satisfies readonly Reserved[];
+
+export interface StartOptions {
+  readonly store: StoreDriver;
+  /** Where the events of other services' entities come from. */
+  readonly channels?: readonly Channel[];
+  /** Told of commands that reactions ran and entities refused. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+}
+
+/** What a running service has besides its parts. */
+export interface Running {
+  /** Resolves true once every view of this service has what the token names, false after `wait` (default "1s"). */
+  waitFor(token: Token | string, wait?: Duration): Promise<boolean>;
+  /** Finishes what was begun and closes the store. */
+  stop(): Promise<void>;
+}
+
+export type RunningService<Parts extends AnyParts> = Facades<Parts> & Running;
+
+export interface Service<Name extends string, Parts extends AnyParts> {
+  readonly name: Name;
+  readonly parts: Parts;
+  /** Opens the store, checks the definitions against it, and starts the readers. */
+  start(options: StartOptions): Promise<RunningService<Parts>>;
+}
+
+export type AnyService = Service<string, AnyParts>;
+
+const runtimes = new WeakMap<object, ServiceRuntime>();
+
+/** Defines a service. Throws `definition_invalid` when two parts share a name or a part uses a reserved one. */
+export function service<const Name extends string, const Parts extends AnyParts>(
+  name: Name,
+  options: { readonly parts: Parts & { readonly [Key in Reserved]?: never } },
+): Service<Name, Parts> {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name))
+    throw new ConvergentError(
+      "definition_invalid",
+      `"${name}" is no name for a service: use lower case letters, digits and dashes, for example "orders"`,
+    );
+  const parts: Parts = options.parts;
+  const seen = new Map<string, string>();
+  for (const [key, part] of Object.entries(parts)) {
+    if (reserved.includes(key))
+      throw new ConvergentError(
+        "definition_invalid",
+        `a part of the service "${name}" is called "${key}", which the running service needs for itself; rename the part`,
+      );
+    const other = seen.get(part.name);
+    if (other !== undefined)
+      throw new ConvergentError(
+        "definition_invalid",
+        `the parts "${other}" and "${key}" of the service "${name}" are both called "${part.name}"; part names are unique`,
+      );
+    seen.set(part.name, key);
+  }
+  return {
+    name,
+    parts,
+    start: async (start) => {
+      const runtime = await ServiceRuntime.start({ name, parts }, start);
+      const running = facadeOf(runtime, parts);
+      runtimes.set(running, runtime);
+      return running as RunningService<Parts>;
+    },
+  };
+}
+
+/** The inside of a running service, for those who serve it: gateway, command line, monitor. */
+export function runtimeOf(running: Running): ServiceRuntime {
+  const runtime = runtimes.get(running);
+  if (!runtime) throw new ConvergentError("definition_invalid", "this is no running service; start() returns one");
+  return runtime;
+}
+
+/** A channel onto the log of a service that runs in this process. */
+export function inProcess(running: Running): Channel {
+  const runtime = runtimeOf(running);
+  return inProcessChannel(runtime.log, [...runtime.entities.keys()]);
+}
+
+function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
+  const facade: Record<string, unknown> = {
+    waitFor: (token: Token | string, wait: Duration = "1s") =>
+      runtime.waitFor(typeof token === "string" ? parseToken(token) : token, durationMs(wait)),
+    stop: () => runtime.stop(),
+  };
+  for (const [key, part] of Object.entries(parts)) {
+    if (part.kind === "entity") facade[key] = entityFacade(runtime.entity(part.name));
+    else if (part.kind === "view")
+      facade[key] = {
+        get: runtime.view(part.name).get.bind(runtime.view(part.name)),
+        find: runtime.view(part.name).find.bind(runtime.view(part.name)),
+      };
+  }
+  return facade as unknown as Running;
+}
+
+function entityFacade(runtime: EntityRuntime): unknown {
+  const commands = Object.keys(runtime.definition.commands as object);
+  const of = (entityId: string): unknown =>
+    Object.fromEntries(
+      commands.map((command) => [command, (input: unknown, options = {}) => runtime.run({ entityId, command, input, options })]),
+    );
+  return Object.assign(of, {
+    state: (entityId: string, when: { version?: number; at?: Date } = {}) =>
+      runtime.read(entityId, {
+        ...(when.version === undefined ? {} : { version: when.version }),
+        ...(when.at === undefined ? {} : { atMs: when.at.getTime() }),
+      }),
+    events: async (entityId: string, query: { after?: number; limit?: number } = {}) =>
+      (await runtime.events(entityId, { after: query.after ?? 0, limit: query.limit ?? 1000 })).map(toEnvelope),
+  });
+}

@@ -1,0 +1,34 @@
+/** Entry point `convergent/memory`. */
+import { nodeHost } from "../../host-node/host.ts";
+import type { Host } from "../../host/host.ts";
+import type { StoreDriver } from "../../log/store.ts";
+import { memoryDisk } from "./memory-disk.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+export interface MemoryOptions {
+  /** Where the journal lies, as `<directory>/<service>.journal`. Without one the data lives as long as this driver. */
+  readonly directory?: string;
+  /** Clock, randomness, timers and disk; the real ones unless given. */
+  readonly host?: Host;
+  /** How long a write transaction may stay open, in milliseconds. Default 10,000. */
+  readonly transactionLimitMs?: number;
+}
+
+/**
+ * A store that keeps all rows in memory and, given a directory, journals every commit to disk before it is
+ * acknowledged. One process at a time. For tests, simulations and small services.
+ */
+export function memory(options: MemoryOptions = {}): StoreDriver {
+  const given = options.host ?? nodeHost();
+  const host: Host = options.directory === undefined && !options.host ? { ...given, disk: memoryDisk() } : given;
+  return {
+    host,
+    open: ({ name }) =>
+      MemoryStore.open({
+        host,
+        name,
+        path: `${options.directory ?? "memory"}/${name}.journal`,
+        ...(options.transactionLimitMs === undefined ? {} : { limitMs: options.transactionLimitMs }),
+      }),
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The memory store: every row in memory, every commit a line in a journal on the host's disk, synced before it is
+ * acknowledged (L2). A real log, for tests, simulations and small services: one process at a time, and opening it
+ * reads the whole journal.
+ */
+import { ConvergentError } from "../../errors/error.ts";
+import type { Host } from "../../host/host.ts";
+import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import { type Position, position } from "../../position/position.ts";
+import { Gate } from "../gate.ts";
+import { Journal } from "./journal.ts";
+import { Draft, Tables } from "./table.ts";
+import { MemoryRead, MemoryWrite } from "./transaction.ts";
+
+export class MemoryStore implements Store {
+  readonly host: Host;
+  readonly identity: Identity;
+  readonly #tables: Tables;
+  readonly #journal: Journal;
+  readonly #gate: Gate;
+  readonly #listeners = new Set<() => void>();
+  #closed = false;
+
+  private constructor(host: Host, tables: Tables, journal: Journal, identity: Identity, limitMs: number | undefined) {
+    this.host = host;
+    this.identity = identity;
+    this.#tables = tables;
+    this.#journal = journal;
+    this.#gate = new Gate(host, limitMs);
+  }
+
+  /** Opens or creates the store in the file `path`. Throws `store_broken`, `store_mismatch`, `store_unwritable`. */
+  static async open(options: { host: Host; path: string; name: string; limitMs?: number }): Promise<MemoryStore> {
+    const { host, path, name } = options;
+    const tables = new Tables();
+    const journal = await Journal.open(host.disk, path, (changes) => tables.apply(changes));
+    const known = tables.get("identity", "identity") as Identity | undefined;
+    const identity = known ?? {
+      store: name,
+      key: host.random.id() + host.random.id(),
+      epochs: [{ id: host.random.id().slice(0, 12), first: position(1) }],
+    };
+    if (identity.store !== name) {
+      await journal.close();
+      throw new ConvergentError(
+        "store_mismatch",
+        `${path} belongs to the service "${identity.store}", not to "${name}"; give each service a store of its own`,
+      );
+    }
+    if (!known) {
+      const first = [{ table: "identity", key: "identity", row: identity }];
+      await journal.append(first);
+      tables.apply(first);
+    }
+    return new MemoryStore(host, tables, journal, identity, options.limitMs);
+  }
+
+  async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+    this.#check();
+    const snapshot = this.#tables.snapshot();
+    const tx = new MemoryRead(snapshot);
+    try {
+      return await body(tx);
+    } finally {
+      tx.end();
+      snapshot.close();
+    }
+  }
+
+  async write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    this.#check();
+    const result = await this.#gate.pass(async () => {
+      const draft = new Draft(this.#tables);
+      const tx = new MemoryWrite(draft);
+      let value: T;
+      try {
+        value = await this.#gate.body(() => body(tx));
+      } finally {
+        tx.end();
+      }
+      const changes = draft.changes();
+      if (changes.length > 0) {
+        await this.#journal.append(changes);
+        this.#tables.apply(changes);
+      }
+      return { value, changed: changes.length > 0 };
+    });
+    if (result.changed) for (const listener of this.#listeners) listener();
+    return result.value;
+  }
+
+  insideWrite(): boolean {
+    return this.#gate.inside();
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.#gate.pass(async () => {
+      this.#closed = true;
+      await this.#journal.close();
+    });
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed`);
+  }
+}

@@ -1,0 +1,210 @@
+/** The store interface over tables in memory. Every method yields once, so that a simulator can interleave at each step. */
+import { ConvergentError } from "../../errors/error.ts";
+import type { StoredEvent } from "../../log/event.ts";
+import type {
+  Checkpoint,
+  CheckpointKey,
+  DefinitionRow,
+  DocumentHit,
+  DocumentQuery,
+  DocumentRow,
+  Head,
+  IdKey,
+  IdRecord,
+  ReadTransaction,
+  StreamHead,
+  WriteTransaction,
+} from "../../log/store.ts";
+import { origin, type Position } from "../../position/position.ts";
+import type { Draft, TableView } from "./table.ts";
+
+interface DocumentEntry {
+  readonly document: string;
+  readonly indexes: Readonly<Record<string, string>>;
+}
+
+const separator = "\u0000";
+
+class MemoryRead implements ReadTransaction {
+  readonly view: TableView;
+  #open = true;
+
+  constructor(view: TableView) {
+    this.view = view;
+  }
+
+  /** Ends the transaction: whatever still holds it is refused from now on. */
+  end(): void {
+    this.#open = false;
+  }
+
+  async head(): Promise<Head> {
+    this.check();
+    return (this.view.get("log", "head") as Head | undefined) ?? { position: origin, at: 0 };
+  }
+
+  async events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]> {
+    const head = await this.head();
+    const found: StoredEvent[] = [];
+    for (let position = query.after + 1; position <= Math.min(query.upTo, head.position) && found.length < query.limit; position++) {
+      const event = this.view.get("events", String(position)) as StoredEvent;
+      if (!query.types || query.types.includes(event.type)) found.push(event);
+    }
+    return found;
+  }
+
+  async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
+    const [head] = await this.streamHeads([stream]);
+    const found: StoredEvent[] = [];
+    for (let version = query.after + 1; version <= Math.min(query.upTo, head?.version ?? 0) && found.length < query.limit; version++) {
+      const position = this.view.get("versions", stream + separator + version) as number;
+      found.push(this.view.get("events", String(position)) as StoredEvent);
+    }
+    return found;
+  }
+
+  async streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>> {
+    this.check();
+    return streams.map((stream) => this.view.get("streams", stream) as StreamHead | undefined);
+  }
+
+  async ids(keys: readonly IdKey[]): Promise<Array<IdRecord | undefined>> {
+    this.check();
+    return keys.map((key) => this.view.get("ids", idName(key)) as IdRecord | undefined);
+  }
+
+  async checkpoints(key?: CheckpointKey): Promise<Checkpoint[]> {
+    this.check();
+    const rows = [...this.view.rows("checkpoints")].map(([, row]) => row as Checkpoint);
+    const wanted = key ? rows.filter((row) => row.reader === key.reader && row.version === key.version && row.source === key.source) : rows;
+    return wanted.sort((a, b) => a.slot - b.slot);
+  }
+
+  async documents(view: string, version: number, keys: readonly string[]): Promise<Array<string | undefined>> {
+    this.check();
+    return keys.map((key) => (this.view.get(documentTable(view, version), key) as DocumentEntry | undefined)?.document);
+  }
+
+  async find(query: DocumentQuery): Promise<DocumentHit[]> {
+    this.check();
+    const hits: DocumentHit[] = [];
+    for (const [key, row] of this.view.rows(documentTable(query.view, query.version))) {
+      const { document, indexes } = row as DocumentEntry;
+      const value = query.field === undefined ? key : indexes[query.field];
+      if (value === undefined || !within(value, query)) continue;
+      if (!query.where.every((bounds) => within(indexes[bounds.field], bounds))) continue;
+      hits.push({ key, value, document });
+    }
+    const direction = query.descending ? -1 : 1;
+    const order = (a: { value: string; key: string }, b: { value: string; key: string }): number =>
+      direction * (compareText(a.value, b.value) || compareText(a.key, b.key));
+    const after = query.after;
+    return (after ? hits.filter((hit) => order(hit, after) > 0) : hits).sort(order).slice(0, query.limit);
+  }
+
+  async definitions(): Promise<DefinitionRow[]> {
+    this.check();
+    return [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);
+  }
+
+  protected check(): void {
+    if (!this.#open) throw new ConvergentError("closed", "the transaction has ended; begin another one");
+  }
+}
+
+export { MemoryRead };
+
+export class MemoryWrite extends MemoryRead implements WriteTransaction {
+  readonly #draft: Draft;
+
+  constructor(draft: Draft) {
+    super(draft);
+    this.#draft = draft;
+  }
+
+  async lock(): Promise<Head> {
+    return this.head();
+  }
+
+  async insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void> {
+    this.check();
+    for (const event of rows.events) {
+      this.#draft.set("events", String(event.position), event);
+      this.#draft.set("versions", event.stream + separator + event.version, event.position);
+    }
+    const newest = rows.events.at(-1);
+    if (newest) this.#draft.set("log", "head", { position: newest.position, at: newest.at });
+    for (const [stream, head] of rows.heads) this.#draft.set("streams", stream, head);
+    for (const record of rows.ids) this.#draft.set("ids", idName(record), record);
+  }
+
+  async forgetIds(before: number, limit: number): Promise<void> {
+    this.check();
+    let looked = 0;
+    // Rows lie in the order they were written, so the oldest come first.
+    for (const [key, row] of this.view.rows("ids")) {
+      if (looked++ >= limit || (row as IdRecord).at >= before) return;
+      this.#draft.set("ids", key, undefined);
+    }
+  }
+
+  async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
+    this.check();
+    for (const row of checkpoints) this.#draft.set("checkpoints", [row.reader, row.version, row.source, row.slot].join(separator), row);
+  }
+
+  async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
+    this.check();
+    for (const row of rows) {
+      const entry: DocumentEntry | undefined =
+        row.document === undefined
+          ? undefined
+          : { document: row.document, indexes: Object.fromEntries(row.indexes.map(({ field, value }) => [field, value])) };
+      this.#draft.set(documentTable(row.view, row.version), row.key, entry);
+    }
+  }
+
+  async saveDefinition(row: DefinitionRow): Promise<void> {
+    this.check();
+    this.#draft.set("definitions", definitionName(row), row);
+  }
+
+  async dropView(view: string, version?: number): Promise<void> {
+    const dropped = (candidate: number): boolean => version === undefined || candidate === version;
+    for (const row of await this.definitions()) {
+      if (row.name !== view || !dropped(row.version)) continue;
+      this.#draft.set("definitions", definitionName(row), undefined);
+      for (const [key] of [...this.view.rows(documentTable(view, row.version))])
+        this.#draft.set(documentTable(view, row.version), key, undefined);
+    }
+    for (const row of await this.checkpoints()) {
+      if (row.reader === view && dropped(row.version))
+        this.#draft.set("checkpoints", [row.reader, row.version, row.source, row.slot].join(separator), undefined);
+    }
+  }
+}
+
+function documentTable(view: string, version: number): string {
+  return `documents${separator}${view}${separator}${version}`;
+}
+
+function definitionName(row: DefinitionRow): string {
+  return row.name + separator + row.version;
+}
+
+function idName(key: IdKey): string {
+  return key.scope + separator + key.id;
+}
+
+function within(value: string | undefined, bounds: { from?: string; to?: string }): boolean {
+  if (value === undefined) return false;
+  return (
+    (bounds.from === undefined || compareText(value, bounds.from) >= 0) && (bounds.to === undefined || compareText(value, bounds.to) <= 0)
+  );
+}
+
+/** By code point, as databases compare UTF-8; JavaScript's own order is by code unit and differs beyond the BMP. */
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,190 @@
+/**
+ * A view at work: keeps its documents by a reader (eventual) or inside appends (strong), and answers reads with the
+ * level they ask for. An answer's `asOf` and its value come from one snapshot: the label is never better than the value.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import { durationMs } from "../host/duration.ts";
+import { toEnvelope } from "../log/event.ts";
+import type { Log } from "../log/log.ts";
+import { horizonMs } from "../log/token-issuer.ts";
+import type { DefinitionRow, ReadTransaction, WriteTransaction } from "../log/store.ts";
+import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
+import { parseToken } from "../position/token.ts";
+import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Inboxes } from "../readers/inboxes.ts";
+import { Reader } from "../readers/reader.ts";
+import { slotOf } from "../readers/slots.ts";
+import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
+import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
+import type { StrongViews } from "./strong-views.ts";
+import { type AnyView, fingerprint } from "./view.ts";
+
+const waitDefaultMs = 1000;
+
+/** What a read asks for, as positions of this log. */
+interface Level {
+  readonly position: Position;
+  /** Something was asked for, so `fresh` speaks of that and not of head. */
+  readonly asked: boolean;
+  /** Other stores' entries were all covered. */
+  readonly covered: boolean;
+  readonly unchecked: readonly string[];
+}
+
+export class ViewRuntime {
+  readonly definition: AnyView;
+  readonly reader: Reader<KeyedEvent>;
+  readonly #log: Log;
+  readonly #inboxes: Inboxes;
+  #strong = false;
+
+  constructor(definition: AnyView, log: Log, inboxes: Inboxes) {
+    this.definition = definition;
+    this.#log = log;
+    this.#inboxes = inboxes;
+    this.reader = new Reader<KeyedEvent>({
+      name: definition.name,
+      version: definition.version,
+      source: log,
+      effects: log,
+      types: [...definition.handlers.keys()],
+      prepare: (event) => keyed(definition, toEnvelope(event)),
+      orderKey: (item) => item.key,
+      apply: (tx, items) => this.#apply(tx, items),
+    });
+  }
+
+  /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
+  async start(strong: StrongViews): Promise<void> {
+    const stored = await this.#log.transact((tx) => this.#register(tx));
+    if (this.definition.consistency === "eventual") {
+      this.reader.start();
+      return;
+    }
+    if (stored) strong.activate(this.definition, this.#log);
+    else while (!(await this.#switch(strong))) await this.reader.catchUp();
+    this.#strong = true;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#strong) await this.reader.stop();
+  }
+
+  /** One document. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
+  async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
+    const { name, version } = this.definition;
+    return this.#answer(options, key, async (tx) => {
+      const [text] = await tx.documents(name, version, [key]);
+      return { value: text === undefined ? undefined : (JSON.parse(text) as unknown) };
+    });
+  }
+
+  /** A page of documents by declared indexes. Throws `index_not_declared`, `cursor_invalid`, and what `get` throws. */
+  async find(conditions: Conditions, options: FindOptions = {}): Promise<Page<unknown>> {
+    const query = findQuery(this.definition, conditions, options);
+    return this.#answer(options, undefined, async (tx) => {
+      const hits = await tx.find({ ...query, limit: query.limit + 1 });
+      const page = hits.slice(0, query.limit);
+      const last = page.at(-1);
+      const value = page.map((hit) => ({ key: hit.key, value: JSON.parse(hit.document) as unknown }));
+      return last && hits.length > query.limit ? { value, cursor: cursorAfter(query, last) } : { value };
+    });
+  }
+
+  async #answer<Body extends object>(
+    options: ReadOptions,
+    key: string | undefined,
+    body: (tx: ReadTransaction) => Promise<Body>,
+  ): Promise<Body & Omit<Reading<never>, "value">> {
+    const level = await this.#level(options, key);
+    const remembered = key === undefined ? this.reader.position : this.reader.positionOf(key); // before the snapshot: what was applied by now is in it
+    const reading = await this.#log.snapshot(async (tx) => {
+      const head = await tx.head();
+      const asOf = this.#strong ? head.position : earlierPosition(laterPosition(remembered, await this.#stored(tx, key)), head.position);
+      const next = comparePositions(asOf, head.position) < 0 ? await this.#log.timeAt((asOf + 1) as Position, tx) : undefined;
+      const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, this.#log.host.clock.now() - next) };
+      const met = level.covered && comparePositions(asOf, level.position) >= 0 && behind.ms <= horizonMs;
+      const fresh = level.asked ? met : behind.positions === 0;
+      const label = { asOf, behind, fresh, token: await this.#log.tokenAt(asOf, tx) };
+      return { ...(await body(tx)), ...label, ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}) };
+    });
+    if (reading.fresh || options.stale !== "error") return reading;
+    throw new ConvergentError(
+      "not_fresh",
+      `the view "${this.definition.name}" stands at position ${reading.asOf}, ${reading.behind.positions} behind, and did not reach what was asked for in time`,
+      {
+        details: { asOf: reading.asOf, behind: reading.behind },
+      },
+    );
+  }
+
+  // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
+  async #level(options: ReadOptions, key: string | undefined): Promise<Level> {
+    const asked = options.after !== undefined || options.strong === true;
+    if (!asked) return { position: origin, asked, covered: true, unchecked: [] };
+    const waitMs = options.wait === undefined ? waitDefaultMs : durationMs(options.wait);
+    const elapsed = (): number => this.#log.host.clock.elapsed();
+    const deadline = elapsed() + waitMs;
+    let position = options.strong ? (await this.#log.head()).position : origin;
+    let covered = true;
+    let unchecked: readonly string[] = [];
+    if (options.after !== undefined) {
+      const demand = await this.#log.demand(typeof options.after === "string" ? parseToken(options.after) : options.after);
+      const exchanged = await this.#inboxes.exchange(demand.foreign, deadline, options.signal);
+      position = laterPosition(laterPosition(position, demand.position), exchanged.position);
+      unchecked = exchanged.unchecked;
+      covered = unchecked.length === 0 && exchanged.unmet.length === 0;
+    }
+    if (!this.#strong)
+      await this.reader.waitFor(position, deadline - elapsed(), {
+        ...(key === undefined ? {} : { key }),
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+    return { position, asked, covered, unchecked };
+  }
+
+  async #stored(tx: ReadTransaction, key: string | undefined): Promise<Position> {
+    const rows = await tx.checkpoints(this.reader.checkpointKey);
+    if (rows.length === 0) return origin;
+    if (key !== undefined) return rows[slotOf(key, rows.length)]?.position ?? origin;
+    return rows.map((row) => row.position).reduce(earlierPosition);
+  }
+
+  async #apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void> {
+    const fold = new DocumentFold(this.definition);
+    await fold.apply(tx, items);
+    await fold.save(tx);
+  }
+
+  /** Remembers the definition. Answers whether it is stored as a strong view already. */
+  async #register(tx: WriteTransaction): Promise<boolean> {
+    const stored = (await tx.definitions()).find((row) => row.name === this.definition.name && row.version === this.definition.version);
+    const print = fingerprint(this.definition);
+    if (stored && stored.fingerprint !== print) {
+      throw new ConvergentError(
+        "definition_changed",
+        `the view "${this.definition.name}" is defined otherwise than when its rows were written, under the same version ${this.definition.version}; raise its version, or delete its rows with: convergent view reset ${this.definition.name}`,
+        {
+          details: { stored: stored.fingerprint, defined: print },
+        },
+      );
+    }
+    if (!stored && this.definition.consistency === "eventual") await tx.saveDefinition(this.#row("view"));
+    return stored?.kind === "strong-view";
+  }
+
+  // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
+  async #switch(strong: StrongViews): Promise<boolean> {
+    return this.#log.transact(async (tx) => {
+      const head = await tx.lock();
+      if (comparePositions(this.reader.position, head.position) < 0) return false;
+      await tx.saveDefinition(this.#row("strong-view"));
+      strong.activate(this.definition, this.#log);
+      return true;
+    });
+  }
+
+  #row(kind: DefinitionRow["kind"]): DefinitionRow {
+    return { kind, name: this.definition.name, version: this.definition.version, fingerprint: fingerprint(this.definition) };
+  }
+}

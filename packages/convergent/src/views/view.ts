@@ -1,0 +1,103 @@
+/**
+ * Views: documents shaped for their readers, folded from events. `version` belongs to the definition: rows of two
+ * versions never mix. The stages `view → on` are what lets each handler know its event's type.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { AnyEntity, EventOf } from "../entities/entity.ts";
+import { canonicalJson } from "../log/digest.ts";
+import type { Envelope } from "../log/event.ts";
+import type { OutputOf, Schema } from "../log/schema.ts";
+
+/** `eventual`: a reader follows behind. `strong`: applied inside the append, in its transaction. */
+export type Consistency = "eventual" | "strong";
+
+/** Folds one event into a document. Pure. It returns the new document; `undefined` deletes it. */
+export type Handler<Document, Event> = (document: Document | undefined, event: Event) => Document | undefined;
+
+export interface View<Name extends string, Document, Index extends string> {
+  readonly kind: "view";
+  readonly name: Name;
+  readonly version: number;
+  readonly from: readonly AnyEntity[];
+  readonly document: Schema<unknown, Document>;
+  readonly indexes: readonly Index[];
+  readonly consistency: Consistency;
+  readonly key: (event: Envelope) => string;
+  readonly handlers: ReadonlyMap<string, Handler<Document, Envelope>>;
+}
+
+/** A view of any types. */
+// biome-ignore lint/suspicious/noExplicitAny: the document appears as parameter and as result
+// oxlint-disable-next-line typescript/no-explicit-any -- the document appears as parameter and as result, so no narrower bound accepts every view
+export type AnyView = View<string, any, any>;
+
+export interface ViewShape<From extends readonly AnyEntity[], Document extends Schema, Index extends string> {
+  /** Version of the definition; a higher one builds its own rows from the first event. Default 1. */
+  readonly version?: number;
+  /** The entities whose events it folds. */
+  readonly from: From;
+  /** Schema of a document; checked on every write. */
+  readonly document: Document;
+  /** The document an event belongs to. */
+  readonly key: (event: EventOf<From[number]>) => string;
+  /** Fields of the document by which it can be found, sorted and ranged. */
+  readonly indexes?: readonly Index[];
+  readonly consistency?: Consistency;
+}
+
+/** A view that lacks its handlers. */
+export interface NeedsOn<Name extends string, From extends readonly AnyEntity[], Document, Index extends string> {
+  /** One handler an event type, keyed `entity.event`. Events without one do not touch the view. */
+  on(
+    by: { readonly [Type in EventOf<From[number]>["type"]]?: Handler<Document, Extract<EventOf<From[number]>, { type: Type }>> },
+  ): View<Name, Document, Index>;
+}
+
+/** Begins a view. Throws `definition_invalid` for a name, version or handler that cannot be. */
+export function view<
+  const Name extends string,
+  const From extends readonly AnyEntity[],
+  Document extends Schema,
+  const Index extends keyof OutputOf<Document> & string = never,
+>(name: Name, shape: ViewShape<From, Document, Index>): NeedsOn<Name, From, OutputOf<Document>, Index> {
+  const version = shape.version ?? 1;
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
+    throw new ConvergentError(
+      "definition_invalid",
+      `"${name}" is no name for a view: use lower case letters, digits and dashes, for example "order-summary"`,
+    );
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw new ConvergentError("definition_invalid", `the version of the view "${name}" is a whole number from 1 on, not ${version}`);
+  const known = new Set(shape.from.flatMap((entity) => Object.keys(entity.events as object).map((event) => `${entity.name}.${event}`)));
+  return {
+    on: (by) => {
+      for (const type of Object.keys(by))
+        if (!known.has(type))
+          throw new ConvergentError(
+            "definition_invalid",
+            `the view "${name}" handles "${type}", which none of its entities emits; they emit ${[...known].join(", ")}`,
+          );
+      return {
+        kind: "view",
+        name,
+        version,
+        from: shape.from,
+        document: shape.document,
+        indexes: shape.indexes ?? [],
+        consistency: shape.consistency ?? "eventual",
+        key: shape.key as (event: Envelope) => string,
+        handlers: new Map(Object.entries(by) as Array<[string, Handler<OutputOf<Document>, Envelope>]>),
+      };
+    },
+  };
+}
+
+/** The parts of a definition that its stored rows depend on and that can be compared: code cannot. */
+export function fingerprint(definition: AnyView): string {
+  return canonicalJson({
+    from: definition.from.map((entity) => entity.name).sort(),
+    handles: [...definition.handlers.keys()].sort(),
+    indexes: [...(definition.indexes as readonly string[])].sort(),
+    consistency: definition.consistency,
+  });
+}

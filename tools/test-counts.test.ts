@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { summarize } from "./test-counts.ts";
+
+const file = (status: string, ...tests: string[]) => ({ status, assertionResults: tests.map((each) => ({ status: each })) });
+
+test("every test that neither passed nor failed was skipped, whatever it is called", () => {
+  const report = {
+    success: false,
+    testResults: [file("passed", "passed", "skipped", "todo", "pending"), file("failed", "failed", "passed")],
+  };
+  expect(summarize(report)).toEqual({ passed: 2, failed: 1, skipped: 3 });
+});
+
+test("a file that could not be loaded is a failure, although it has no tests", () => {
+  expect(summarize({ success: false, testResults: [file("failed"), file("failed", "passed", "passed")] })).toEqual({
+    passed: 2,
+    failed: 2,
+    skipped: 0,
+  });
+});
+
+test("a run that failed outside every test is a failure", () => {
+  expect(summarize({ success: false, testResults: [file("passed", "passed")] })).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});

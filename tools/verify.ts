@@ -1,0 +1,94 @@
+// `npm run verify`: every check of the repository, in the order in which they are cheapest to fail. A failing step does not stop the
+// later ones, so that one run shows everything. The last line of the output is always `N passed, N failed, N skipped`: tests by
+// number, and each other step that fails as one more failure. Anything failed or skipped makes the exit code 1.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { summarize, type Counts, type VitestReport } from "./test-counts.ts";
+
+const root = join(import.meta.dirname, "..");
+const scratch = mkdtempSync(join(tmpdir(), "convergent-verify-"));
+const report = join(scratch, "tests.json");
+
+type Step = {
+  readonly name: string;
+  readonly commands: readonly (readonly string[])[];
+  readonly counts?: () => Counts;
+  readonly onlyIfFailed?: boolean;
+};
+
+const steps: readonly Step[] = [
+  { name: "lint", commands: [["npm", "run", "--silent", "lint"]] },
+  { name: "format", commands: [["npm", "run", "--silent", "format:check"]] },
+  { name: "types", commands: [["npm", "run", "--silent", "typecheck"]] },
+  { name: "build", commands: [["npm", "run", "--silent", "build"]] },
+  {
+    name: "tests",
+    commands: [["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]],
+    counts: () => summarize(JSON.parse(readFileSync(report, "utf8")) as VitestReport),
+  },
+  { name: "unused", commands: [["knip"]] },
+  {
+    name: "package",
+    commands: ["convergent", "server"].map((name) => ["publint", "run", `packages/${name}`, "--strict", "--pack", "npm"]),
+  },
+  {
+    name: "package types",
+    commands: ["convergent", "server"].map((name) => ["attw", "--pack", `packages/${name}`, "--profile", "esm-only", "--format", "ascii"]),
+    onlyIfFailed: true,
+  },
+];
+
+const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env["PATH"] ?? ""}` };
+const outcomes: { readonly name: string; readonly ok: boolean; readonly seconds: number }[] = [];
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+for (const { name, commands, counts, onlyIfFailed = false } of steps) {
+  console.log(`\n── ${name}`);
+  const startedAt = performance.now();
+  const statuses = commands.map((command) => run(command, onlyIfFailed));
+  let ok = statuses.every((status) => status === 0);
+  const counted = counts === undefined ? undefined : countOrNone(counts);
+  if (counted !== undefined) {
+    total.passed += counted.passed;
+    total.failed += counted.failed;
+    total.skipped += counted.skipped;
+    ok &&= counted.failed === 0 && counted.skipped === 0;
+  }
+  const isCounted = counted !== undefined && counted.failed + counted.skipped > 0;
+  if (!ok && !isCounted) total.failed += 1;
+  outcomes.push({ name, ok, seconds: (performance.now() - startedAt) / 1000 });
+}
+rmSync(scratch, { recursive: true, force: true });
+
+/** `onlyIfFailed` is for commands that say a page when all is well. */
+function run([command = "", ...args]: readonly string[], onlyIfFailed: boolean): number | null {
+  const stdio = onlyIfFailed ? "pipe" : "inherit";
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: root,
+    env,
+    stdio,
+    encoding: "utf8",
+    shell: process.platform === "win32",
+  });
+  if (error !== undefined) console.error(`verify: ${command} could not be started:`, error.message);
+  else if (onlyIfFailed) console.log(status === 0 ? `${[command, ...args].join(" ")}: ok` : `${stdout}${stderr}`);
+  return status;
+}
+
+function countOrNone(counts: () => Counts): Counts | undefined {
+  try {
+    return counts();
+  } catch (cause) {
+    console.error("verify: the test report could not be read:", cause);
+    return undefined;
+  }
+}
+
+console.log("");
+for (const { name, ok, seconds } of outcomes)
+  console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s`);
+if (total.skipped > 0) console.log("A skipped test counts as a failure: make it run here, or remove it.");
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = outcomes.every(({ ok }) => ok) ? 0 : 1;
