@@ -6,14 +6,15 @@
  * - An id is looked up before deciding (L4), so that a repeat is answered even when the entity would now refuse it.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { type Appended, type AppendId, type Expected, meets } from "../log/append.ts";
+import { type AppendId, type Expected, meets } from "../log/append.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
 import { type Metadata, type StoredEvent, streamOf, toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
-import { validated } from "../log/schema.ts";
-import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
+import { type Schemas, validated } from "../log/schema.ts";
+import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
+import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
-import type { AppendedEvent, Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
+import type { AppendedEvent, Outcome, Rejected } from "../protocol/outcome.ts";
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
 import { Queues } from "./queues.ts";
 import { type KnownState, StateCache } from "./state-cache.ts";
@@ -152,101 +153,88 @@ export class EntityRuntime {
     return {
       id,
       metadata,
-      decide: (state) => command.decide(state, input, this.#emit),
+      decide: (state) => {
+        const decided: Emitted | readonly Emitted[] | Rejected = command.decide(state, input, this.#emit);
+        return "type" in decided ? [decided] : decided;
+      },
       expected: options.expected ?? "any",
       onConflict: options.onConflict ?? command.onConflict,
     };
   }
 
+  /**
+   * Decides on the state in memory when that leads to events: the append compares version and id anyway (L3, L4), so a
+   * stale memory costs another round and nothing else. A refusal, a conflict or a repeat is only ever said after asking
+   * the store, on one snapshot.
+   */
   async #attempt(stream: string, decision: Decision, tx?: WriteTransaction): Promise<Outcome<unknown> | "raced"> {
-    if (decision.id) {
-      const record = await this.#log.remembered(decision.id, decision.id.digest, tx);
-      if (record) return this.#repeated(stream, record.firstVersion, record.lastVersion, await this.#log.tokenAt(record.position, tx), tx);
+    const remembered = tx ? undefined : this.#states.get(stream);
+    if (remembered && meets(decision.expected, remembered.version)) {
+      const decided = decision.decide(remembered.state);
+      if (!("kind" in decided) && decided.length > 0) return this.#append({ stream, known: remembered, emitted: decided }, decision);
     }
-    const known = await this.#present(stream, tx);
-    if (!meets(decision.expected, known.version) && decision.onConflict === "reject") return this.#conflict(stream, tx);
+    const { record, known, head } = tx
+      ? await this.#present(stream, decision, tx)
+      : await this.#log.snapshot((read) => this.#present(stream, decision, read));
+    if (record) return this.#repeated(record, await this.#log.tokenAt(record.position, tx), tx);
+    if (!meets(decision.expected, known.version) && decision.onConflict === "reject")
+      return { kind: "conflict", state: known.state, version: known.version };
     const decided = decision.decide(known.state);
     if ("kind" in decided) return decided;
-    const emitted = Array.isArray(decided) ? (decided as readonly Emitted[]) : [decided as Emitted];
-    if (emitted.length === 0) return this.#unchanged(stream, known, tx);
+    if (decided.length > 0) return this.#append({ stream, known, emitted: decided }, decision, tx);
+    return this.#acceptedAt(known, { events: [], token: await this.#log.tokenAt(head?.position ?? origin, tx), repeated: false });
+  }
+
+  async #append(
+    { stream, known, emitted }: { stream: string; known: KnownState; emitted: readonly Emitted[] },
+    { id, metadata }: Decision,
+    tx?: WriteTransaction,
+  ): Promise<Outcome<unknown> | "raced"> {
     const events = await Promise.all(
       emitted.map(async ({ type, data }) => ({ type: eventType(this.definition.name, type), data: await this.#checked(type, data) })),
     );
-    const request = {
-      stream,
-      expected: known.version === 0 ? ("none" as const) : known.version,
-      events,
-      metadata: decision.metadata,
-      ...(decision.id ? { id: decision.id } : {}),
-    };
+    const request = { stream, expected: known.version === 0 ? ("none" as const) : known.version, events, metadata, ...(id ? { id } : {}) };
     const outcome = await this.#log.append(request, tx ? { tx } : {});
-    if (outcome.kind === "conflict") return "raced";
+    if (outcome.kind === "conflict") {
+      this.#states.forget(stream, known.version);
+      return "raced";
+    }
     if (outcome.kind === "refused") return refusal(outcome.reason);
-    if (outcome.repeated) return this.#repeated(stream, outcome.firstVersion, outcome.lastVersion, outcome.token, tx);
-    return this.#accepted(stream, known, outcome, tx !== undefined);
+    if (outcome.repeated) return this.#repeated(outcome, outcome.token, tx);
+    // The stored text is parsed again, so that the state is the fold of what the log holds and not of what was meant.
+    const appended = outcome.events.map(appendedEvent);
+    const state = appended.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state);
+    const next = { version: outcome.lastVersion, state };
+    if (!tx) this.#states.keep(stream, next); // what is staged may yet be rolled back
+    return this.#acceptedAt(next, { events: appended, token: outcome.token, repeated: false });
   }
 
-  // States are kept from what was written: the events are parsed again, so that the state is the fold of the stored bytes.
-  #accepted(stream: string, known: KnownState, outcome: Appended, staged: boolean): Outcome<unknown> {
-    const events = outcome.events.map(appendedEvent);
-    const state = events.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state);
-    // What is staged may yet be rolled back.
-    if (!staged) this.#states.keep(stream, { version: outcome.lastVersion, state });
-    return {
-      kind: "accepted",
-      state,
-      version: outcome.lastVersion,
-      events,
-      token: outcome.token,
-      pending: this.definition.pending(state),
-      repeated: false,
-    };
-  }
-
+  /** The answer that was given when these versions were appended. */
   async #repeated(
-    stream: string,
-    firstVersion: number,
-    lastVersion: number,
+    { stream, firstVersion, lastVersion }: { stream: string; firstVersion: number; lastVersion: number },
     token: Token,
     tx?: ReadTransaction,
   ): Promise<Outcome<unknown>> {
-    const { state } = await this.#fold(stream, { upTo: lastVersion, untilMs: Number.POSITIVE_INFINITY }, tx);
+    const known = await this.#fold(stream, { upTo: lastVersion, untilMs: Number.POSITIVE_INFINITY }, tx);
     const events = await this.#log.stream(stream, { after: firstVersion - 1, upTo: lastVersion }, tx);
-    return {
-      kind: "accepted",
-      state,
-      version: lastVersion,
-      events: events.map(appendedEvent),
-      token,
-      pending: this.definition.pending(state),
-      repeated: true,
-    };
+    return this.#acceptedAt(known, { events: events.map(appendedEvent), token, repeated: true });
   }
 
-  async #unchanged(stream: string, known: KnownState, tx?: ReadTransaction): Promise<Outcome<unknown>> {
+  #acceptedAt(
+    { state, version }: KnownState,
+    rest: { events: readonly AppendedEvent[]; token: Token; repeated: boolean },
+  ): Outcome<unknown> {
+    return { kind: "accepted", state, version, pending: this.definition.pending(state), ...rest };
+  }
+
+  async #present(
+    stream: string,
+    { id }: Decision,
+    tx: ReadTransaction,
+  ): Promise<{ record: IdRecord | undefined; known: KnownState; head: StreamHead | undefined }> {
+    const record = id && (await this.#log.remembered(id, id.digest, tx));
     const head = await this.#log.streamHead(stream, tx);
-    const token = await this.#log.tokenAt(head?.position ?? (0 as never), tx);
-    return {
-      kind: "accepted",
-      state: known.state,
-      version: known.version,
-      events: [],
-      token,
-      pending: this.definition.pending(known.state),
-      repeated: false,
-    };
-  }
-
-  async #conflict(stream: string, tx?: ReadTransaction): Promise<Conflict<unknown>> {
-    const { state, version } = await this.#present(stream, tx);
-    return { kind: "conflict", state, version };
-  }
-
-  // The stream head is asked every time, so a version named by the caller is compared with the store and not with this process's memory.
-  async #present(stream: string, tx?: ReadTransaction): Promise<KnownState> {
-    const read = async (snapshot: ReadTransaction): Promise<KnownState> =>
-      this.#stateAt(stream, (await this.#log.streamHead(stream, snapshot))?.version ?? 0, snapshot);
-    return tx ? read(tx) : this.#log.snapshot(read);
+    return { record, head, known: await this.#stateAt(stream, head?.version ?? 0, tx) };
   }
 
   async #stateAt(stream: string, version: number, tx: ReadTransaction): Promise<KnownState> {
@@ -293,7 +281,8 @@ export class EntityRuntime {
   }
 
   async #checked(type: string, data: unknown): Promise<unknown> {
-    const schema = Object.hasOwn(this.definition.events, type) ? this.definition.events[type] : undefined;
+    const events = this.definition.events as Schemas;
+    const schema = Object.hasOwn(events, type) ? events[type] : undefined;
     if (!schema)
       throw new ConvergentError("definition_invalid", `${this.definition.name} decided on an event "${type}" that it does not define`);
     return validated(schema, data, `the event ${this.definition.name}.${type}`);
@@ -303,7 +292,7 @@ export class EntityRuntime {
 interface Decision {
   readonly id: (AppendId & { digest: string }) | undefined;
   readonly metadata: Metadata;
-  readonly decide: (state: unknown) => Emitted | readonly Emitted[] | Rejected;
+  readonly decide: (state: unknown) => readonly Emitted[] | Rejected;
   readonly expected: Expected;
   readonly onConflict: OnConflict;
 }

@@ -32,4 +32,9 @@ export class StateCache {
     this.#states.set(stream, known);
     if (this.#states.size > this.#max) this.#states.delete(this.#states.keys().next().value as string);
   }
+
+  /** Drops a state that turned out to be old. */
+  forget(stream: string, version: number): void {
+    if (this.#states.get(stream)?.version === version) this.#states.delete(stream);
+  }
 }

@@ -5,9 +5,9 @@ import type { CancelSignal, Timers } from "../host/host.ts";
 type Handle = ReturnType<typeof setTimeout>;
 
 function after(ms: number, run: () => void): Handle {
-  const handle: unknown = setTimeout(run, ms);
-  if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function") handle.unref();
-  return handle as Handle;
+  const handle: Handle & { unref?: () => unknown } = setTimeout(run, ms);
+  handle.unref?.();
+  return handle;
 }
 
 function sleep(ms: number, signal?: CancelSignal): Promise<void> {

@@ -15,7 +15,7 @@ import { advance, type Position } from "../position/position.ts";
 import { type AppendRequest, meets } from "./append.ts";
 import { canonicalJson, digestOf, eventDigest } from "./digest.ts";
 import type { StoredEvent } from "./event.ts";
-import type { IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
+import type { Head, IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
 
 /** Ids are remembered for at least this long (L4). */
 export const idsKeptMs: number = 7 * 24 * 3_600_000;
@@ -79,23 +79,15 @@ export async function admit(
   strong: StrongFold | undefined,
   host: Host,
 ): Promise<Array<Admitted | ConvergentError>> {
-  const head = await tx.lock();
-  const ledger = await Ledger.read(tx, batch);
-  const at = Math.max(host.clock.now(), head.at); // L1: never backwards, whatever the clock does
+  const ledger = await Ledger.read(tx, batch, host);
   const outcomes: Array<Admitted | ConvergentError> = [];
-  let last: Position = head.position;
-  for (const append of batch) {
-    const outcome = await admitOne(append, ledger, last, at, strong && ((events) => strong.apply(tx, events)));
-    if (!(outcome instanceof ConvergentError) && outcome.kind === "appended" && !outcome.repeated)
-      last = advance(last, outcome.events.length);
-    outcomes.push(outcome);
-  }
+  for (const append of batch) outcomes.push(await admitOne(append, ledger, strong && ((events) => strong.apply(tx, events))));
   host.reached("append.admitted");
   if (ledger.events.length > 0) {
     await strong?.save(tx);
     await tx.insert({ events: ledger.events, heads: ledger.changedHeads, ids: ledger.newIds });
-    // Twice the batch: the ledger shrinks even while it is written at full speed.
-    if (ledger.newIds.length > 0) await tx.forgetIds(at - idsKeptMs, 2 * ledger.newIds.length);
+    // Twice the batch: the table of ids shrinks even while it is written at full speed.
+    if (ledger.newIds.length > 0) await tx.forgetIds(ledger.at - idsKeptMs, 2 * ledger.newIds.length);
     host.reached("append.inserted");
   }
   return outcomes;
@@ -104,38 +96,28 @@ export async function admit(
 async function admitOne(
   append: PreparedAppend,
   ledger: Ledger,
-  last: Position,
-  at: number,
   applyStrong: ((events: readonly StoredEvent[]) => Promise<void>) | undefined,
 ): Promise<Admitted | ConvergentError> {
   const { request, idKey, digest } = append;
   const known = idKey && ledger.id(idKey);
-  if (known)
-    return known.state === "void"
-      ? voided(known)
-      : known.digest === digest
-        ? { kind: "appended", events: [], record: known, repeated: true }
-        : reused(known);
+  if (known?.state === "void") return voided(known);
+  if (known) return known.digest === digest ? { kind: "appended", events: [], record: known, repeated: true } : reused(known);
   const version = ledger.version(request.stream);
   if (!meets(request.expected, version)) return { kind: "conflict", version };
-  const events = append.events.map(
-    (event, index): StoredEvent => ({ ...event, position: advance(last, index + 1), version: version + index + 1, at }),
-  );
+  const events = append.events.map((event, index): StoredEvent => ({ ...event, ...ledger.place(index + 1), version: version + index + 1 }));
   try {
     await applyStrong?.(events);
   } catch (reason) {
     return { kind: "refused", reason };
   }
-  const position = advance(last, events.length);
+  const versions = { firstVersion: version + 1, lastVersion: version + events.length };
   const record: IdRecord | undefined = idKey && {
     ...idKey,
     digest,
     state: "done",
     stream: request.stream,
-    firstVersion: version + 1,
-    lastVersion: version + events.length,
-    position,
-    at,
+    ...versions,
+    ...ledger.place(events.length),
   };
   ledger.add(events, record);
   return { kind: "appended", events, record, repeated: false };
@@ -159,27 +141,39 @@ export function reused(key: IdKey): ConvergentError {
   );
 }
 
-/** Stream heads and ids as this transaction found them and as the batch has changed them so far. */
+/** Head, stream heads and ids as this transaction found them and as the batch has changed them so far. */
 class Ledger {
   readonly events: StoredEvent[] = [];
   readonly changedHeads: Map<string, StreamHead> = new Map();
   readonly newIds: IdRecord[] = [];
+  /** The time of every event of this batch. */
+  readonly at: number;
+  #last: Position;
   readonly #heads: ReadonlyMap<string, StreamHead | undefined>;
   readonly #ids: Map<string, IdRecord>;
 
-  private constructor(heads: ReadonlyMap<string, StreamHead | undefined>, ids: Map<string, IdRecord>) {
+  private constructor(head: Head, heads: ReadonlyMap<string, StreamHead | undefined>, ids: Map<string, IdRecord>) {
+    this.at = head.at;
+    this.#last = head.position;
     this.#heads = heads;
     this.#ids = ids;
   }
 
-  static async read(tx: WriteTransaction, batch: readonly PreparedAppend[]): Promise<Ledger> {
+  static async read(tx: WriteTransaction, batch: readonly PreparedAppend[], host: Host): Promise<Ledger> {
+    const head = await tx.lock();
     const streams = [...new Set(batch.map((append) => append.request.stream))];
     const keys = batch.flatMap((append) => append.idKey ?? []);
     const heads = await tx.streamHeads(streams);
     const records = keys.length > 0 ? await tx.ids(keys) : [];
     const ids = new Map<string, IdRecord>();
     for (const record of records) if (record) ids.set(nameOf(record), record);
-    return new Ledger(new Map(streams.map((stream, index) => [stream, heads[index]])), ids);
+    const at = Math.max(host.clock.now(), head.at); // L1: never backwards, whatever the clock does
+    return new Ledger({ position: head.position, at }, new Map(streams.map((stream, index) => [stream, heads[index]])), ids);
+  }
+
+  /** Where the next event but `count - 1` goes. */
+  place(count: number): { position: Position; at: number } {
+    return { position: advance(this.#last, count), at: this.at };
   }
 
   version(stream: string): number {
@@ -193,6 +187,7 @@ class Ledger {
   add(events: readonly StoredEvent[], record: IdRecord | undefined): void {
     const newest = events.at(-1) as StoredEvent;
     for (const event of events) this.events.push(event);
+    this.#last = newest.position;
     this.changedHeads.set(newest.stream, { version: newest.version, position: newest.position });
     if (!record) return;
     this.newIds.push(record);

@@ -9,7 +9,7 @@ import type { Host } from "../host/host.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
 import { type Admitted, admit, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
-import type { Appended, AppendOutcome, AppendRequest } from "./append.ts";
+import type { AppendOutcome, AppendRequest } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { LogPage, LogSource, Seen } from "./source.ts";
@@ -254,19 +254,23 @@ export class Log implements LogSource {
     if (outcome instanceof ConvergentError) throw outcome;
     if (outcome.kind !== "appended") return outcome;
     const newest = outcome.events.at(-1);
-    if (newest) return appended(outcome.events, newest.stream, newest.version, newest.at, this.#issuer.issue(newest));
-    const record = outcome.record as IdRecord;
-    const token = await this.tokenAt(record.position, tx);
-    return {
-      kind: "appended",
-      stream: request.stream,
-      firstVersion: record.firstVersion,
-      lastVersion: record.lastVersion,
-      events: [],
-      at: record.at,
-      token,
-      repeated: true,
-    };
+    if (newest) {
+      const firstVersion = newest.version - outcome.events.length + 1;
+      const token = this.#issuer.issue(newest);
+      return {
+        kind: "appended",
+        stream: request.stream,
+        firstVersion,
+        lastVersion: newest.version,
+        events: outcome.events,
+        at: newest.at,
+        token,
+        repeated: false,
+      };
+    }
+    const { firstVersion, lastVersion, at, position } = outcome.record as IdRecord;
+    const token = await this.tokenAt(position, tx);
+    return { kind: "appended", stream: request.stream, firstVersion, lastVersion, events: [], at, token, repeated: true };
   }
 
   async #eventAt(position: Position, tx?: ReadTransaction): Promise<StoredEvent | undefined> {
@@ -294,8 +298,4 @@ export class Log implements LogSource {
   #wake(): void {
     for (const listener of this.#listeners) listener();
   }
-}
-
-function appended(events: readonly StoredEvent[], stream: string, lastVersion: number, at: number, token: Token): Appended {
-  return { kind: "appended", stream, firstVersion: lastVersion - events.length + 1, lastVersion, events, at, token, repeated: false };
 }

@@ -21,12 +21,15 @@ export class CheckpointRows {
   readonly #epoch: Epoch;
   #stored: readonly Position[];
   #reach: Reach;
+  /** Whether there are rows in the store. */
+  #written: boolean;
 
-  private constructor(key: CheckpointKey, epoch: Epoch, stored: readonly Position[], reach: Reach) {
+  private constructor(key: CheckpointKey, epoch: Epoch, stored: readonly Position[], rows: readonly Checkpoint[]) {
     this.#key = key;
     this.#epoch = epoch;
     this.#stored = stored;
-    this.#reach = reach;
+    this.#reach = reachOf(rows);
+    this.#written = rows.length > 0;
   }
 
   /** Reads the rows, or sets out from `from` when there are none. Throws `token_epoch` when they lie past a restore of the source. */
@@ -37,7 +40,7 @@ export class CheckpointRows {
     const rows = await tx.checkpoints(options.key);
     for (const row of rows) requireSameHistory(row, options.epoch, options.head);
     const stored = rows.length > 0 ? rows.map((row) => row.position) : Array.from({ length: options.slots }, () => options.from);
-    return new CheckpointRows(options.key, options.epoch, stored, reachOf(rows));
+    return new CheckpointRows(options.key, options.epoch, stored, rows);
   }
 
   get slots(): number {
@@ -62,10 +65,15 @@ export class CheckpointRows {
     return this.#stored[slotOf(key, this.slots)] as Position;
   }
 
-  /** Whether the rows are still what this process believes; if another process moved them, takes over what they say. */
+  /** Whether the rows are still what this process believes; if somebody moved or removed them, takes over what they say. */
   async unmoved(tx: ReadTransaction): Promise<boolean> {
     const rows = await tx.checkpoints(this.#key);
-    if (rows.length === 0 || rows.every((row) => row.position === this.#stored[row.slot])) return true;
+    if (rows.length === 0 && this.#written) {
+      this.#stored = this.#stored.map(() => origin);
+      this.#written = false;
+      return false;
+    }
+    if (rows.every((row) => row.position === this.#stored[row.slot])) return true;
     this.#stored = rows.map((row) => row.position);
     this.#reach = reachOf(rows);
     return false;
@@ -80,6 +88,7 @@ export class CheckpointRows {
     );
     // Believed only once the transaction is known to have committed.
     return () => {
+      this.#written = true;
       this.#stored = next;
       this.#reach = reach;
     };

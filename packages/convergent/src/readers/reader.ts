@@ -3,7 +3,7 @@
  *
  *   load ──► read ──► apply ──► checkpoint ──► commit ──► read …
  *              │ nothing new: nap until woken or polled
- *              └ failure: wait longer each time, then one event at a time, so that all before the failing one get through
+ *              └ failure: wait longer each time and take fewer events, so that all before the failing one get through
  *
  * - R1: events are applied in log order; the checkpoint never passes an event that is not applied.
  * - R2: effects and checkpoint are one transaction, which first compares the checkpoint with what this process
@@ -120,8 +120,10 @@ export class Reader<Item = StoredEvent> {
     this.#state = "stopped";
   }
 
+  /** Applies nothing more, from the end of the batch under way, until `resume`. */
   pause(): void {
     this.#paused = true;
+    this.#signal();
   }
 
   resume(): void {
@@ -196,20 +198,21 @@ export class Reader<Item = StoredEvent> {
   }
 
   async #run(): Promise<void> {
-    let failures = 0;
+    let limit = this.#batchEvents;
     while (!this.#stopped) {
       try {
         if (this.#paused) this.#state = "paused";
-        else if (await this.#step(failures > 0 ? 1 : this.#batchEvents)) this.#state = "moving";
-        else this.#state = "idle";
-        failures = this.#state === "moving" ? Math.max(0, failures - 1) : 0;
-        this.#failure = undefined;
+        else this.#state = (await this.#step(limit)) ? "moving" : "idle";
+        if (this.#state !== "paused") this.#failure = undefined;
+        limit = Math.min(this.#batchEvents, limit * 2);
         if (this.#state !== "moving") await this.#nap(pollMs);
       } catch (error) {
-        failures++;
+        // Ever smaller batches, until the failing event is alone and all before it got through.
+        limit = Math.max(1, limit >> 2);
+        const attempts = this.#failure?.position === this.position ? this.#failure.attempts + 1 : 1;
         this.#state = "stuck";
-        this.#failure = { message: error instanceof Error ? error.message : String(error), attempts: failures, position: this.position };
-        await this.#nap(backoffMs(retryBackoff, failures, this.#host.random), true);
+        this.#failure = { message: error instanceof Error ? error.message : String(error), attempts, position: this.position };
+        await this.#nap(backoffMs(retryBackoff, attempts, this.#host.random), true);
       }
     }
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
@@ -217,7 +220,7 @@ export class Reader<Item = StoredEvent> {
 
   /** One batch. Answers whether there may be more. */
   async #step(limit: number): Promise<boolean> {
-    const rows = (this.#rows ??= await this.#load());
+    const rows = this.#rows ?? (await this.#load());
     const after = this.position;
     const page = await this.source.read({ after, limit, ...this.#types() });
     this.#host.reached("reader.read");
@@ -248,7 +251,10 @@ export class Reader<Item = StoredEvent> {
       this.#host.reached("reader.checkpointed");
       return believe;
     });
-    if (!committed) return;
+    if (!committed) {
+      this.#memory = rows.lowest; // another process was faster, or somebody reset the reader: its rows say where to go on
+      return;
+    }
     this.#host.reached("reader.committed");
     committed();
     this.#savedAt = this.#host.clock.elapsed();
@@ -298,6 +304,8 @@ export class Reader<Item = StoredEvent> {
       CheckpointRows.load(tx, { key: this.#key, epoch: this.source.epoch, head, slots: this.#options.slots ?? slotsDefault, from: start }),
     );
     this.#memory = rows.lowest;
+    this.#rows = rows;
+    this.#waiters.progressed();
     return rows;
   }
 

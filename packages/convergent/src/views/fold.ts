@@ -41,7 +41,7 @@ export class DocumentFold {
       const handler = this.#definition.handlers.get(event.type);
       if (!handler) continue;
       const before = after.has(key) ? after.get(key) : this.#documents.get(key);
-      const document: unknown = handler((before ?? undefined), event);
+      const document: unknown = handler(before ?? undefined, event);
       after.set(
         key,
         document === undefined

@@ -6,7 +6,7 @@
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
-import { type Position, position } from "../../position/position.ts";
+import { position } from "../../position/position.ts";
 import { Gate } from "../gate.ts";
 import { Journal } from "./journal.ts";
 import { Draft, Tables } from "./table.ts";
@@ -21,12 +21,12 @@ export class MemoryStore implements Store {
   readonly #listeners = new Set<() => void>();
   #closed = false;
 
-  private constructor(host: Host, tables: Tables, journal: Journal, identity: Identity, limitMs: number | undefined) {
-    this.host = host;
+  private constructor(tables: Tables, journal: Journal, identity: Identity, options: { host: Host; limitMs?: number }) {
+    this.host = options.host;
     this.identity = identity;
     this.#tables = tables;
     this.#journal = journal;
-    this.#gate = new Gate(host, limitMs);
+    this.#gate = new Gate(options.host, options.limitMs);
   }
 
   /** Opens or creates the store in the file `path`. Throws `store_broken`, `store_mismatch`, `store_unwritable`. */
@@ -52,7 +52,7 @@ export class MemoryStore implements Store {
       await journal.append(first);
       tables.apply(first);
     }
-    return new MemoryStore(host, tables, journal, identity, options.limitMs);
+    return new MemoryStore(tables, journal, identity, options);
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {

@@ -1,0 +1,212 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { command, entity } from "../entities/entity.ts";
+import type { StoreDriver } from "../log/store.ts";
+import { accepted } from "../protocol/outcome.ts";
+import { runtimeOf, type RunningService, service, type Service } from "../service/service.ts";
+import { memory } from "../stores/memory/index.ts";
+import { encodeIndexValue } from "./index-value.ts";
+import { view } from "./view.ts";
+
+const Put = z.object({ owner: z.string(), size: z.number() });
+const file = entity("file", { initial: () => ({ exists: false }), events: { put: Put, removed: z.object({}) } })
+  .evolve({ put: () => ({ exists: true }), removed: () => ({ exists: false }) })
+  .commands({
+    put: command(Put, (_, input, emit) => emit.put(input)),
+    remove: command(z.object({}), (_state, _input, emit) => emit.removed({})),
+  });
+
+function listing(options: { consistency?: "eventual" | "strong"; version?: number; sizeMax?: number } = {}) {
+  return view("listing", {
+    from: [file],
+    document: z.object({ owner: z.string(), size: z.number().max(options.sizeMax ?? Number.MAX_SAFE_INTEGER), times: z.number() }),
+    key: (event) => event.entityId,
+    indexes: ["owner", "size"],
+    consistency: options.consistency ?? "eventual",
+    version: options.version ?? 1,
+  }).on({
+    "file.put": (document, event) => ({ owner: event.data.owner, size: event.data.size, times: (document?.times ?? 0) + 1 }),
+    "file.removed": () => undefined,
+  });
+}
+
+type Files = Service<"files", { file: typeof file; listing: ReturnType<typeof listing> }>;
+const files = (options: Parameters<typeof listing>[0] = {}): Files => service("files", { parts: { file, listing: listing(options) } });
+const start = (driver: StoreDriver = memory(), options: Parameters<typeof listing>[0] = {}): Promise<RunningService<Files["parts"]>> =>
+  files(options).start({ store: driver });
+
+test.each(["eventual", "strong"] as const)(
+  "an %s view shows a write whose token is asked for, and forgets a document that a handler drops",
+  async (consistency) => {
+    const running = await start(memory(), { consistency });
+    const put = accepted(await running.file("a").put({ owner: "ada", size: 3 }));
+    expect(await running.listing.get("a", { after: put.token })).toMatchObject({
+      value: { owner: "ada", size: 3, times: 1 },
+      fresh: true,
+      asOf: 1,
+    });
+    const removed = accepted(await running.file("a").remove({}));
+    expect(await running.listing.get("a", { after: removed.token })).toMatchObject({ value: undefined, fresh: true, asOf: 2 });
+    expect((await running.listing.find({ owner: "ada" })).value).toEqual([]);
+    await running.stop();
+  },
+);
+
+test("a view that is behind says by how much, and is not called fresh; with stale: error it throws", async () => {
+  const running = await start();
+  const { reader } = runtimeOf(running).view("listing");
+  reader.pause();
+  await expect.poll(() => reader.state, { timeout: 2000 }).toBe("paused");
+  const put = accepted(await running.file("a").put({ owner: "ada", size: 3 }));
+  const reading = await running.listing.get("a", { after: put.token, wait: "20ms" });
+  expect(reading).toMatchObject({ value: undefined, fresh: false, asOf: 0, behind: { positions: 1 } });
+  expect(await running.listing.get("a")).toMatchObject({ fresh: false });
+  await expect(running.listing.get("a", { strong: true, wait: "20ms", stale: "error" })).rejects.toMatchObject({ code: "not_fresh" });
+  reader.resume();
+  expect(await running.listing.get("a", { strong: true })).toMatchObject({
+    value: { size: 3 },
+    fresh: true,
+    behind: { positions: 0, ms: 0 },
+  });
+  await running.stop();
+});
+
+test("a token above head or from another history is refused, and one of an unknown store is neither fresh nor waited for", async () => {
+  const running = await start();
+  const { token } = accepted(await running.file("a").put({ owner: "ada", size: 3 }));
+  const other = await service("files", { parts: { file } }).start({ store: memory() });
+  const foreign = accepted(await other.file("a").put({ owner: "ada", size: 3 })).token;
+  await expect(running.listing.get("a", { after: String(foreign) })).rejects.toMatchObject({ code: "token_invalid" });
+  await expect(running.listing.get("a", { after: String(token).replace(/\.1\./, ".2.") })).rejects.toMatchObject({ code: "token_invalid" });
+  const elsewhere = await running.listing.get("a", { after: `elsewhere.e1.5.${Date.now()}.abcd.xxxx` });
+  expect(elsewhere).toMatchObject({ fresh: false, unchecked: ["elsewhere"], value: { size: 3 } });
+  await Promise.all([running.stop(), other.stop()]);
+});
+
+test("pages by an index are sorted, stable under change, and complete", async () => {
+  const running = await start();
+  const sizes = [5, -3, 0, 12, 7, 7, 100, 2.5, -20];
+  for (const [index, size] of sizes.entries()) await running.file(`f${index}`).put({ owner: index % 2 === 0 ? "ada" : "bob", size });
+  const all = await running.listing.find({}, { orderBy: "size", strong: true });
+  expect(all.value.map(({ value }) => value.size)).toEqual([...sizes].sort((a, b) => a - b));
+  const first = await running.listing.find({}, { orderBy: "size", limit: 4 });
+  await running.file("f1").remove({}); // on the first page already
+  await running.file("new").put({ owner: "eve", size: 6 });
+  const rest = await running.listing.find(
+    {},
+    { orderBy: "size", limit: 10, strong: true, ...(first.cursor === undefined ? {} : { cursor: first.cursor }) },
+  );
+  expect([...first.value, ...rest.value].map(({ value }) => value.size)).toEqual([-20, -3, 0, 2.5, 5, 6, 7, 7, 12, 100]);
+  expect(
+    (await running.listing.find({ size: { from: 5, to: 12 }, owner: "ada" }, { descending: true, orderBy: "size" })).value.map(
+      ({ key }) => key,
+    ),
+  ).toEqual(["f4", "f0"]);
+  await expect(running.listing.find({ times: 1 } as never)).rejects.toMatchObject({ code: "index_not_declared" });
+  await expect(running.listing.find({ owner: "ada" }, { cursor: first.cursor ?? "" })).rejects.toMatchObject({ code: "cursor_invalid" });
+  await running.stop();
+});
+
+test("a strong view refuses the append whose event it cannot hold, and only that one", async () => {
+  const running = await start(memory(), { consistency: "strong", sizeMax: 10 });
+  const outcomes = await Promise.all([5, 11, 7].map((size, index) => running.file(`f${index}`).put({ owner: "ada", size })));
+  expect(outcomes.map((outcome) => outcome.kind)).toEqual(["accepted", "rejected", "accepted"]);
+  expect((await running.listing.find({ owner: "ada" })).value).toHaveLength(2);
+  expect(runtimeOf(running).log.headKnown.position).toBe(2);
+  await running.stop();
+});
+
+test("a strong view over an old log is built before the service starts, and a process that lacks it may not append", async () => {
+  const driver = memory();
+  const before = await service("files", { parts: { file } }).start({ store: driver });
+  for (let index = 0; index < 20; index++) await before.file(`f${index}`).put({ owner: "ada", size: index });
+  await before.stop();
+  const running = await start(driver, { consistency: "strong" });
+  expect((await running.listing.find({ owner: "ada" }, { limit: 100 })).value).toHaveLength(20);
+  await running.stop();
+  const lacking = await service("files", { parts: { file } }).start({ store: driver });
+  await expect(lacking.file("x").put({ owner: "ada", size: 1 })).rejects.toMatchObject({ code: "definitions_outdated" });
+  await lacking.stop();
+});
+
+test("a definition that changed under its rows is refused with the way out; a higher version builds its own", async () => {
+  const driver = memory();
+  const running = await start(driver);
+  await running.file("a").put({ owner: "ada", size: 1 });
+  await running.stop();
+  const changed = view("listing", {
+    from: [file],
+    document: z.object({ owner: z.string() }),
+    key: (event) => event.entityId,
+    indexes: ["owner"],
+  }).on({ "file.put": (_, event) => ({ owner: event.data.owner }) });
+  await expect(service("files", { parts: { file, changed } }).start({ store: driver })).rejects.toMatchObject({
+    code: "definition_changed",
+    message: expect.stringContaining("convergent view reset listing") as string,
+  });
+  const higher = await start(driver, { version: 2 });
+  expect(await higher.listing.get("a", { strong: true })).toMatchObject({ value: { size: 1 } });
+  await higher.stop();
+});
+
+test("property: a view equals a fresh fold of its events at the same position", async () => {
+  const step = fc.record({ key: fc.integer({ min: 0, max: 3 }), size: fc.integer({ min: -5, max: 5 }), remove: fc.boolean() });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 40 }),
+      fc.constantFrom("eventual" as const, "strong" as const),
+      async (steps, consistency) => {
+        const running = await start(memory(), { consistency });
+        await Promise.all(
+          steps.map(({ key, size, remove }) =>
+            remove ? running.file(`f${key}`).remove({}) : running.file(`f${key}`).put({ owner: `o${size % 2}`, size }),
+          ),
+        );
+        const page = await running.listing.find({}, { limit: 500, strong: true });
+        const events = (await runtimeOf(running).log.read({ after: 0 as never, limit: 1000 })).events.filter(
+          (event) => event.position <= page.asOf,
+        );
+        const folded = new Map<string, { owner: string; size: number; times: number }>();
+        for (const event of events) {
+          const key = event.stream.slice("file/".length);
+          const data = JSON.parse(event.data) as { owner: string; size: number };
+          if (event.type === "file.removed") folded.delete(key);
+          else folded.set(key, { ...data, times: (folded.get(key)?.times ?? 0) + 1 });
+        }
+        expect(new Map(page.value.map(({ key, value }) => [key, value]))).toEqual(folded);
+        for (const owner of ["o0", "o1", "o-1"]) {
+          const found = await running.listing.find({ owner }, { limit: 500 });
+          expect(found.value.map(({ key }) => key)).toEqual(
+            [...folded]
+              .filter(([, document]) => document.owner === owner)
+              .map(([key]) => key)
+              .sort(),
+          );
+        }
+        await running.stop();
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test("property: the text of index values sorts as the values do", () => {
+  const sign = (a: number): number => Math.sign(a);
+  fc.assert(
+    fc.property(fc.double({ noNaN: true }), fc.double({ noNaN: true }), (a, b) => {
+      const [left, right] = [encodeIndexValue(a, "x"), encodeIndexValue(b, "x")];
+      expect(left < right ? -1 : left > right ? 1 : 0).toBe(sign(a < b ? -1 : a > b ? 1 : 0));
+    }),
+  );
+  expect(
+    [
+      encodeIndexValue(null, "x"),
+      encodeIndexValue(false, "x"),
+      encodeIndexValue(true, "x"),
+      encodeIndexValue(-1e300, "x"),
+      encodeIndexValue("", "x"),
+    ].sort(),
+  ).toEqual([null, false, true, -1e300, ""].map((value) => encodeIndexValue(value, "x")));
+  expect(() => encodeIndexValue([1], "x")).toThrow("index");
+});
