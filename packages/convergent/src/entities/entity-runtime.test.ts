@@ -107,6 +107,13 @@ test("the same id and input get the first answer again, also when the entity wou
   ); // a refusal is not remembered
 });
 
+test("a caller cannot change the state that the next command decides on", async () => {
+  const { runtime } = await open();
+  const { state } = accepted(await runtime.run({ entityId: "a", command: "move", input: { amount: 1 } }));
+  expect(() => (state as { moves: number[] }).moves.push(999)).toThrow(TypeError);
+  expect((await runtime.read("a")).state).toEqual({ balance: 1, moves: [1] });
+});
+
 test("many commands on one entity at once all take effect: they never lose a race to each other", async () => {
   const { runtime } = await open();
   const outcomes = await Promise.all(

@@ -16,6 +16,7 @@ import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { AppendedEvent, Outcome, Rejected } from "../protocol/outcome.ts";
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
+import { frozen } from "./frozen.ts";
 import { Queues } from "./queues.ts";
 import { type KnownState, StateCache } from "./state-cache.ts";
 
@@ -277,7 +278,7 @@ export class EntityRuntime {
         "definition_invalid",
         `${this.definition.name} has events of type "${type}" in its log and no evolve for them; bring the event back into the definition`,
       );
-    return evolve(state, data);
+    return frozen(evolve(state, data) as unknown);
   }
 
   async #checked(type: string, data: unknown): Promise<unknown> {

@@ -7,8 +7,8 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Host } from "../host/host.ts";
 import type { Admitted, PreparedAppend } from "./admission.ts";
 
-/** Appends in one transaction; a longer one would keep other processes from the lock. */
-export const batchAppendsMax = 1000;
+/** Appends in one transaction: some 10 ms of work, so that neither this process's loop nor another one's append waits longer. */
+export const batchAppendsMax = 512;
 
 /** Appends that may wait; past it the caller is told to come back. */
 export const waitingAppendsMax = 20_000;

@@ -1,12 +1,13 @@
 /** A service at work: its log, entities, views and reactions, started in order and stopped in reverse. */
 import { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError } from "../errors/error.ts";
+import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
-import { type AnyReader, Inboxes } from "../readers/inboxes.ts";
+import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import { StrongViews } from "../views/strong-views.ts";
@@ -71,12 +72,21 @@ export class ServiceRuntime {
   async waitFor(token: Token, waitMs: number): Promise<boolean> {
     const elapsed = (): number => this.log.host.clock.elapsed();
     const deadline = elapsed() + waitMs;
-    const demand = await this.log.demand(token);
-    const exchanged = await this.#inboxes.exchange(demand.foreign, deadline);
-    const position = laterPosition(demand.position, exchanged.position);
+    const covered = await this.covers(token, { waitMs });
     const own = this.readers().filter((reader) => reader.source === this.log);
-    const met = await Promise.all(own.map((reader) => reader.waitFor(position, deadline - elapsed())));
-    return met.every(Boolean) && exchanged.unmet.length === 0 && exchanged.unchecked.length === 0;
+    const met = await Promise.all(own.map((reader) => reader.waitFor(covered.position, deadline - elapsed())));
+    return met.every(Boolean) && covered.unmet.length === 0 && covered.unchecked.length === 0;
+  }
+
+  /**
+   * Waits until this service's log holds what the token names: its own entries it always does, those of other services
+   * once their effects have arrived. For reads of entities. Throws `token_invalid`, `token_epoch`.
+   */
+  async covers(token: Token, options: { readonly waitMs: number; readonly signal?: CancelSignal }): Promise<Exchanged> {
+    const deadline = this.log.host.clock.elapsed() + options.waitMs;
+    const demand = await this.log.demand(token);
+    const exchanged = await this.#inboxes.exchange(demand.foreign, deadline, options.signal);
+    return { ...exchanged, position: laterPosition(demand.position, exchanged.position) };
   }
 
   /** Finishes what was begun and closes the store. */

@@ -76,3 +76,31 @@ test("a write's token is honoured by a view of the same service and by a view of
   await inventory.stop();
   await orders.stop();
 });
+
+test("a token travels along a chain of services: the last one knows what the one before it had seen of the first", async () => {
+  const restock = reaction("restock", { from: [stock], to: { purchase: order } }).on({
+    "stock.reserved": (event, { commands }) =>
+      commands
+        .purchase(`${event.entityId}-${event.version}`)
+        .place({ customer: "supplier", lines: [{ product: event.entityId, quantity: event.data.quantity, price: 1 }] }),
+  });
+  const orders = await service("orders", { parts: { order, summary } }).start({ store: memory() });
+  const inventory = await service("inventory", { parts: { stock, availability, reserve } }).start({
+    store: memory(),
+    channels: [inProcess(orders)],
+  });
+  const purchasing = await service("purchasing", { parts: { order, summary, restock } }).start({
+    store: memory(),
+    channels: [inProcess(inventory)],
+  });
+  const place = async (id: string): Promise<string> =>
+    String(accepted(await orders.order(id).place({ customer: "ada", lines: [{ product: "tea", quantity: 2, price: 300 }] })).token);
+  await purchasing.summary.get("tea-1", { after: await place("o-1"), wait: "5s" });
+  const reading = await purchasing.summary.get("tea-2", { after: await place("o-2"), wait: "5s" });
+  expect(reading).toMatchObject({ value: { customer: "supplier" }, fresh: true });
+  expect(await orders.summary.get("o-1", { after: String((await purchasing.summary.get("tea-2")).token) })).toMatchObject({
+    fresh: false,
+    unchecked: ["purchasing"],
+  });
+  for (const running of [purchasing, inventory, orders]) await running.stop();
+});

@@ -1,0 +1,11 @@
+/**
+ * Freezes a state all the way down, because it is kept in memory and handed out: a caller that changed it would change
+ * what the next command decides on. What an earlier version froze already is not walked again, so a new version costs
+ * as much as what it changed.
+ */
+export function frozen<State>(state: State): State {
+  if (typeof state !== "object" || state === null || Object.isFrozen(state) || ArrayBuffer.isView(state)) return state;
+  Object.freeze(state);
+  for (const part of Object.values(state)) frozen(part);
+  return state;
+}
