@@ -182,3 +182,41 @@ test("property: an entity's state is the fold of its events, whatever order comm
     { numRuns: 60 },
   );
 });
+
+test("what fails on an old memory of the entity is decided again on its present state", async () => {
+  const { runtime, log } = await open();
+  const elsewhere = new EntityRuntime(account, log);
+  const strict = entity("account", { initial: () => 0, events: { moved: z.object({ amount: z.number().max(0) }), closed: z.object({}) } })
+    .evolve({ moved: (state, data) => state + data.amount, closed: (state) => state })
+    .commands({ repay: command(z.object({}), (state, _input, emit) => emit.moved({ amount: state + 100 })) });
+  const careful = new EntityRuntime(strict, log);
+  await runtime.run({ entityId: "a", command: "move", input: { amount: -50 } });
+  await careful.read("a"); // remembers -50, on which repaying would emit 50, which its event's schema refuses
+  await elsewhere.run({ entityId: "a", command: "move", input: { amount: -100 } });
+  expect(await careful.run({ entityId: "a", command: "repay", input: {} })).toMatchObject({ kind: "accepted", version: 3 });
+});
+
+test("two processes that write one entity at full speed both get every command through", async () => {
+  const { runtime, log } = await open();
+  const elsewhere = new EntityRuntime(account, log);
+  const many = (of: EntityRuntime): Promise<unknown> =>
+    Promise.all(Array.from({ length: 150 }, () => of.run({ entityId: "a", command: "move", input: { amount: 1 } })));
+  await Promise.all([many(runtime), many(elsewhere)]);
+  expect((await runtime.read("a")).state).toMatchObject({ balance: 300 });
+});
+
+test("a command inside a write transaction is refused at once, instead of waiting for itself", async () => {
+  const { runtime, log } = await open();
+  const inside = log.transact(() => runtime.run({ entityId: "a", command: "move", input: { amount: 1 } }));
+  await expect(inside).rejects.toMatchObject({ code: "append_in_transaction" });
+  await runtime.run({ entityId: "a", command: "move", input: { amount: 1 } });
+});
+
+test("a misspelt expectation and a time that is none are errors, not conflicts or present states", async () => {
+  const { runtime } = await open();
+  await runtime.run({ entityId: "a", command: "move", input: { amount: 1 } });
+  await expect(
+    runtime.run({ entityId: "a", command: "move", input: { amount: 1 }, options: { expected: "nune" as never } }),
+  ).rejects.toMatchObject({ code: "invalid_input" });
+  await expect(runtime.read("a", { atMs: Number.NaN })).rejects.toMatchObject({ code: "invalid_input" });
+});

@@ -1,14 +1,15 @@
 /**
  * Runs an entity's commands against the log, and reads its state: now, at a version, or at a time.
  *
- * - With no `expected`, a race that was lost is decided again (at most `attemptsMax` times) and never ends as a conflict.
+ * - With no `expected`, a race that was lost is decided again (at most `attemptsMax` times, at last under the lock) and
+ *   never ends as a conflict.
  * - With a named one, `onConflict` says: `reject` answers with the present state, `retry` decides again on it.
  * - An id is looked up before deciding (L4), so that a repeat is answered even when the entity would now refuse it.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { type AppendId, type Expected, meets } from "../log/append.ts";
+import { type AppendId, type Expected, meets, requireExpected } from "../log/append.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
-import { type Metadata, type StoredEvent, streamOf, toEnvelope } from "../log/event.ts";
+import { type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { type Schemas, validated } from "../log/schema.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
@@ -20,7 +21,7 @@ import { frozen } from "./frozen.ts";
 import { Queues } from "./queues.ts";
 import { type KnownState, StateCache } from "./state-cache.ts";
 
-/** Decisions on ever newer states before `contention` is thrown. */
+/** Decisions on ever newer states, the last one under the log's lock. */
 const attemptsMax = 5;
 
 /** Events read at a time when a long stream is folded. */
@@ -69,33 +70,37 @@ export class EntityRuntime {
     this.#emit = emitOf(definition.events as Record<string, never>);
   }
 
-  /** Runs a command. Throws `not_found`, `invalid_input`, `contention` and what `Log.append` throws. */
+  /** Runs a command. Throws `not_found`, `invalid_input` and what `Log.append` throws. */
   async run(call: CommandCall): Promise<Outcome<unknown>> {
     const stream = this.stream(call.entityId);
     const decision = await this.#prepare(call);
+    if (this.#log.insideWrite()) {
+      throw new ConvergentError(
+        "append_in_transaction",
+        `a command on ${stream} inside an open write transaction would wait for itself; return it from a reaction, or run it before or after`,
+      );
+    }
     return this.#queues.run(stream, async () => {
-      for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+      const remembered = await this.#attemptRemembered(stream, decision);
+      if (remembered) return remembered;
+      for (let attempt = 1; attempt < attemptsMax; attempt++) {
         const outcome = await this.#attempt(stream, decision);
         if (outcome !== "raced") return outcome;
       }
-      throw new ConvergentError(
-        "contention",
-        `other writers changed ${stream} at each of ${attemptsMax} attempts; nothing was written, try again`,
-      );
+      // Other processes were faster each time. Under the log's lock nobody is.
+      return this.#log.transact((tx) => this.#attemptLocked(stream, decision, tx));
     });
   }
 
   /** Runs a command inside a transaction of the log, to take effect with it. */
   async runIn(tx: WriteTransaction, call: CommandCall): Promise<Outcome<unknown>> {
-    const outcome = await this.#attempt(this.stream(call.entityId), await this.#prepare(call), tx);
-    // Under the log's lock nobody else can have written in between.
-    if (outcome === "raced") throw new Error(`assertion failed: ${this.stream(call.entityId)} changed under the lock`);
-    return outcome;
+    return this.#attemptLocked(this.stream(call.entityId), await this.#prepare(call), tx);
   }
 
   /** The entity now, or at a version, or at a time in milliseconds. Throws `entity_not_found`. */
   async read(entityId: string, when: { version?: number; atMs?: number } = {}): Promise<EntityReading> {
     const stream = this.stream(entityId);
+    if (when.atMs !== undefined && !Number.isFinite(when.atMs)) throw new ConvergentError("invalid_input", "the time asked for is no time");
     const missing = (): ConvergentError =>
       new ConvergentError(
         "entity_not_found",
@@ -143,6 +148,7 @@ export class EntityRuntime {
       });
     }
     const options = call.options ?? {};
+    requireExpected(options.expected ?? "any");
     const input: unknown = await validated(command.input, call.input, `the input of ${this.definition.name}.${call.command}`);
     const digest = options.id === undefined ? "" : digestOf(canonicalJson([this.definition.name, call.entityId, call.command, call.input]));
     const id = options.id === undefined ? undefined : { scope: options.scope ?? options.actor ?? "", id: options.id, digest };
@@ -165,35 +171,56 @@ export class EntityRuntime {
 
   /**
    * Decides on the state in memory when that leads to events: the append compares version and id anyway (L3, L4), so a
-   * stale memory costs another round and nothing else. A refusal, a conflict or a repeat is only ever said after asking
-   * the store, on one snapshot.
+   * stale memory costs another round and nothing else. A refusal, a conflict, a repeat or an error is only ever said
+   * after asking the store.
    */
-  async #attempt(stream: string, decision: Decision, tx?: WriteTransaction): Promise<Outcome<unknown> | "raced"> {
-    const remembered = tx ? undefined : this.#states.get(stream);
-    if (remembered && meets(decision.expected, remembered.version)) {
-      const decided = decision.decide(remembered.state);
-      if (!("kind" in decided) && decided.length > 0) return this.#append({ stream, known: remembered, emitted: decided }, decision);
+  async #attemptRemembered(stream: string, decision: Decision): Promise<Outcome<unknown> | undefined> {
+    const known = this.#states.get(stream);
+    if (!known || !meets(decision.expected, known.version)) return undefined;
+    let events: readonly NewEvent[] | Rejected;
+    try {
+      events = await this.#decide(decision, known.state);
+    } catch {
+      return undefined;
     }
-    const { record, known, head } = tx
-      ? await this.#present(stream, decision, tx)
-      : await this.#log.snapshot((read) => this.#present(stream, decision, read));
+    if ("kind" in events || events.length === 0) return undefined;
+    const outcome = await this.#append({ stream, known, events }, decision);
+    return outcome === "raced" ? undefined : outcome;
+  }
+
+  async #attemptLocked(stream: string, decision: Decision, tx: WriteTransaction): Promise<Outcome<unknown>> {
+    await tx.lock();
+    const outcome = await this.#attempt(stream, decision, tx);
+    if (outcome === "raced") throw new Error(`assertion failed: ${stream} changed under the lock`);
+    return outcome;
+  }
+
+  /** Decides on what the store holds, read on one snapshot. */
+  async #attempt(stream: string, decision: Decision, tx?: WriteTransaction): Promise<Outcome<unknown> | "raced"> {
+    const present = (read: ReadTransaction): Promise<Present> => this.#present(stream, decision, read);
+    const { record, known, head } = tx ? await present(tx) : await this.#log.snapshot(present);
     if (record) return this.#repeated(record, await this.#log.tokenAt(record.position, tx), tx);
     if (!meets(decision.expected, known.version) && decision.onConflict === "reject")
       return { kind: "conflict", state: known.state, version: known.version };
-    const decided = decision.decide(known.state);
-    if ("kind" in decided) return decided;
-    if (decided.length > 0) return this.#append({ stream, known, emitted: decided }, decision, tx);
+    const events = await this.#decide(decision, known.state);
+    if ("kind" in events) return events;
+    if (events.length > 0) return this.#append({ stream, known, events }, decision, tx);
     return this.#acceptedAt(known, { events: [], token: await this.#log.tokenAt(head?.position ?? origin, tx), repeated: false });
   }
 
+  async #decide(decision: Decision, state: unknown): Promise<readonly NewEvent[] | Rejected> {
+    const decided = decision.decide(state);
+    if ("kind" in decided) return decided;
+    return Promise.all(
+      decided.map(async ({ type, data }) => ({ type: eventType(this.definition.name, type), data: await this.#checked(type, data) })),
+    );
+  }
+
   async #append(
-    { stream, known, emitted }: { stream: string; known: KnownState; emitted: readonly Emitted[] },
+    { stream, known, events }: { stream: string; known: KnownState; events: readonly NewEvent[] },
     { id, metadata }: Decision,
     tx?: WriteTransaction,
   ): Promise<Outcome<unknown> | "raced"> {
-    const events = await Promise.all(
-      emitted.map(async ({ type, data }) => ({ type: eventType(this.definition.name, type), data: await this.#checked(type, data) })),
-    );
     const request = { stream, expected: known.version === 0 ? ("none" as const) : known.version, events, metadata, ...(id ? { id } : {}) };
     const outcome = await this.#log.append(request, tx ? { tx } : {});
     if (outcome.kind === "conflict") {
@@ -228,11 +255,7 @@ export class EntityRuntime {
     return { kind: "accepted", state, version, pending: this.definition.pending(state), ...rest };
   }
 
-  async #present(
-    stream: string,
-    { id }: Decision,
-    tx: ReadTransaction,
-  ): Promise<{ record: IdRecord | undefined; known: KnownState; head: StreamHead | undefined }> {
+  async #present(stream: string, { id }: Decision, tx: ReadTransaction): Promise<Present> {
     const record = id && (await this.#log.remembered(id, id.digest, tx));
     const head = await this.#log.streamHead(stream, tx);
     return { record, head, known: await this.#stateAt(stream, head?.version ?? 0, tx) };
@@ -288,6 +311,12 @@ export class EntityRuntime {
       throw new ConvergentError("definition_invalid", `${this.definition.name} decided on an event "${type}" that it does not define`);
     return validated(schema, data, `the event ${this.definition.name}.${type}`);
   }
+}
+
+interface Present {
+  readonly record: IdRecord | undefined;
+  readonly known: KnownState;
+  readonly head: StreamHead | undefined;
 }
 
 interface Decision {

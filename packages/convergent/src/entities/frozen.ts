@@ -4,8 +4,12 @@
  * as much as what it changed.
  */
 export function frozen<State>(state: State): State {
-  if (typeof state !== "object" || state === null || Object.isFrozen(state) || ArrayBuffer.isView(state)) return state;
+  if (typeof state !== "object" || state === null || ArrayBuffer.isView(state) || walked.has(state)) return state;
+  walked.add(state);
   Object.freeze(state);
   for (const part of Object.values(state)) frozen(part);
   return state;
 }
+
+// Not `Object.isFrozen`: an object that the application froze itself may hold parts that it did not.
+const walked = new WeakSet<object>();

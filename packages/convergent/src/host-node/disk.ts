@@ -1,6 +1,10 @@
-/** Append-only files on the real disk. A new file's directory entry is synced too, or a crash could lose the file whole. */
-import { mkdir, open, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+/**
+ * Append-only files on the real disk, one opener at a time: a lock file beside each names the process, and a lock whose
+ * process is gone (kill -9) is taken over. A new file's directory entry is synced
+ * too, or a crash could lose the file whole.
+ */
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { ConvergentError } from "../errors/error.ts";
 import type { Disk, DiskFile } from "../host/host.ts";
 
@@ -16,16 +20,18 @@ export const nodeDisk: Disk = {
   open: async (path) => {
     try {
       await mkdir(dirname(path), { recursive: true });
+      const unlock = await lock(path);
       const file = await open(path, "a");
       await syncDirectory(dirname(path));
-      return fileOf(file, path);
+      return fileOf(file, path, unlock);
     } catch (cause) {
+      if (cause instanceof ConvergentError) throw cause;
       throw unwritable(path, cause);
     }
   },
 };
 
-function fileOf(file: Awaited<ReturnType<typeof open>>, path: string): DiskFile {
+function fileOf(file: Awaited<ReturnType<typeof open>>, path: string, unlock: () => Promise<void>): DiskFile {
   return {
     append: async (bytes) => {
       try {
@@ -40,8 +46,53 @@ function fileOf(file: Awaited<ReturnType<typeof open>>, path: string): DiskFile 
     },
     sync: () => file.datasync(),
     truncate: (size) => file.truncate(size),
-    close: () => file.close(),
+    close: async () => {
+      await file.close();
+      await unlock();
+    },
   };
+}
+
+/** Files this process has open, so that its own id in a lock of theirs means a second opener and not an earlier life. */
+const held = new Set<string>();
+
+/** Takes the lock of a file; returns how to give it back. Throws `store_unwritable` while its holder lives. */
+async function lock(path: string): Promise<() => Promise<void>> {
+  const name = `${resolve(path)}.lock`;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (held.has(name)) throw inUse(path, process.pid);
+      await writeFile(name, String(process.pid), { flag: "wx" });
+      held.add(name);
+      return async () => {
+        held.delete(name);
+        await rm(name, { force: true });
+      };
+    } catch (cause) {
+      if (codeOf(cause) !== "EEXIST" || attempt > 3) throw cause;
+      const holder = Number(await readFile(name, "utf8"));
+      if (holder !== process.pid && isAlive(holder)) throw inUse(path, holder);
+      await rm(name, { force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid < 1) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    return codeOf(cause) === "EPERM";
+  }
+}
+
+function inUse(path: string, pid: number): ConvergentError {
+  return new ConvergentError(
+    "store_unwritable",
+    `${path} is open in process ${pid}, and this kind of store serves one process at a time; stop that one, or use sqlite()`,
+    { details: { path, pid } },
+  );
 }
 
 async function syncDirectory(path: string): Promise<void> {

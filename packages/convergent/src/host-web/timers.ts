@@ -4,9 +4,12 @@ import type { CancelSignal, Timers } from "../host/host.ts";
 /** A timer as the platform returns it: an object on Node, where it can be told not to keep the process alive. */
 type Handle = ReturnType<typeof setTimeout>;
 
-function after(ms: number, run: () => void): Handle {
-  const handle: Handle & { unref?: () => unknown } = setTimeout(run, ms);
-  handle.unref?.();
+/** Longer ones would overflow the platform's timer and fire at once. */
+const timerMaxMs = 2 ** 31 - 1;
+
+function after(ms: number, run: () => void, awaited?: "awaited"): Handle {
+  const handle: Handle & { unref?: () => unknown } = setTimeout(run, Math.min(ms, timerMaxMs));
+  if (!awaited) handle.unref?.();
   return handle;
 }
 
@@ -20,10 +23,13 @@ function sleep(ms: number, signal?: CancelSignal): Promise<void> {
       clearTimeout(handle);
       reject(reasonOf(signal));
     };
-    const handle = setTimeout(() => {
-      signal?.removeEventListener("abort", cancelled);
-      resolve();
-    }, ms);
+    const handle = setTimeout(
+      () => {
+        signal?.removeEventListener("abort", cancelled);
+        resolve();
+      },
+      Math.min(ms, timerMaxMs),
+    );
     signal?.addEventListener("abort", cancelled);
   });
 }
@@ -33,8 +39,8 @@ function reasonOf(signal: CancelSignal | undefined): Error {
 }
 
 export const webTimers: Timers = {
-  after: (ms, run) => {
-    const handle = after(ms, run);
+  after: (ms, run, awaited) => {
+    const handle = after(ms, run, awaited);
     return { cancel: () => clearTimeout(handle) };
   },
   sleep,

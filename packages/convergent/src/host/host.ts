@@ -32,8 +32,8 @@ export interface Timer {
 }
 
 export interface Timers {
-  /** Calls `run` once, after `ms` milliseconds; the timer keeps no process alive. */
-  after(ms: number, run: () => void): Timer;
+  /** Calls `run` once, after `ms` milliseconds. It keeps no process alive, unless somebody `awaits` it. */
+  after(ms: number, run: () => void, awaited?: "awaited"): Timer;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when cancelled. */
   sleep(ms: number, signal?: CancelSignal): Promise<void>;
   /** Resolves when everything that is ready to run now has run (one turn of the event loop). */
@@ -51,7 +51,10 @@ export interface DiskFile {
 export interface Disk {
   /** The whole file, or `undefined` when there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** Opens for appending; creates the file and its directory, durably, when they are missing. */
+  /**
+   * Opens for appending; creates the file and its directory, durably, when they are missing. One opener at a time:
+   * throws `store_unwritable` while another one, of this process or of another, has not closed it and lives.
+   */
   open(path: string): Promise<DiskFile>;
 }
 

@@ -12,8 +12,8 @@
 import type { Host } from "../host/host.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { advance, type Position } from "../position/position.ts";
-import { type AppendRequest, meets } from "./append.ts";
-import { canonicalJson, digestOf, eventDigest } from "./digest.ts";
+import { type AppendRequest, meets, requireExpected } from "./append.ts";
+import { canonicalJson, digestOf, eventDigest, notJson } from "./digest.ts";
 import type { StoredEvent } from "./event.ts";
 import type { Head, IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
 
@@ -46,21 +46,15 @@ export interface StrongFold {
   save(tx: WriteTransaction): Promise<void>;
 }
 
-/** Serialises events and computes digests, outside the lock. Throws `invalid_input` for what is not JSON. */
+/** Events in one append: what one transaction writes without holding others up for long. */
+export const eventsMax = 10_000;
+
+/** Serialises events and computes digests, outside the lock. Throws `invalid_input` for what cannot be stored as it is. */
 export function prepareAppend(request: AppendRequest, host: Host): PreparedAppend {
-  if (request.events.length === 0) throw new ConvergentError("invalid_input", `an append to ${request.stream} holds no events`);
-  const slash = request.stream.indexOf("/");
-  if (slash < 1 || slash === request.stream.length - 1)
-    throw new ConvergentError("invalid_input", `"${request.stream}" is no stream: it is written entity/id`);
-  const metadata = JSON.stringify(request.metadata ?? {});
-  const events = request.events.map((event) => {
-    const content = {
-      id: host.random.id(),
-      stream: request.stream,
-      type: event.type,
-      data: JSON.stringify(event.data) ?? "null",
-      metadata,
-    };
+  requireStorable(request);
+  const metadata = jsonOf(request.metadata ?? {});
+  const events = request.events.map(({ type, data }) => {
+    const content = { id: host.random.id(), stream: request.stream, type, data: jsonOf(data), metadata };
     return { ...content, digest: eventDigest(content) };
   });
   const id = request.id;
@@ -72,12 +66,44 @@ export function prepareAppend(request: AppendRequest, host: Host): PreparedAppen
   };
 }
 
+// Refused before the transaction begins, so that nobody else's append shares the failure.
+function requireStorable({ stream, expected, events, id }: AppendRequest): void {
+  if (events.length === 0 || events.length > eventsMax)
+    throw new ConvergentError("invalid_input", `an append holds 1 to ${eventsMax} events; this one to ${stream} holds ${events.length}`);
+  const slash = stream.indexOf("/");
+  if (slash < 1 || slash === stream.length - 1)
+    throw new ConvergentError("invalid_input", `"${stream}" is no stream: it is written entity/id`);
+  requireExpected(expected);
+  for (const text of [stream, ...events.map((event) => event.type), ...(id ? [id.scope, id.id] : [])]) requireText(text);
+}
+
+/** Throws `invalid_input` for text that is not well-formed Unicode or holds NUL: stores would keep it differently. */
+export function requireText(text: string): void {
+  if (text.isWellFormed() && !text.includes("\u0000")) return;
+  throw new ConvergentError("invalid_input", "names and ids are well-formed text without NUL characters");
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "null";
+  } catch (cause) {
+    throw notJson(cause);
+  }
+}
+
+/** What a batch is decided with. */
+export interface Admission {
+  readonly strong: StrongFold | undefined;
+  readonly host: Host;
+  /** Ids whose appends are older than this may be forgotten. */
+  readonly idsBefore: number;
+}
+
 /** Decides and writes a batch inside `tx`. Positions are given in the order of the batch. */
 export async function admit(
   tx: WriteTransaction,
   batch: readonly PreparedAppend[],
-  strong: StrongFold | undefined,
-  host: Host,
+  { strong, host, idsBefore }: Admission,
 ): Promise<Array<Admitted | ConvergentError>> {
   const ledger = await Ledger.read(tx, batch, host);
   const outcomes: Array<Admitted | ConvergentError> = [];
@@ -87,7 +113,7 @@ export async function admit(
     await strong?.save(tx);
     await tx.insert({ events: ledger.events, heads: ledger.changedHeads, ids: ledger.newIds });
     // Twice the batch: the table of ids shrinks even while it is written at full speed.
-    if (ledger.newIds.length > 0) await tx.forgetIds(ledger.at - idsKeptMs, 2 * ledger.newIds.length);
+    if (ledger.newIds.length > 0) await tx.forgetIds(idsBefore, 2 * ledger.newIds.length);
     host.reached("append.inserted");
   }
   return outcomes;

@@ -1,4 +1,5 @@
 /** What an append asks for and what comes of it. */
+import { ConvergentError } from "../errors/error.ts";
 import type { Token } from "../position/token.ts";
 import type { Metadata, NewEvent, StoredEvent } from "./event.ts";
 
@@ -50,6 +51,13 @@ export interface AppendRefused {
 }
 
 export type AppendOutcome = Appended | AppendConflict | AppendRefused;
+
+/** Throws `invalid_input` for what is none of the four forms: a misspelt one must not pass for a conflict. */
+export function requireExpected(expected: unknown): void {
+  if (expected === "none" || expected === "some" || expected === "any") return;
+  if (typeof expected === "number" && Number.isSafeInteger(expected) && expected >= 0) return;
+  throw new ConvergentError("invalid_input", `expected is a version from 0 on, "none", "some" or "any", not ${String(expected)}`);
+}
 
 /** Whether a stream at `version` (0 without events) is as expected. */
 export function meets(expected: Expected, version: number): boolean {

@@ -4,12 +4,34 @@
  * another order is still the same request.
  */
 import { createHmac, hash } from "node:crypto";
+import { ConvergentError } from "../errors/error.ts";
 
-/** JSON text with the keys of every object in order. Throws `TypeError` on a cycle, like `JSON.stringify`. */
+/** JSON text with the keys of every object in order. Throws `invalid_input` for what JSON cannot hold: two such values could look alike. */
 export function canonicalJson(value: unknown): string {
+  try {
+    return sortedJson(value);
+  } catch (cause) {
+    throw notJson(cause);
+  }
+}
+
+/** The error for a value that is no JSON: a cycle, a BigInt, a Set, NaN. */
+export function notJson(cause: unknown): ConvergentError {
+  return new ConvergentError(
+    "invalid_input",
+    `a value cannot be written as JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause },
+  );
+}
+
+function sortedJson(value: unknown): string {
   return (
     JSON.stringify(value, (_key, part: unknown) => {
+      if (typeof part === "number" && !Number.isFinite(part)) throw new TypeError(`${part} is no JSON number`);
       if (part === null || typeof part !== "object" || Array.isArray(part)) return part;
+      const prototype: unknown = Object.getPrototypeOf(part);
+      if (prototype !== Object.prototype && prototype !== null)
+        throw new TypeError("only plain objects, lists, text, numbers, booleans and null are JSON");
       const sorted = Object.create(null) as Record<string, unknown>;
       for (const key of Object.keys(part).sort()) sorted[key] = (part as Record<string, unknown>)[key];
       return sorted;

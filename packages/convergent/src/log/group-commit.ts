@@ -67,7 +67,7 @@ export class GroupCommit {
     try {
       outcomes = await this.#commit(batch.map((waiting) => waiting.append));
     } catch (error) {
-      for (const waiting of batch) waiting.reject(error);
+      await this.#failed(batch, error);
       return;
     }
     this.#host.reached("append.committed");
@@ -77,5 +77,12 @@ export class GroupCommit {
       else waiting.resolve(outcome);
       if (index === 0) this.#host.reached("append.acknowledged");
     });
+  }
+
+  // A failure of the store is everybody's. Anything else was brought in by one of them: each is tried alone, and only that one fails.
+  async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
+    const shared = error instanceof ConvergentError && error.retry === "later";
+    if (batch.length > 1 && !shared) for (const waiting of batch) await this.#commitBatch([waiting]);
+    else for (const waiting of batch) waiting.reject(error);
   }
 }

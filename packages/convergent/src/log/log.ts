@@ -8,12 +8,23 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Host } from "../host/host.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
-import { type Admitted, admit, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
+import { type Admitted, admit, idsKeptMs, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
 import type { AppendOutcome, AppendRequest } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { LogPage, LogSource, Seen } from "./source.ts";
-import type { Epoch, Head, IdKey, IdRecord, ReadTransaction, Store, StoreDriver, StreamHead, WriteTransaction } from "./store.ts";
+import type {
+  CheckpointKey,
+  Epoch,
+  Head,
+  IdKey,
+  IdRecord,
+  ReadTransaction,
+  Store,
+  StoreDriver,
+  StreamHead,
+  WriteTransaction,
+} from "./store.ts";
 import { Tail } from "./tail.ts";
 import { horizonMs, TokenIssuer } from "./token-issuer.ts";
 
@@ -40,6 +51,8 @@ export class Log implements LogSource {
   readonly #stopListening: () => void;
   #strong: (() => StrongFold) | undefined;
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
+  readonly #opened: { readonly elapsed: number; readonly at: number };
+  readonly #inboxes: CheckpointKey[] = [];
   #head: Head = { position: origin, at: 0 };
 
   private constructor(store: Store) {
@@ -47,6 +60,7 @@ export class Log implements LogSource {
     this.store = store.identity.store;
     this.host = store.host;
     this.#issuer = new TokenIssuer(store.identity);
+    this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
     this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
     this.#stopListening = store.onCommit(() => this.#wake());
   }
@@ -58,8 +72,18 @@ export class Log implements LogSource {
     return log;
   }
 
+  get epochs(): readonly Epoch[] {
+    return this.#store.identity.epochs;
+  }
+
+  /** The present epoch. */
   get epoch(): Epoch {
-    return this.#store.identity.epochs.at(-1) as Epoch;
+    return this.epochs.at(-1) as Epoch;
+  }
+
+  /** Whether the caller runs inside a transaction of this log: what it does there must be given that transaction. */
+  insideWrite(): boolean {
+    return this.#store.insideWrite();
   }
 
   /**
@@ -140,7 +164,9 @@ export class Log implements LogSource {
       return { events, scanned: (recent.at(-1) as StoredEvent).position, head: this.#head };
     }
     return this.#store.read(async (tx) => {
-      const head = this.#advanceTo(await tx.head());
+      // This snapshot's own head: what others made known meanwhile is not in it.
+      const head = await tx.head();
+      this.#advanceTo(head);
       const upTo = Math.min(head.position, query.types ? query.after + scanPositionsMax : head.position) as Position;
       if (comparePositions(query.after, upTo) >= 0) return { events: [], scanned: query.after, head };
       const events = await tx.events({ ...query, upTo });
@@ -164,7 +190,8 @@ export class Log implements LogSource {
   }
 
   async head(): Promise<Head> {
-    return this.#advanceTo(await this.#store.read((tx) => tx.head()));
+    this.#advanceTo(await this.#store.read((tx) => tx.head()));
+    return this.#head;
   }
 
   /** The newest head this process knows of, without asking the store: at or before the real one. */
@@ -195,25 +222,31 @@ export class Log implements LogSource {
         this.#issuer.verify(entry);
         await this.#recognise(entry);
         if (entry.time >= oldest) position = laterPosition(position, entry.position);
-      } else if (entry.time >= oldest) foreign.push(entry);
+      } else foreign.push(entry); // however old: only the reader of that log can say whether it has passed it
     }
     return { position, foreign };
   }
 
   async seen(): Promise<{ at: Position; seen: Seen }> {
     return this.#store.read(async (tx) => {
-      const rows = (await tx.checkpoints()).filter((row) => row.source !== this.store);
-      const direct: Record<string, { epoch: string; position: number }> = {};
-      let through: Seen = {};
+      const rows = (await tx.checkpoints()).filter((row) =>
+        this.#inboxes.some((key) => key.reader === row.reader && key.version === row.version && key.source === row.source),
+      );
+      const direct = new Map<string, SeenPosition>();
+      const through = new Map<string, SeenPosition>();
       let at = origin;
       for (const row of rows) {
         at = laterPosition(at, row.reached);
-        through = { ...through, ...(JSON.parse(row.seen) as Seen) };
-        const known = direct[row.source];
-        if (!known || row.position < known.position) direct[row.source] = { epoch: row.epoch, position: row.position };
+        keepLower(direct, row.source, row);
+        for (const [store, seen] of Object.entries(JSON.parse(row.seen) as Seen)) keepLower(through, store, seen);
       }
-      return { at, seen: { ...through, ...direct } };
+      return { at, seen: Object.fromEntries([...through, ...direct]) };
     });
+  }
+
+  /** Counts a reader of another log among those that `seen` speaks of. */
+  addInbox(key: CheckpointKey): void {
+    this.#inboxes.push(key);
   }
 
   onAdvance(listener: () => void): () => void {
@@ -242,11 +275,13 @@ export class Log implements LogSource {
 
   async #admit(tx: WriteTransaction, batch: readonly PreparedAppend[]): Promise<Array<Admitted | ConvergentError>> {
     await this.#guard?.(tx);
-    const outcomes = await admit(tx, batch, this.#strong?.(), this.host);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
-    for (const outcome of outcomes)
-      if (!(outcome instanceof ConvergentError) && outcome.kind === "appended") written.push(...outcome.events);
+    const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#trustedNow() - idsKeptMs });
+    for (const outcome of outcomes) {
+      if (outcome instanceof ConvergentError || outcome.kind !== "appended") continue;
+      for (const event of outcome.events) written.push(event);
+    }
     return outcomes;
   }
 
@@ -290,12 +325,35 @@ export class Log implements LogSource {
     throw this.#issuer.lost(entry, Math.min(head.position, entry.position - 1) as Position);
   }
 
-  #advanceTo(head: Head): Head {
+  #advanceTo(head: Head): void {
     if (comparePositions(head.position, this.#head.position) > 0) this.#head = { position: head.position, at: head.at };
-    return this.#head;
   }
 
+  // What is committed is committed: a listener that throws must not turn it into a failure.
   #wake(): void {
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch {
+        // It misses a hint, and polls.
+      }
+    }
   }
+
+  // A clock that jumps ahead must not make ids look old: time counts from the opening, and only as fast as it passed.
+  #trustedNow(): number {
+    const { elapsed, at } = this.#opened;
+    return Math.min(this.host.clock.now(), at + this.host.clock.elapsed() - elapsed);
+  }
+}
+
+interface SeenPosition {
+  readonly epoch: string;
+  readonly position: number;
+}
+
+// Of several ways by which a store is seen, the one furthest behind decides; the slots of one reader count as ways too.
+function keepLower(seen: Map<string, SeenPosition>, store: string, { epoch, position }: SeenPosition): void {
+  const known = seen.get(store);
+  if (!known || position < known.position) seen.set(store, { epoch, position });
 }

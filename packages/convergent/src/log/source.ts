@@ -20,7 +20,8 @@ export interface LogPage {
 export interface LogSource {
   /** The name of the store. */
   readonly store: string;
-  readonly epoch: Epoch;
+  /** In order; the last one is the present epoch. */
+  readonly epochs: readonly Epoch[];
   /** Events after a position, oldest first, at most `limit`, only of `types` when given. */
   read(query: { after: Position; limit: number; types?: readonly string[] }): Promise<LogPage>;
   head(): Promise<Head>;

@@ -145,7 +145,7 @@ export interface WriteTransaction extends ReadTransaction {
   lock(): Promise<Head>;
   /** Events with their positions, the new heads of their streams, and what to remember. */
   insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void>;
-  /** Forgets ids that are older than `before`, oldest first, at most `limit`. */
+  /** Forgets done ids that are older than `before`, oldest first, at most `limit`; voided ones are kept for ever. */
   forgetIds(before: number, limit: number): Promise<void>;
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
   saveDocuments(rows: readonly DocumentRow[]): Promise<void>;
@@ -161,7 +161,7 @@ export interface Store {
   write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T>;
   /** Whether the caller runs inside a `write` body of this store. */
   insideWrite(): boolean;
-  /** Calls `listener` after a commit, of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
+  /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
   onCommit(listener: () => void): () => void;
   close(): Promise<void>;
 }

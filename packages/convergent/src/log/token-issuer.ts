@@ -3,9 +3,10 @@
  * and says of an entry that comes back whether it is ours, valid, and on this side of any restore (L5).
  */
 import { ConvergentError } from "../errors/error.ts";
-import { comparePositions, origin, type Position } from "../position/position.ts";
+import { comparePositions, type Position } from "../position/position.ts";
 import { signedPart, Token, type TokenEntry } from "../position/token.ts";
 import { signature } from "./digest.ts";
+import { forkAfter } from "./epochs.ts";
 import type { Identity } from "./store.ts";
 
 /** Characters of the event's id that an entry carries: 20 random bits. */
@@ -53,11 +54,8 @@ export class TokenIssuer {
         { details: { store: entry.store } },
       );
     }
-    const epochs = this.#identity.epochs;
-    const index = epochs.findIndex((epoch) => epoch.id === entry.epoch);
-    const next = epochs[index + 1];
-    if (index === -1) throw this.lost(entry, origin);
-    if (next && comparePositions(entry.position, next.first) >= 0) throw this.lost(entry, (next.first - 1) as Position);
+    const fork = forkAfter(this.#identity.epochs, entry.epoch);
+    if (fork !== undefined && comparePositions(entry.position, fork) > 0) throw this.lost(entry, fork);
   }
 
   /** Whether the event with this id is the one that the entry was issued for. */

@@ -55,6 +55,9 @@ export interface EntityBody {
   readonly version: number;
   readonly token: string;
   readonly pending?: readonly string[];
+  /** Only when the request's token names something of other services that has not arrived here. */
+  readonly fresh?: false;
+  readonly unchecked?: readonly string[];
 }
 
 /** An event of `GET /entities/{entity}/{id}/events` */
@@ -106,6 +109,28 @@ export interface DefinitionBody {
   readonly protocol: number;
   readonly services: readonly string[];
   readonly parts: readonly PartBody[];
+}
+
+/** A reader in `GET /readers` */
+export interface ReaderBody {
+  readonly service: string;
+  readonly name: string;
+  readonly version: number;
+  /** The store it follows. */
+  readonly source: string;
+  readonly state: string;
+  readonly position: number;
+  readonly head: number;
+  /** Positions behind head, and the age in milliseconds of the oldest event it has not applied. */
+  readonly lag: { readonly positions: number; readonly ms: number };
+  readonly visibilityMs?: VisibilityMs;
+  /** Why it is stuck. */
+  readonly failure?: { readonly message: string; readonly attempts: number; readonly position: number };
+}
+
+/** `GET /readers` */
+export interface ReadersBody {
+  readonly readers: readonly ReaderBody[];
 }
 
 /** `application/problem+json` (RFC 9457). */

@@ -3,7 +3,7 @@
  * even a batch that is applied again, after its checkpoint was reset, has no second effect (L4, R2).
  */
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
-import { ConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { type Envelope, toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
@@ -29,6 +29,7 @@ export class ReactionRuntime {
   readonly reader: Reader<Envelope>;
   readonly #entities: ReadonlyMap<string, EntityRuntime>;
   readonly #onRefusal: (refusal: Refusal) => void;
+  #refused: Refusal[] = [];
 
   constructor(
     definition: AnyReaction,
@@ -46,11 +47,16 @@ export class ReactionRuntime {
       batchEvents,
       prepare: toEnvelope,
       orderKey: (event) => `${event.entity}/${event.entityId}`,
+      inherits: true, // what it caused is caused: a new version of it begins where the old one stands
       apply: (tx, events) => this.#apply(tx, events),
+      committed: () => {
+        for (const refusal of this.#refused) this.#onRefusal(refusal);
+      },
     });
   }
 
   async #apply(tx: WriteTransaction, events: readonly Envelope[]): Promise<void> {
+    this.#refused = [];
     for (const event of events) {
       const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
       const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
@@ -76,8 +82,13 @@ export class ReactionRuntime {
       actor: `reaction:${this.definition.name}`,
       metadata,
     };
-    const outcome = await runtime.runIn(tx, { entityId, command, input, options });
-    if (outcome.kind === "rejected")
-      this.#onRefusal({ reaction: this.definition.name, eventId: event.id, entity, entityId, command, reason: outcome.reason });
+    try {
+      const outcome = await runtime.runIn(tx, { entityId, command, input, options });
+      if (outcome.kind === "rejected")
+        this.#refused.push({ reaction: this.definition.name, eventId: event.id, entity, entityId, command, reason: outcome.reason });
+    } catch (error) {
+      // Another version of this reaction, of a release that runs beside this one, has reacted to the event already.
+      if (!isConvergentError(error, "idempotency_key_reused")) throw error;
+    }
   }
 }

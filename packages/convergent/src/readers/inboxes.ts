@@ -4,6 +4,8 @@
  * positions of this store: the reader has passed 70, and by then its effects had reached, say, 112 here.
  */
 import type { CancelSignal, Host } from "../host/host.ts";
+import { inPresentHistory } from "../log/epochs.ts";
+import { horizonMs } from "../log/token-issuer.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import type { TokenEntry } from "../position/token.ts";
 import type { Reader } from "./reader.ts";
@@ -41,7 +43,7 @@ export class Inboxes {
     let position = origin;
     for (const entry of entries) {
       const routes = this.#routes(entry);
-      if (routes.length === 0) unchecked.push(entry.store);
+      if (routes.length === 0 && entry.time >= this.#host.clock.now() - horizonMs) unchecked.push(entry.store);
       for (const { reader, passed } of routes) {
         const met = await reader.waitUntil(
           () => comparePositions(passed(), entry.position) >= 0,
@@ -63,7 +65,9 @@ export class Inboxes {
 
   // Directly when a reader follows that very log; otherwise through readers whose source had seen it.
   #routes(entry: TokenEntry): Array<{ reader: AnyReader; passed: () => Position }> {
-    const direct = this.#readers.filter((reader) => reader.source.store === entry.store && reader.source.epoch.id === entry.epoch);
+    const direct = this.#readers.filter(
+      ({ source }) => source.store === entry.store && inPresentHistory(source.epochs, entry.epoch, entry.position),
+    );
     if (direct.length > 0) return direct.map((reader) => ({ reader, passed: () => reader.position }));
     const seenBy = (reader: AnyReader): Position | undefined => {
       const seen = reader.reach.seen[entry.store];

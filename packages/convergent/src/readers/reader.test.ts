@@ -160,7 +160,7 @@ test("a lost wake-up is made good by polling", async () => {
     head: log.head.bind(log),
     seen: log.seen.bind(log),
   });
-  Object.defineProperty(deaf, "epoch", { get: () => log.epoch });
+  Object.defineProperty(deaf, "epochs", { get: () => log.epochs });
   const reader = readerOf(log, [], { source: deaf });
   reader.start();
   await expect.poll(() => reader.state).toBe("idle");
@@ -240,4 +240,43 @@ test("the real host makes ids that do not repeat", () => {
   const ids = Array.from({ length: 5000 }, () => host.random.id());
   expect(new Set(ids).size).toBe(5000);
   for (const id of ids) expect(id).toMatch(/^[a-z2-7]{26}$/);
+});
+
+test("stopping a reader answers everybody who waits for it", async () => {
+  const log = await openLog();
+  const reader = readerOf(log, []);
+  reader.start();
+  const waiting = reader.waitFor(position(1), 60_000);
+  await reader.stop();
+  expect(await waiting).toBe(false);
+});
+
+test("a reader started inside a write transaction works once that is over", async () => {
+  const log = await openLog();
+  const reader = readerOf(log, []);
+  await log.transact(async () => reader.start());
+  await write(log, 3);
+  expect(await reader.waitFor(position(3), 5000)).toBe(true);
+  await reader.stop();
+});
+
+test("a new version that inherits goes on where the old one stands; one that does not begins anew", async () => {
+  const log = await openLog();
+  await write(log, 5);
+  const old = readerOf(log, []);
+  old.start();
+  await old.waitFor(position(5), 5000);
+  await old.stop();
+  await write(log, 2);
+  for (const [inherits, expected] of [
+    [true, [6, 7]],
+    [false, upTo(7)],
+  ] as const) {
+    const applied: number[] = [];
+    const next = readerOf(log, applied, { version: inherits ? 2 : 3, inherits });
+    next.start();
+    await next.waitFor(position(7), 5000);
+    await next.stop();
+    expect(applied).toEqual(expected);
+  }
 });

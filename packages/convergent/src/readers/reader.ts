@@ -17,12 +17,12 @@ import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
-import type { LogPage, LogSource } from "../log/source.ts";
-import type { CheckpointKey, WriteTransaction } from "../log/store.ts";
-import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import type { LogPage, LogSource, Seen } from "../log/source.ts";
+import type { Checkpoint, CheckpointKey, WriteTransaction } from "../log/store.ts";
+import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { CheckpointRows, type Reach } from "./checkpoint.ts";
 import { Histogram, type Percentiles } from "./histogram.ts";
-import { slotsDefault } from "./slots.ts";
+import { slotOf, slotsDefault } from "./slots.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Events applied in one transaction: enough to share one fsync among many, few enough to hold the lock briefly. */
@@ -36,6 +36,9 @@ const retryBackoff: Backoff = { firstMs: 50, maxMs: 10_000, factor: 2 };
 /** Positions and milliseconds after which an advance without effects is written. */
 const lazyPositions = 10_000;
 const lazyMs = 5_000;
+
+/** How often a busy reader asks its source what that had seen of others. */
+const lookMs = 250;
 
 export interface ReaderOptions<Item> {
   readonly name: string;
@@ -55,6 +58,10 @@ export interface ReaderOptions<Item> {
   readonly orderKey: (item: Item) => string;
   /** Writes the effects of some events, in log order, inside `tx`. */
   readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
+  /** Called once the effects of a batch are committed. */
+  readonly committed?: () => void;
+  /** Whether a new version goes on where the one before it stands. Default: it begins anew, like a view that is built again. */
+  readonly inherits?: boolean;
 }
 
 export type ReaderState = "starting" | "moving" | "idle" | "paused" | "stuck" | "stopped";
@@ -94,6 +101,8 @@ export class Reader<Item = StoredEvent> {
   #stopped = false;
   #paused = false;
   #savedAt = 0;
+  #seen: { readonly at: Position; readonly seen: Seen } | undefined;
+  #seenAt = -Infinity;
 
   constructor(options: ReaderOptions<Item>) {
     this.#options = options;
@@ -116,6 +125,7 @@ export class Reader<Item = StoredEvent> {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#signal();
+    this.#waiters.end();
     await this.#running;
     this.#state = "stopped";
   }
@@ -144,6 +154,20 @@ export class Reader<Item = StoredEvent> {
   /** What the effects had reached in their own log by now, and what the source had seen. */
   get reach(): Reach {
     return this.#rows?.reach ?? { reached: origin, seen: {} };
+  }
+
+  /**
+   * What a snapshot with these checkpoint rows holds, for one order key or for all. To be taken before the snapshot is
+   * opened: memory of a position that moved without effects counts only while the rows are what memory was built on.
+   */
+  claim(): (rows: readonly Checkpoint[], key?: string) => Position {
+    const rows = this.#rows;
+    const memory = this.#memory;
+    return (stored, key) => {
+      const places = key === undefined ? stored : stored.filter((row) => row.slot === slotOf(key, stored.length));
+      const written = places.length > 0 ? places.map((row) => row.position).reduce(earlierPosition) : origin;
+      return rows?.matches(stored) ? laterPosition(memory, written) : written;
+    };
   }
 
   get checkpointKey(): CheckpointKey {
@@ -224,10 +248,8 @@ export class Reader<Item = StoredEvent> {
     const after = this.position;
     const page = await this.source.read({ after, limit, ...this.#types() });
     this.#host.reached("reader.read");
-    if (comparePositions(page.scanned, after) <= 0) {
-      await this.#idle(page);
-      return false;
-    }
+    await this.#look(page);
+    if (comparePositions(page.scanned, after) <= 0) return !(await this.#idle());
     const events = rows.even
       ? page.events
       : page.events.filter((event) => comparePositions(event.position, rows.of(this.#orderKey(event))) > 0);
@@ -247,7 +269,7 @@ export class Reader<Item = StoredEvent> {
       await this.#options.apply(tx, items);
       this.#host.reached("reader.applied");
       const reached = this.source === this.#options.effects ? scanned : (await tx.head()).position;
-      const believe = await rows.save(tx, scanned, { ...rows.reach, reached });
+      const believe = await rows.save(tx, scanned, { reached, seen: this.#seenBy(scanned) });
       this.#host.reached("reader.checkpointed");
       return believe;
     });
@@ -257,6 +279,7 @@ export class Reader<Item = StoredEvent> {
     }
     this.#host.reached("reader.committed");
     committed();
+    this.#options.committed?.();
     this.#savedAt = this.#host.clock.elapsed();
     this.#measure(events);
   }
@@ -267,14 +290,32 @@ export class Reader<Item = StoredEvent> {
     for (const event of events) if (event.at >= this.#startedAt) this.#visibility.record(Math.max(0, now - event.at));
   }
 
-  // At head: what the source itself had seen of other stores is now covered by this reader's position too.
-  async #idle(page: LogPage): Promise<void> {
-    if (this.source !== this.#options.effects && this.#rows) {
-      const { at, seen } = await this.source.seen();
-      const known = JSON.stringify(this.#rows.reach.seen);
-      if (comparePositions(at, page.scanned) <= 0 && JSON.stringify(seen) !== known) await this.#save({ ...this.#rows.reach, seen });
+  /** At head. Answers whether that still holds: rows that somebody moved or removed are taken over. */
+  async #idle(): Promise<boolean> {
+    const rows = this.#rows as CheckpointRows;
+    if (!(await this.#options.effects.snapshot((tx) => rows.unmoved(tx)))) {
+      this.#memory = rows.lowest;
+      return false;
     }
+    const seen = this.#seenBy(this.position);
+    if (JSON.stringify(seen) !== JSON.stringify(rows.reach.seen)) await this.#save({ ...rows.reach, seen });
     await this.#saveLazily(false);
+    return true;
+  }
+
+  // What the source had itself seen of other stores is asked now and then, and counts once this reader has passed the
+  // position at which it was asked: by then all that those stores caused there has come here.
+  async #look(page: LogPage): Promise<void> {
+    if (this.source === this.#options.effects) return;
+    const elapsed = this.#host.clock.elapsed();
+    const waiting = this.#seen && comparePositions(this.#seen.at, this.position) > 0;
+    if (waiting || (page.events.length > 0 && elapsed - this.#seenAt < lookMs)) return;
+    this.#seenAt = elapsed;
+    this.#seen = await this.source.seen();
+  }
+
+  #seenBy(position: Position): Seen {
+    return this.#seen && comparePositions(this.#seen.at, position) <= 0 ? this.#seen.seen : this.reach.seen;
   }
 
   async #saveLazily(stopping: boolean): Promise<void> {
@@ -301,7 +342,14 @@ export class Reader<Item = StoredEvent> {
     const start = from === "origin" ? origin : from === "head" ? head.position : from;
     this.#savedAt = this.#host.clock.elapsed();
     const rows = await this.#options.effects.snapshot((tx) =>
-      CheckpointRows.load(tx, { key: this.#key, epoch: this.source.epoch, head, slots: this.#options.slots ?? slotsDefault, from: start }),
+      CheckpointRows.load(tx, {
+        key: this.#key,
+        source: this.source,
+        head,
+        slots: this.#options.slots ?? slotsDefault,
+        from: start,
+        inherits: this.#options.inherits ?? false,
+      }),
     );
     this.#memory = rows.lowest;
     this.#rows = rows;

@@ -7,6 +7,7 @@ const waitersMax = 10_000;
 export class Waiters {
   readonly #timers: Timers;
   readonly #waiting = new Set<() => void>();
+  #ended = false;
 
   constructor(timers: Timers) {
     this.#timers = timers;
@@ -15,7 +16,7 @@ export class Waiters {
   /** Resolves true as soon as `met` holds, false after `waitMs` or when cancelled. */
   wait(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     if (met()) return Promise.resolve(true);
-    if (waitMs <= 0 || signal?.aborted || this.#waiting.size >= waitersMax) return Promise.resolve(false);
+    if (waitMs <= 0 || this.#ended || signal?.aborted || this.#waiting.size >= waitersMax) return Promise.resolve(false);
     return new Promise((resolve) => {
       const settle = (result: boolean): void => {
         timer.cancel();
@@ -24,10 +25,10 @@ export class Waiters {
         resolve(result);
       };
       const look = (): void => {
-        if (met()) settle(true);
+        if (this.#ended || met()) settle(met());
       };
       const cancel = (): void => settle(false);
-      const timer = this.#timers.after(waitMs, () => settle(met()));
+      const timer = this.#timers.after(waitMs, () => settle(met()), "awaited");
       this.#waiting.add(look);
       signal?.addEventListener("abort", cancel);
     });
@@ -36,5 +37,11 @@ export class Waiters {
   /** To be called after every step of progress. */
   progressed(): void {
     for (const look of this.#waiting) look();
+  }
+
+  /** Nothing more will come: everybody is answered now. */
+  end(): void {
+    this.#ended = true;
+    this.progressed();
   }
 }

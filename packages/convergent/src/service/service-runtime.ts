@@ -119,7 +119,10 @@ export class ServiceRuntime {
       onRefusal,
     });
     this.reactions.set(definition.name, reaction);
-    if (reaction.reader.source !== this.log) this.#inboxes.add(reaction.reader);
+    if (reaction.reader.source !== this.log) {
+      this.#inboxes.add(reaction.reader);
+      this.log.addInbox(reaction.reader.checkpointKey);
+    }
     reaction.reader.start();
   }
 

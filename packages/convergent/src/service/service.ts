@@ -15,9 +15,9 @@ import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 
-/** Names that the running service itself uses. */
-export type Reserved = "start" | "stop" | "then" | "waitFor";
-const reserved: readonly string[] = ["start", "stop", "then", "waitFor"] satisfies readonly Reserved[];
+/** Names that the running service, or its client, uses itself. */
+export type Reserved = "session" | "start" | "stop" | "then" | "waitFor";
+const reserved: readonly string[] = ["session", "start", "stop", "then", "waitFor"] satisfies readonly Reserved[];
 
 export interface StartOptions {
   readonly store: StoreDriver;
@@ -37,22 +37,22 @@ export interface Running {
 
 export type RunningService<Parts extends AnyParts> = Facades<Parts> & Running;
 
-export interface Service<Name extends string, Parts extends AnyParts> {
-  readonly name: Name;
+export interface Service<Parts extends AnyParts> {
+  readonly name: string;
   readonly parts: Parts;
   /** Opens the store, checks the definitions against it, and starts the readers. */
   start(options: StartOptions): Promise<RunningService<Parts>>;
 }
 
-export type AnyService = Service<string, AnyParts>;
+export type AnyService = Service<AnyParts>;
 
 const runtimes = new WeakMap<object, ServiceRuntime>();
 
 /** Defines a service. Throws `definition_invalid` when two parts share a name or a part uses a reserved one. */
-export function service<const Name extends string, const Parts extends AnyParts>(
-  name: Name,
+export function service<const Parts extends AnyParts>(
+  name: string,
   options: { readonly parts: Parts & { readonly [Key in Reserved]?: never } },
-): Service<Name, Parts> {
+): Service<Parts> {
   if (!/^[a-z][a-z0-9-]{0,39}$/.test(name))
     throw new ConvergentError(
       "definition_invalid",

@@ -12,7 +12,7 @@ export const transactionLimitMs = 10_000;
 export class Gate {
   readonly #host: Host;
   readonly #limitMs: number;
-  readonly #inside = new AsyncLocalStorage<boolean>();
+  readonly #inside = new AsyncLocalStorage<{ open: boolean }>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host, limitMs: number = transactionLimitMs) {
@@ -22,7 +22,7 @@ export class Gate {
 
   /** Whether the caller is inside a body that holds this gate. */
   inside(): boolean {
-    return this.#inside.getStore() === true;
+    return this.#inside.getStore()?.open === true;
   }
 
   /** Runs `work` when all that came before is done. The next one waits for its end, whatever that is. */
@@ -53,9 +53,12 @@ export class Gate {
         ),
       );
     });
+    // Loops and timers that a body leaves behind keep its context for ever; they are inside only as long as it is open.
+    const inside = { open: true };
     try {
-      return await Promise.race([this.#inside.run(true, run), expired]);
+      return await Promise.race([this.#inside.run(inside, run), expired]);
     } finally {
+      inside.open = false;
       timer.cancel();
     }
   }

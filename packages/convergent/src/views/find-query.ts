@@ -3,7 +3,7 @@ import { ConvergentError } from "../errors/error.ts";
 import { digestOf } from "../log/digest.ts";
 import type { DocumentHit, DocumentQuery } from "../log/store.ts";
 import type { Condition, FindOptions, IndexValue } from "../protocol/reading.ts";
-import { encodeIndexValue } from "./index-value.ts";
+import { boundsOfKind, compareEncoded, encodeIndexValue } from "./index-value.ts";
 import type { AnyView } from "./view.ts";
 
 const limitDefault = 50;
@@ -56,6 +56,9 @@ function readCursor(cursor: string, query: DocumentQuery): { value: string; key:
   }
   const [shape, value, key] = Array.isArray(parts) ? (parts as unknown[]) : [];
   if (shape !== shapeOf(query) || typeof value !== "string" || typeof key !== "string") throw invalid();
+  const outside =
+    (query.from !== undefined && compareEncoded(value, query.from) < 0) || (query.to !== undefined && compareEncoded(value, query.to) > 0);
+  if (outside) throw invalid();
   return { value, key };
 }
 
@@ -72,7 +75,9 @@ function boundsOf(field: string, condition: Condition): Bounds {
   const end = (value: IndexValue | undefined): string | undefined => (value === undefined ? undefined : encodeIndexValue(value, field));
   const from = end(condition.from);
   const to = end(condition.to);
-  return { field, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+  // An open end stays within the kind of the other one: numbers from 5 on are no texts.
+  const kind = from ?? to;
+  return kind === undefined ? { field } : { field, from: from ?? boundsOfKind(kind).least, to: to ?? boundsOfKind(kind).greatest };
 }
 
 function requireDeclared(definition: AnyView, field: string): void {

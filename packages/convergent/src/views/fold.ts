@@ -1,4 +1,8 @@
-/** Folds events into documents within one transaction: each document is read once and written once, however many events touch it. */
+/**
+ * Folds events into documents within one transaction: each document is read once and written once, however many events
+ * touch it. Documents are held as the text that is stored, so that a handler is given the same value within a batch as
+ * after it, and may do with it what it likes.
+ */
 import { ConvergentError } from "../errors/error.ts";
 import type { Envelope } from "../log/event.ts";
 import { validated } from "../log/schema.ts";
@@ -20,49 +24,52 @@ export function keyed(definition: AnyView, event: Envelope): KeyedEvent {
       "definition_invalid",
       `the key of the view "${definition.name}" is no text for the event at position ${event.position} (${event.type})`,
     );
-  return { event, key };
+  return { event, key: storableKey(key) };
 }
+
+/** A key as it is stored: half a surrogate pair, which no database keeps, becomes the replacement character. */
+export function storableKey(key: string): string {
+  return key.toWellFormed();
+}
+
+/** A document as it will be stored. */
+type Held = Pick<DocumentRow, "document" | "indexes">;
+
+const none: Held = { document: undefined, indexes: [] };
 
 export class DocumentFold {
   readonly #definition: AnyView;
-  // `null` stands for "no document", so that it differs from "not read yet".
-  readonly #documents = new Map<string, unknown>();
+  readonly #documents = new Map<string, Held>();
   readonly #changed = new Set<string>();
 
   constructor(definition: AnyView) {
     this.#definition = definition;
   }
 
-  /** Applies events in order. When one throws, the documents are as they were before the call. */
-  async apply(tx: WriteTransaction, events: readonly KeyedEvent[]): Promise<void> {
+  /** Folds events, in order. Nothing is changed before the function it returns is called; throws when a handler does. */
+  async fold(tx: WriteTransaction, events: readonly KeyedEvent[]): Promise<() => void> {
     await this.#read(tx, events);
-    const after = new Map<string, unknown>();
+    const after = new Map<string, Held>();
     for (const { event, key } of events) {
       const handler = this.#definition.handlers.get(event.type);
       if (!handler) continue;
-      const before = after.has(key) ? after.get(key) : this.#documents.get(key);
-      const document: unknown = handler(before ?? undefined, event);
-      after.set(
-        key,
-        document === undefined
-          ? null
-          : await validated(
-              this.#definition.document,
-              document,
-              `the document "${key}" of the view ${this.#definition.name}, after ${event.type} at ${event.position},`,
-            ),
-      );
+      const { document } = after.get(key) ?? this.#documents.get(key) ?? none;
+      const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event as never);
+      after.set(key, next === undefined ? none : await this.#held(next, key, event));
     }
-    for (const [key, document] of after) {
-      this.#documents.set(key, document);
-      this.#changed.add(key);
-    }
+    return () => {
+      for (const [key, held] of after) {
+        this.#documents.set(key, held);
+        this.#changed.add(key);
+      }
+    };
   }
 
   /** Writes what changed. */
   async save(tx: WriteTransaction): Promise<void> {
     if (this.#changed.size === 0) return;
-    await tx.saveDocuments([...this.#changed].map((key) => this.#row(key)));
+    const { name, version } = this.#definition;
+    await tx.saveDocuments([...this.#changed].map((key) => ({ view: name, version, key, ...(this.#documents.get(key) ?? none) })));
     this.#changed.clear();
   }
 
@@ -70,20 +77,22 @@ export class DocumentFold {
     const missing = [...new Set(events.map(({ key }) => key))].filter((key) => !this.#documents.has(key));
     if (missing.length === 0) return;
     const found = await tx.documents(this.#definition.name, this.#definition.version, missing);
-    missing.forEach((key, index) => {
-      const text = found[index];
-      this.#documents.set(key, text === undefined ? null : JSON.parse(text));
-    });
+    missing.forEach((key, index) => this.#documents.set(key, { document: found[index], indexes: [] }));
   }
 
-  #row(key: string): DocumentRow {
-    const { name, version, indexes } = this.#definition;
-    const document = this.#documents.get(key);
-    if (document === null || document === undefined) return { view: name, version, key, document: undefined, indexes: [] };
+  async #held(document: unknown, key: string, { type, position }: Envelope): Promise<Held> {
+    const { name, indexes } = this.#definition;
+    const checked: unknown = await validated(
+      this.#definition.document,
+      document,
+      `the document "${key}" of the view ${name}, after ${type} at ${position},`,
+    );
+    const text = JSON.stringify(checked);
+    const fields = JSON.parse(text) as Record<string, unknown>;
     const entries = (indexes as readonly string[]).flatMap((field) => {
-      const value = (document as Record<string, unknown>)[field];
+      const value = fields[field];
       return value === undefined ? [] : [{ field, value: encodeIndexValue(value, field) }];
     });
-    return { view: name, version, key, document: JSON.stringify(document), indexes: entries };
+    return { document: text, indexes: entries };
   }
 }

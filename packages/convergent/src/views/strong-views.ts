@@ -7,7 +7,7 @@ import type { StrongFold } from "../log/admission.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { type StoredEvent, toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
-import type { WriteTransaction } from "../log/store.ts";
+import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
 import { DocumentFold, keyed } from "./fold.ts";
 import type { AnyView } from "./view.ts";
 
@@ -26,18 +26,21 @@ export class StrongViews {
   }
 
   async #guard(tx: WriteTransaction): Promise<void> {
-    for (const row of await tx.definitions()) {
-      if (
-        row.kind !== "strong-view" ||
-        this.#active.some((definition) => definition.name === row.name && definition.version === row.version)
-      )
-        continue;
+    const stored = (await tx.definitions()).filter((row) => row.kind === "strong-view");
+    const unknown = stored.find((row) => !this.#active.some((definition) => isStored(definition, row)));
+    if (unknown) {
       throw new ConvergentError(
         "definitions_outdated",
-        `this store keeps the strong view "${row.name}" (version ${row.version}), which this process does not know; start a release that has it, or remove it with: convergent view reset ${row.name}`,
-        {
-          details: { view: row.name, version: row.version },
-        },
+        `this store keeps the strong view "${unknown.name}" in version ${unknown.version}, which this process does not have; start a release that has it, or delete it with: convergent view reset ${unknown.name}`,
+        { details: { view: unknown.name, version: unknown.version } },
+      );
+    }
+    const lacking = this.#active.find((definition) => !stored.some((row) => isStored(definition, row)));
+    if (lacking) {
+      throw new ConvergentError(
+        "definitions_outdated",
+        `the strong view "${lacking.name}" in version ${lacking.version} was reset, or replaced by a newer release, while this process ran; start it again`,
+        { details: { view: lacking.name, version: lacking.version } },
       );
     }
   }
@@ -45,8 +48,11 @@ export class StrongViews {
   #fold(): StrongFold {
     const folds = this.#active.map((definition) => ({ definition, fold: new DocumentFold(definition) }));
     return {
+      // Every view must be able to hold the events before any of them does.
       apply: async (tx, events) => {
-        for (const { definition, fold } of folds) await fold.apply(tx, relevant(definition, events));
+        const held: Array<() => void> = [];
+        for (const { definition, fold } of folds) held.push(await fold.fold(tx, relevant(definition, events)));
+        for (const hold of held) hold();
       },
       save: async (tx) => {
         for (const { fold } of folds) await fold.save(tx);
@@ -57,4 +63,8 @@ export class StrongViews {
 
 function relevant(definition: AnyView, events: readonly StoredEvent[]): ReturnType<typeof keyed>[] {
   return events.filter((event) => definition.handlers.has(event.type)).map((event) => keyed(definition, toEnvelope(event)));
+}
+
+function isStored(definition: AnyView, row: DefinitionRow): boolean {
+  return definition.name === row.name && definition.version === row.version;
 }

@@ -31,7 +31,7 @@ function listing(options: { consistency?: "eventual" | "strong"; version?: numbe
   });
 }
 
-type Files = Service<"files", { file: typeof file; listing: ReturnType<typeof listing> }>;
+type Files = Service<{ file: typeof file; listing: ReturnType<typeof listing> }>;
 const files = (options: Parameters<typeof listing>[0] = {}): Files => service("files", { parts: { file, listing: listing(options) } });
 const start = (driver: StoreDriver = memory(), options: Parameters<typeof listing>[0] = {}): Promise<RunningService<Files["parts"]>> =>
   files(options).start({ store: driver });
@@ -209,4 +209,140 @@ test("property: the text of index values sorts as the values do", () => {
     ].sort(),
   ).toEqual([null, false, true, -1e300, ""].map((value) => encodeIndexValue(value, "x")));
   expect(() => encodeIndexValue([1], "x")).toThrow("index");
+});
+
+const thing = entity("thing", { initial: () => ({}), events: { added: z.record(z.string(), z.unknown()) } })
+  .evolve({ added: (state) => state })
+  .commands({ add: command(z.record(z.string(), z.unknown()), (_, input, emit) => emit.added(input)) });
+
+function counting(name: string, options: { version?: number; consistency?: "eventual" | "strong"; refuses?: string } = {}) {
+  return view(name, {
+    from: [thing],
+    document: z.object({ count: z.number() }),
+    key: () => "all",
+    consistency: options.consistency ?? "strong",
+    version: options.version ?? 1,
+  }).on({
+    "thing.added": (document, event) => {
+      if (options.refuses !== undefined && options.refuses in event.data) throw new Error("refused");
+      return { count: (document?.count ?? 0) + 1 };
+    },
+  });
+}
+
+test("of several strong views none keeps an event that another one refused", async () => {
+  const running = await service("things", { parts: { thing, one: counting("one"), two: counting("two", { refuses: "bad" }) } }).start({
+    store: memory(),
+  });
+  const outcomes = await Promise.all([running.thing("a").add({ bad: 1 }), running.thing("b").add({ n: 1 })]);
+  expect(outcomes.map((outcome) => outcome.kind)).toEqual(["rejected", "accepted"]);
+  expect((await running.one.get("all")).value).toEqual({ count: 1 });
+  await running.stop();
+});
+
+test("a strong view that two processes build at once holds every event once", async () => {
+  const driver = memory();
+  const inner = await driver.open({ name: "things" });
+  const shared: StoreDriver = {
+    host: driver.host,
+    open: async () =>
+      Object.assign(Object.create(inner) as typeof inner, {
+        close: async () => undefined,
+        read: inner.read.bind(inner),
+        write: inner.write.bind(inner),
+        insideWrite: inner.insideWrite.bind(inner),
+        onCommit: inner.onCommit.bind(inner),
+      }),
+  };
+  Object.defineProperty(shared, "identity", { get: () => inner.identity });
+  const before = await service("things", { parts: { thing } }).start({ store: shared });
+  for (let index = 0; index < 1200; index++) void before.thing(`t${index % 5}`).add({ n: index });
+  await expect.poll(() => runtimeOf(before).log.headKnown.position, { timeout: 10_000 }).toBe(1200);
+  const definition = service("things", { parts: { thing, one: counting("one") } });
+  const both = await Promise.all([definition, definition, definition].map((each) => each.start({ store: shared })));
+  await Promise.all(both.map((running, index) => running.thing(`x${index}`).add({ n: 1 })));
+  for (const running of both) expect((await running.one.get("all")).value).toEqual({ count: 1203 });
+  await Promise.all([...both, before].map((running) => running.stop()));
+});
+
+test("a release with a higher version of a strong view takes over; the older one may not append any more", async () => {
+  const driver = memory();
+  const inner = await driver.open({ name: "things" });
+  const shared: StoreDriver = {
+    host: driver.host,
+    open: async () =>
+      Object.assign(Object.create(inner) as typeof inner, {
+        close: async () => undefined,
+        read: inner.read.bind(inner),
+        write: inner.write.bind(inner),
+        insideWrite: inner.insideWrite.bind(inner),
+        onCommit: inner.onCommit.bind(inner),
+      }),
+  };
+  const older = await service("things", { parts: { thing, one: counting("one") } }).start({ store: shared });
+  await older.thing("a").add({ n: 1 });
+  const newer = await service("things", { parts: { thing, one: counting("one", { version: 2 }) } }).start({ store: shared });
+  await newer.thing("a").add({ n: 2 });
+  expect((await newer.one.get("all")).value).toEqual({ count: 2 });
+  await expect(older.thing("a").add({ n: 3 })).rejects.toMatchObject({ code: "definitions_outdated" });
+  await Promise.all([newer.stop(), older.stop()]);
+});
+
+test.each(["eventual", "strong"] as const)(
+  "an %s view that is reset while its process runs is never called fresh without its rows",
+  async (consistency) => {
+    const driver = memory();
+    const definition = service("things", { parts: { thing, one: counting("one", { consistency }) } });
+    const running = await definition.start({ store: driver });
+    for (let index = 0; index < 5; index++) await running.thing("a").add({ n: index });
+    expect((await running.one.get("all", { strong: true })).value).toEqual({ count: 5 });
+    await runtimeOf(running).log.transact((tx) => tx.dropView("one"));
+    if (consistency === "eventual") {
+      expect(await running.one.get("all", { strong: true })).toMatchObject({ value: undefined, fresh: false, asOf: 0 });
+      // It is built again, as soon as its reader looks.
+      await expect.poll(() => running.one.get("all"), { timeout: 3000 }).toMatchObject({ value: { count: 5 }, fresh: true });
+    } else await expect(running.thing("a").add({ n: 6 })).rejects.toMatchObject({ code: "definitions_outdated" });
+    await running.stop();
+    const again = await definition.start({ store: driver });
+    expect((await again.one.get("all", { strong: true })).value).toEqual({ count: 5 });
+    await again.stop();
+  },
+);
+
+test("a handler is given the document as it is stored, within a batch as between two", async () => {
+  const seen: string[] = [];
+  const dated = view("dated", { from: [thing], document: z.object({ at: z.coerce.date() }), key: () => "all" }).on({
+    "thing.added": (document) => {
+      if (document) seen.push(typeof document.at);
+      return { at: new Date(0) };
+    },
+  });
+  const running = await service("things", { parts: { thing, dated } }).start({ store: memory() });
+  await Promise.all([1, 2, 3].map((n) => running.thing(`t${n}`).add({ n })));
+  await running.dated.get("all", { strong: true });
+  expect(new Set(seen)).toEqual(new Set(["string"]));
+  await running.stop();
+});
+
+test("long texts are found exactly, half surrogates wedge nothing, and open ranges keep to their kind", async () => {
+  const texts = view("texts", {
+    from: [thing],
+    document: z.object({ text: z.union([z.string(), z.number(), z.null()]) }),
+    key: (event) => event.entityId,
+    indexes: ["text"],
+  }).on({
+    "thing.added": (_, event) => ({ text: event.data["text"] as string }),
+  });
+  const running = await service("things", { parts: { thing, texts } }).start({ store: memory() });
+  const long = "x".repeat(256);
+  const values = [`${long}A`, `${long}B`, `${"a".repeat(255)}\u{1f600}`, "\ud800", 7, null];
+  for (const [index, text] of values.entries()) await running.thing(`t${index}`).add({ text });
+  for (const [index, text] of values.entries()) {
+    const found = await running.texts.find({ text }, { strong: true });
+    expect(found).toMatchObject({ fresh: true, value: [{ key: `t${index}` }] });
+  }
+  expect((await running.texts.find({ text: { from: 5 } })).value.map(({ key }) => key)).toEqual(["t4"]);
+  const forged = btoa(JSON.stringify(["xxxxxxxx", "a", ""])).replaceAll("=", "");
+  await expect(running.texts.find({ text: { from: 5 } }, { cursor: forged })).rejects.toMatchObject({ code: "cursor_invalid" });
+  await running.stop();
 });

@@ -13,8 +13,7 @@ import { parseToken } from "../position/token.ts";
 import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
 import { Reader } from "../readers/reader.ts";
-import { slotOf } from "../readers/slots.ts";
-import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
+import { DocumentFold, type KeyedEvent, keyed, storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
 import { type AnyView, fingerprint } from "./view.ts";
@@ -56,13 +55,12 @@ export class ViewRuntime {
 
   /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
   async start(strong: StrongViews): Promise<void> {
-    const stored = await this.#log.transact((tx) => this.#register(tx));
+    await this.#log.transact((tx) => this.#register(tx));
     if (this.definition.consistency === "eventual") {
       this.reader.start();
       return;
     }
-    if (stored) strong.activate(this.definition, this.#log);
-    else while (!(await this.#switch(strong))) await this.reader.catchUp();
+    while (!(await this.#switch(strong))) await this.reader.catchUp();
     this.#strong = true;
   }
 
@@ -73,8 +71,8 @@ export class ViewRuntime {
   /** One document. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
   async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
     const { name, version } = this.definition;
-    return this.#answer(options, key, async (tx) => {
-      const [text] = await tx.documents(name, version, [key]);
+    return this.#answer(options, storableKey(key), async (tx) => {
+      const [text] = await tx.documents(name, version, [storableKey(key)]);
       return { value: text === undefined ? undefined : (JSON.parse(text) as unknown) };
     });
   }
@@ -97,10 +95,11 @@ export class ViewRuntime {
     body: (tx: ReadTransaction) => Promise<Body>,
   ): Promise<Body & Omit<Reading<never>, "value">> {
     const level = await this.#level(options, key);
-    const remembered = key === undefined ? this.reader.position : this.reader.positionOf(key); // before the snapshot: what was applied by now is in it
+    const claim = this.reader.claim();
     const reading = await this.#log.snapshot(async (tx) => {
       const head = await tx.head();
-      const asOf = this.#strong ? head.position : earlierPosition(laterPosition(remembered, await this.#stored(tx, key)), head.position);
+      const held = this.#strong ? head.position : claim(await tx.checkpoints(this.reader.checkpointKey), key);
+      const asOf = earlierPosition(held, head.position);
       const next = comparePositions(asOf, head.position) < 0 ? await this.#log.timeAt((asOf + 1) as Position, tx) : undefined;
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, this.#log.host.clock.now() - next) };
       const met = level.covered && comparePositions(asOf, level.position) >= 0 && behind.ms <= horizonMs;
@@ -143,45 +142,54 @@ export class ViewRuntime {
     return { position, asked, covered, unchecked };
   }
 
-  async #stored(tx: ReadTransaction, key: string | undefined): Promise<Position> {
-    const rows = await tx.checkpoints(this.reader.checkpointKey);
-    if (rows.length === 0) return origin;
-    if (key !== undefined) return rows[slotOf(key, rows.length)]?.position ?? origin;
-    return rows.map((row) => row.position).reduce(earlierPosition);
-  }
-
   async #apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void> {
+    // Another process has switched the view that this one still builds: appends fold these events.
+    if (this.definition.consistency === "strong" && (await this.#storedAs(tx)) === "strong-view") return;
     const fold = new DocumentFold(this.definition);
-    await fold.apply(tx, items);
+    (await fold.fold(tx, items))();
     await fold.save(tx);
   }
 
-  /** Remembers the definition. Answers whether it is stored as a strong view already. */
-  async #register(tx: WriteTransaction): Promise<boolean> {
-    const stored = (await tx.definitions()).find((row) => row.name === this.definition.name && row.version === this.definition.version);
+  /** Remembers the definition, or compares it with what is remembered. Throws `definition_changed`. */
+  async #register(tx: WriteTransaction): Promise<void> {
+    const { name, version } = this.definition;
+    const stored = (await tx.definitions()).find((row) => row.name === name && row.version === version);
     const print = fingerprint(this.definition);
     if (stored && stored.fingerprint !== print) {
       throw new ConvergentError(
         "definition_changed",
-        `the view "${this.definition.name}" is defined otherwise than when its rows were written, under the same version ${this.definition.version}; raise its version, or delete its rows with: convergent view reset ${this.definition.name}`,
-        {
-          details: { stored: stored.fingerprint, defined: print },
-        },
+        `the view "${name}" is defined otherwise than when its rows were written, under the same version ${version}; raise its version, or delete its rows with: convergent view reset ${name}`,
+        { details: { stored: stored.fingerprint, defined: print } },
       );
     }
-    if (!stored && this.definition.consistency === "eventual") await tx.saveDefinition(this.#row("view"));
-    return stored?.kind === "strong-view";
+    if (stored) return;
+    await tx.dropView(name, version); // leftovers of a process that went on after a reset
+    await tx.saveDefinition(this.#row("view"));
   }
 
   // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
   async #switch(strong: StrongViews): Promise<boolean> {
     return this.#log.transact(async (tx) => {
       const head = await tx.lock();
-      if (comparePositions(this.reader.position, head.position) < 0) return false;
-      await tx.saveDefinition(this.#row("strong-view"));
+      if ((await this.#storedAs(tx)) !== "strong-view") {
+        if (comparePositions(this.reader.position, head.position) < 0) return false;
+        await tx.saveDefinition(this.#row("strong-view"));
+        await this.#retireOlder(tx);
+      }
       strong.activate(this.definition, this.#log);
       return true;
     });
+  }
+
+  // From here on a release that knows only the older version is refused its appends.
+  async #retireOlder(tx: WriteTransaction): Promise<void> {
+    const { name, version } = this.definition;
+    const older = (await tx.definitions()).filter((row) => row.kind === "strong-view" && row.name === name && row.version < version);
+    for (const row of older) await tx.saveDefinition({ ...row, kind: "view" });
+  }
+
+  async #storedAs(tx: ReadTransaction): Promise<DefinitionRow["kind"] | undefined> {
+    return (await tx.definitions()).find((row) => row.name === this.definition.name && row.version === this.definition.version)?.kind;
   }
 
   #row(kind: DefinitionRow["kind"]): DefinitionRow {

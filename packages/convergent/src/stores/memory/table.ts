@@ -17,6 +17,8 @@ export interface TableView {
   get(table: string, key: string): unknown;
   /** All rows of a table, in no order. */
   rows(table: string): Iterable<[string, unknown]>;
+  /** Names of the tables that hold rows, and perhaps of some that do not any more. */
+  names(): Iterable<string>;
 }
 
 export class Tables {
@@ -46,6 +48,10 @@ export class Tables {
 
   rows(table: string): Iterable<[string, unknown]> {
     return this.#rows(table);
+  }
+
+  names(): Iterable<string> {
+    return this.#tables.keys();
   }
 
   #rows(table: string): Rows {
@@ -80,6 +86,10 @@ export class Snapshot implements TableView {
   rows(table: string): Iterable<[string, unknown]> {
     return overlaid(this.#tables.rows(table), this.#before.get(table));
   }
+
+  names(): Iterable<string> {
+    return this.#tables.names();
+  }
 }
 
 /** A write transaction's rows: its own changes over the tables. */
@@ -104,6 +114,10 @@ export class Draft implements TableView {
 
   rows(table: string): Iterable<[string, unknown]> {
     return overlaid(this.#tables.rows(table), this.#changed.get(table));
+  }
+
+  names(): Iterable<string> {
+    return new Set([...this.#tables.names(), ...this.#changed.keys()]);
   }
 
   changes(): RowChange[] {

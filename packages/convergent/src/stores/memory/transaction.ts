@@ -141,8 +141,9 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
   async forgetIds(before: number, limit: number): Promise<void> {
     this.check();
     let looked = 0;
-    // Rows lie in the order they were written, so the oldest come first.
+    // Rows lie in the order they were written, so the oldest come first. A voided id is refused for ever and stays.
     for (const [key, row] of this.view.rows("ids")) {
+      if ((row as IdRecord).state === "void") continue;
       if (looked++ >= limit || (row as IdRecord).at >= before) return;
       this.#draft.set("ids", key, undefined);
     }
@@ -150,7 +151,7 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
 
   async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
     this.check();
-    for (const row of checkpoints) this.#draft.set("checkpoints", [row.reader, row.version, row.source, row.slot].join(separator), row);
+    for (const row of checkpoints) this.#draft.set("checkpoints", checkpointName(row), row);
   }
 
   async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
@@ -170,22 +171,25 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
   }
 
   async dropView(view: string, version?: number): Promise<void> {
-    const dropped = (candidate: number): boolean => version === undefined || candidate === version;
-    for (const row of await this.definitions()) {
-      if (row.name !== view || !dropped(row.version)) continue;
-      this.#draft.set("definitions", definitionName(row), undefined);
-      for (const [key] of [...this.view.rows(documentTable(view, row.version))])
-        this.#draft.set(documentTable(view, row.version), key, undefined);
-    }
-    for (const row of await this.checkpoints()) {
-      if (row.reader === view && dropped(row.version))
-        this.#draft.set("checkpoints", [row.reader, row.version, row.source, row.slot].join(separator), undefined);
-    }
+    this.check();
+    const every = documentTable(view);
+    const tables = version === undefined ? [...this.view.names()].filter((name) => name.startsWith(every)) : [documentTable(view, version)];
+    for (const table of tables) for (const [key] of [...this.view.rows(table)]) this.#draft.set(table, key, undefined);
+    const dropped = (name: string, candidate: number): boolean => name === view && (version === undefined || candidate === version);
+    for (const row of await this.definitions())
+      if (dropped(row.name, row.version)) this.#draft.set("definitions", definitionName(row), undefined);
+    for (const row of await this.checkpoints())
+      if (dropped(row.reader, row.version)) this.#draft.set("checkpoints", checkpointName(row), undefined);
   }
 }
 
-function documentTable(view: string, version: number): string {
-  return `documents${separator}${view}${separator}${version}`;
+/** The table of one version's documents; without a version, how the tables of all versions begin. */
+function documentTable(view: string, version?: number): string {
+  return `documents${separator}${view}${separator}${version ?? ""}`;
+}
+
+function checkpointName(row: Checkpoint): string {
+  return [row.reader, row.version, row.source, row.slot].join(separator);
 }
 
 function definitionName(row: DefinitionRow): string {
@@ -193,7 +197,7 @@ function definitionName(row: DefinitionRow): string {
 }
 
 function idName(key: IdKey): string {
-  return key.scope + separator + key.id;
+  return `${key.scope.length}${separator}${key.scope}${key.id}`;
 }
 
 function within(value: string | undefined, bounds: { from?: string; to?: string }): boolean {

@@ -1,0 +1,11 @@
+// All benches, by name.
+import type { Bench } from "../bench.ts";
+import { appendSqlite } from "./append-sqlite.ts";
+import { http } from "./http.ts";
+import { wakeUp } from "./wake-up.ts";
+
+export const benches: readonly Bench[] = [appendSqlite, http, wakeUp];
+
+export function findBench(name: string): Bench | undefined {
+  return benches.find((bench) => bench.name === name);
+}

@@ -1,0 +1,88 @@
+/**
+ * Puts a client together. Its parts are made as they are named: what they are called on the wire is asked of the
+ * gateway with the first call. `then` is never a part, so that a client may be returned from an async function.
+ */
+import type { Duration } from "../host/duration.ts";
+import { durationMs } from "../host/duration.ts";
+import type { Token } from "../position/token.ts";
+import { headers as names } from "../protocol/wire.ts";
+import { Definition } from "./definition.ts";
+import { EntityClient, type Shared } from "./entity-client.ts";
+import type { Client, RemoteCommandOptions, Served } from "./facade.ts";
+import { actorName, usableHeaders } from "./path.ts";
+import { type HistoryLost, SessionMemory } from "./session.ts";
+import { SessionTransport } from "./session-transport.ts";
+import { type ClientHost, Transport } from "./transport.ts";
+import { Versions } from "./versions.ts";
+import { ViewClient } from "./view-client.ts";
+
+export interface ConnectOptions {
+  /** Clock, randomness, timers and network; this machine's own unless given. */
+  readonly host?: ClientHost;
+  /** How long a request without an answer is repeated. Default "30s". */
+  readonly retryFor?: Duration;
+  /** How long one attempt may take, beside the wait that a read asks for. Default "10s". */
+  readonly timeout?: Duration;
+  /** Reads, too, raise what every later read asks for: a view never shows less than another one did before. */
+  readonly causal?: boolean;
+  /** What another page or process has seen. */
+  readonly token?: Token | string;
+  /** Who asks, kept with the events of every command that names nobody else. */
+  readonly actor?: string;
+  /** Headers of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Told when a store was restored and no longer has what this session wrote or saw there. */
+  readonly onHistoryLost?: (lost: HistoryLost) => void;
+}
+
+/** A client of the gateway at `url`, on a given host. Sends nothing before the first call. */
+export function connectOn<Service extends Served>(host: ClientHost, url: string, options: ConnectOptions = {}): Client<Service> {
+  const transport = new Transport({
+    url,
+    host,
+    headers: usableHeaders({ ...(options.actor === undefined ? {} : { [names.actor]: actorName(options.actor) }), ...options.headers }),
+    attemptMs: durationMs(options.timeout ?? "10s"),
+    retryForMs: durationMs(options.retryFor ?? "30s"),
+  });
+  const session = new SessionMemory({
+    causal: options.causal ?? false,
+    ...(options.token === undefined ? {} : { token: options.token }),
+  });
+  const requests = new SessionTransport(transport, session, { onHistoryLost: options.onHistoryLost });
+  const shared: Shared = { transport, session, requests, definition: new Definition(transport), versions: new Versions() };
+  const parts = new Map<string, unknown>();
+  return named({}, (key) => {
+    if (key === "session") return session;
+    const part = parts.get(key) ?? partOf(key, shared);
+    parts.set(key, part);
+    return part;
+  }) as Client<Service>;
+}
+
+// Whether it is an entity or a view is known with the first call only, so a part offers both kinds of reads.
+function partOf(key: string, shared: Shared): unknown {
+  const entity = new EntityClient(key, shared);
+  const view = new ViewClient(key, shared);
+  const commands = (entityId: string): unknown =>
+    named({}, (command) => (input: unknown, options?: RemoteCommandOptions) => entity.run({ entityId, command, input }, options));
+  return Object.assign(commands, {
+    state: entity.state.bind(entity),
+    events: entity.events.bind(entity),
+    get: view.get.bind(view),
+    find: view.find.bind(view),
+    pages: view.pages.bind(view),
+    poll: view.poll.bind(view),
+  });
+}
+
+// Names that promises, JSON and consoles look for on anything they are handed.
+const reserved: ReadonlySet<string> = new Set(["then", "toJSON", "asymmetricMatch", "$$typeof", "nodeType"]);
+
+function named(target: object, make: (name: string) => unknown): object {
+  return new Proxy(target, {
+    get: (given, name, receiver) =>
+      typeof name === "string" && !reserved.has(name) && !(name in Object.prototype)
+        ? make(name)
+        : (Reflect.get(given, name, receiver) as unknown),
+  });
+}

@@ -1,0 +1,189 @@
+/**
+ * The types of a client, computed from the definitions of the services behind one gateway. Parts are recognised by
+ * their structure (`kind`, `initial`, `commands`, `document`, `indexes`), so that a page that imports a service's type
+ * loads none of its code. States and documents are what JSON leaves of them.
+ */
+import type { Expected } from "../log/append.ts";
+import type { Envelope } from "../log/event.ts";
+import type { InputOf, Schema } from "../log/schema.ts";
+import type { Duration } from "../host/duration.ts";
+import type { CancelSignal } from "../host/host.ts";
+import type { Token } from "../position/token.ts";
+import type { Accepted, Conflict, Rejected } from "../protocol/outcome.ts";
+import type { Condition, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { VisibilityMs } from "../protocol/wire.ts";
+import type { Session } from "./session.ts";
+
+/** A definition as `service()` returns it; only its parts matter here. */
+export interface Served {
+  readonly parts: Readonly<Record<string, { readonly kind: string }>>;
+}
+
+export interface RemoteCommandOptions {
+  /** Names this request: the same id again has no further effect and gets the first answer. Made by the client when missing. */
+  readonly id?: string;
+  /** What the caller believes the entity to be. Default `"any"`. */
+  readonly expected?: Expected;
+  /** Who asks; kept with the events. Default: the actor given to `connect`. */
+  readonly actor?: string;
+  /** Stops waiting and retrying, and rejects with the signal's reason. The command may have taken effect all the same. */
+  readonly signal?: CancelSignal;
+}
+
+/** An accepted command, with how long its views took to follow lately. */
+export interface RemoteAccepted<State> extends Accepted<State> {
+  /** Write → visible, as the server measured it; absent until it has measured anything. */
+  readonly visibilityMs?: VisibilityMs;
+}
+
+export type RemoteOutcome<State> = RemoteAccepted<State> | Rejected | Conflict<State>;
+
+/** An entity as it is or was. */
+export interface RemoteState<State> {
+  readonly state: State;
+  readonly version: number;
+  readonly pending: readonly string[];
+  readonly token: Token;
+  /** It knows all that the token asked for names; false when effects of other services' writes were still on their way. */
+  readonly fresh: boolean;
+  /** Stores named by the token asked for of which nothing is known here. */
+  readonly unchecked?: readonly string[];
+}
+
+export interface RemoteStateOptions {
+  /** As of this version. */
+  readonly version?: number;
+  /** As of this time. */
+  readonly at?: Date;
+  /** What must have been seen: its own log always is, the effects of other services' writes are waited for. Default: all that this session wrote. */
+  readonly after?: Token | string | null | undefined;
+  /** How long to wait for that. Default "1s". */
+  readonly wait?: Duration;
+  readonly signal?: CancelSignal | undefined;
+}
+
+export interface RemoteEventsOptions {
+  /** A version: the events after it. */
+  readonly after?: number;
+  /** At most so many. Default 1000. */
+  readonly limit?: number;
+  readonly signal?: CancelSignal;
+}
+
+export interface RemoteReadOptions extends Omit<ReadOptions, "after"> {
+  /** What must have been seen. Default: everything this session wrote. `null`: nothing, not even what this session read before. */
+  readonly after?: Token | string | null;
+}
+
+export interface RemoteFindOptions extends Omit<FindOptions, "after"> {
+  readonly after?: Token | string | null;
+}
+
+export interface PollOptions<Value> {
+  /** What must have been seen. Default: everything this session wrote. */
+  readonly after?: Token | string | null;
+  /** What else must hold, for example that a part which comes later is there. */
+  readonly until?: (reading: RemoteReading<Value>) => boolean;
+  /** After so long the last reading is answered as it is. Default "30s". */
+  readonly timeout?: Duration;
+  /** Longest wait between two questions. Default "5s". */
+  readonly interval?: Duration;
+  /** Stops polling: the promise rejects with the signal's reason. */
+  readonly signal?: CancelSignal;
+  /** Called after each answer that does not end the polling. */
+  readonly onAttempt?: (attempt: PollAttempt<Value>) => void;
+}
+
+export interface PollAttempt<Value> {
+  /** From 1 on. */
+  readonly attempt: number;
+  readonly reading: RemoteReading<Value>;
+  /** The next question follows after so many milliseconds. */
+  readonly nextMs: number;
+}
+
+export interface RemoteReading<Value> extends Reading<Value> {
+  readonly visibilityMs?: VisibilityMs;
+}
+
+export interface RemotePage<Document> extends Page<Document> {
+  readonly visibilityMs?: VisibilityMs;
+}
+
+/** Commands of one entity id, and reads of it beside them. */
+export interface RemoteEntity<State, Inputs extends Readonly<Record<string, Schema>>> {
+  /**
+   * The commands of the entity with this id. Accepted, rejected and conflict are values. Without an answer a command
+   * is repeated under its id until the limit given to `connect`; then it throws `outcome_unknown` with `details.id`.
+   */
+  (
+    entityId: string,
+  ): {
+    readonly [Name in keyof Inputs & string]: (
+      input: InputOf<Inputs[Name]>,
+      options?: RemoteCommandOptions,
+    ) => Promise<RemoteOutcome<State>>;
+  };
+  /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
+  state(entityId: string, when?: RemoteStateOptions): Promise<RemoteState<State>>;
+  /** The audit trail, oldest first, after a version; at most `limit` (1000) events. Throws `entity_not_found`. */
+  events(entityId: string, query?: RemoteEventsOptions): Promise<readonly Envelope[]>;
+}
+
+/** Reads of a view. */
+export interface RemoteView<Document, Index extends string> {
+  /** One document; `undefined` when there is none. Never older than this session's writes and reads, unless it says `fresh: false`. */
+  get(key: string, options?: RemoteReadOptions): Promise<RemoteReading<Document | undefined>>;
+  /** A page of documents by declared indexes: values, or ranges with both ends included. */
+  find(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): Promise<RemotePage<Document>>;
+  /** Every page, one after another. */
+  pages(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): AsyncIterable<RemotePage<Document>>;
+  /**
+   * Asks again at the pace the server measured until the document is fresh and `until` holds; at the limit it answers
+   * the last reading with `fresh: false`. Throws `unavailable` when not one answer came.
+   */
+  poll(key: string, options?: PollOptions<Document | undefined>): Promise<RemoteReading<Document | undefined>>;
+}
+
+/** Conditions on declared indexes. */
+export type Where<Document, Index extends string> = [Index] extends [never]
+  ? Readonly<Record<string, never>>
+  : { readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>> };
+
+// A command's input is found by its schema alone: `decide` names the state in both directions and would keep it from being inferred.
+type InputsOf<Commands> = {
+  readonly [Name in keyof Commands & string]: Commands[Name] extends { readonly input: infer Input extends Schema } ? Input : never;
+};
+
+/** What the client offers for a part. */
+export type RemotePart<Part> = Part extends {
+  readonly kind: "entity";
+  readonly initial: () => infer State;
+  readonly commands: infer Commands;
+}
+  ? RemoteEntity<State, InputsOf<Commands>>
+  : Part extends { readonly kind: "view"; readonly document: Schema<unknown, infer Document>; readonly indexes: ReadonlyArray<infer Index> }
+    ? RemoteView<Document, Index & string>
+    : never;
+
+type Joined<Union> = (Union extends unknown ? (member: Union) => void : never) extends (member: infer All) => void ? All : never;
+
+type PartsOf<Service extends Served> = Joined<Service["parts"]>;
+
+type RemoteParts<Parts> = {
+  readonly [Key in keyof Parts as Parts[Key] extends { readonly kind: "entity" | "view" } ? Key : never]: RemotePart<Parts[Key]>;
+};
+
+/**
+ * The parts that can be called from outside: reactions work by themselves. Several services are joined as a union;
+ * their intersection is `never`, because their names exclude each other.
+ */
+export type Client<Service extends Served> = ([Service] extends [never] ? Misjoined : RemoteParts<PartsOf<Service>>) & {
+  /** What this client has written and read; hand `String(session.token)` over to go on elsewhere. */
+  readonly session: Session;
+};
+
+/** Its only name is the advice that an editor then shows. */
+interface Misjoined {
+  readonly "join services by |, not by &: connect<typeof orders | typeof inventory>": never;
+}

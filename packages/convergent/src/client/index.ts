@@ -1,0 +1,48 @@
+/** Entry point `convergent/client`: a client of a gateway, for browsers and Node. */
+import { webHost } from "../host-web/host.ts";
+import { accepted as acceptedOutcome } from "../protocol/outcome.ts";
+import { connectOn, type ConnectOptions } from "./connect.ts";
+import type { Client, RemoteAccepted, RemoteOutcome, Served } from "./facade.ts";
+
+export { ConvergentError, isConvergentError } from "../errors/error.ts";
+export { type ErrorCode } from "../errors/catalogue.ts";
+export { mergeTokens, parseToken, Token } from "../position/token.ts";
+export type { Accepted, Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
+export type { VisibilityMs } from "../protocol/wire.ts";
+export type { ConnectOptions } from "./connect.ts";
+export type {
+  Client,
+  PollAttempt,
+  PollOptions,
+  RemoteAccepted,
+  RemoteCommandOptions,
+  RemoteEntity,
+  RemoteEventsOptions,
+  RemoteFindOptions,
+  RemoteOutcome,
+  RemotePage,
+  RemoteReading,
+  RemoteReadOptions,
+  RemoteState,
+  RemoteStateOptions,
+  RemoteView,
+  Served,
+} from "./facade.ts";
+export { pollIntervals } from "./poller.ts";
+export type { HistoryLost, Session } from "./session.ts";
+export type { ClientHost } from "./transport.ts";
+
+/**
+ * A client of the gateway at `url`, typed by the services behind it: `connect<typeof orders>(url)`, or
+ * `connect<typeof orders | typeof inventory>(url)`. It remembers what it wrote and sends it with reads of views, so
+ * that a user sees their own writes; it repeats what got no answer, under the same id. Nothing is sent before the
+ * first call.
+ */
+export function connect<Service extends Served>(url: string, options: ConnectOptions = {}): Client<Service> {
+  return connectOn<Service>(options.host ?? webHost(), url, options);
+}
+
+/** The accepted outcome, with what the server measured. Throws `rejected` or `version_conflict` for the others. */
+export function accepted<State>(outcome: RemoteOutcome<State>): RemoteAccepted<State> {
+  return acceptedOutcome(outcome);
+}

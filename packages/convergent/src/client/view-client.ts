@@ -1,0 +1,193 @@
+/** Reads of one view over HTTP: a document, a page, every page, and a document that is polled until it is fresh. */
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
+import { durationMs } from "../host/duration.ts";
+import { position } from "../position/position.ts";
+import { emptyToken, parseToken, type Token } from "../position/token.ts";
+import type { Condition, IndexValue } from "../protocol/reading.ts";
+import { headers as names, type ViewBody } from "../protocol/wire.ts";
+import type { Shared } from "./entity-client.ts";
+import type { PollOptions, RemoteFindOptions, RemotePage, RemoteReading, RemoteReadOptions } from "./facade.ts";
+import { levelOf } from "./level.ts";
+import { queryString, segment } from "./path.ts";
+import { jittered, pauseOf, pollIntervals } from "./poller.ts";
+import { problemError } from "./problem.ts";
+import { type Answer, retryAfterMs, type Success } from "./transport.ts";
+
+type Conditions = Readonly<Record<string, Condition | undefined>>;
+
+/** An answer with what a poller goes by. */
+interface Asked {
+  readonly reading: RemoteReading<unknown>;
+  /** What was asked for; when it is empty, `fresh` says that nothing at all is behind. */
+  readonly token: Token;
+  readonly retryAfterMs: number;
+}
+
+interface Question extends Omit<RemoteReadOptions, "after" | "signal"> {
+  readonly after?: RemoteReadOptions["after"] | undefined;
+  readonly signal?: RemoteReadOptions["signal"] | undefined;
+  readonly without?: ReadonlySet<string>;
+  readonly retryForMs?: number;
+}
+
+const timeoutDefault = "30s";
+const intervalDefault = "5s";
+/** Answers in which a store may be unknown before a poll goes on without asking for it: a reader may be just about to hear of it. */
+const uncheckedMax = 3;
+
+export class ViewClient {
+  readonly #key: string;
+  readonly #shared: Shared;
+
+  constructor(key: string, shared: Shared) {
+    this.#key = key;
+    this.#shared = shared;
+  }
+
+  /** One document. Throws `unavailable`, and what the server throws. */
+  async get(key: string, options: RemoteReadOptions = {}): Promise<RemoteReading<unknown>> {
+    return (await this.#ask(key, options)).reading;
+  }
+
+  /** A page. Throws `index_not_declared`, `cursor_invalid`, and what `get` throws. */
+  async find(where: Conditions = {}, options: RemoteFindOptions & { readonly orderBy?: string } = {}): Promise<RemotePage<unknown>> {
+    const part = await this.#shared.definition.part(this.#key, "view", options.signal);
+    const query = queryString([
+      ...Object.entries(where).flatMap(([field, condition]) => (condition === undefined ? [] : parametersOf(field, condition))),
+      ["orderBy", options.orderBy],
+      ["order", options.descending === undefined ? undefined : options.descending ? "desc" : "asc"],
+      ["limit", options.limit],
+      ["cursor", options.cursor],
+    ]);
+    const { answer } = await this.#shared.requests.send({
+      method: "GET",
+      path: `/views/${segment(part.name, "the name of a view")}${query}`,
+      what: `${this.#key}.find()`,
+      view: part.name,
+      ...levelOf(options),
+      signal: options.signal,
+      accepts: (body) => isViewBody(body) && Array.isArray(body["value"]),
+      after: options.after,
+    });
+    if (answer.kind === "refusal") throw problemError(answer.problem);
+    const body = answer.body as unknown as ViewBody<ReadonlyArray<{ readonly key: string; readonly value: unknown }>>;
+    return { ...labelOf(body, answer), value: body.value, ...(body.cursor === undefined ? {} : { cursor: body.cursor }) };
+  }
+
+  /** Every page, one after another. */
+  async *pages(
+    where: Conditions = {},
+    options: RemoteFindOptions & { readonly orderBy?: string } = {},
+  ): AsyncGenerator<RemotePage<unknown>, void, undefined> {
+    let page = await this.find(where, options);
+    yield page;
+    while (page.cursor !== undefined) {
+      page = await this.find(where, { ...options, cursor: page.cursor });
+      yield page;
+    }
+  }
+
+  /** Asks until the document is fresh and `until` holds, or until `timeout`, or the signal. */
+  async poll(key: string, options: PollOptions<unknown> = {}): Promise<RemoteReading<unknown>> {
+    const { clock, random, timers } = this.#shared.transport.host;
+    const deadline = clock.elapsed() + durationMs(options.timeout ?? timeoutDefault);
+    const maxMs = durationMs(options.interval ?? intervalDefault);
+    const { until, signal } = options;
+    let { after } = options;
+    let intervals: Iterator<number, never> | undefined;
+    let last: RemoteReading<unknown> | undefined;
+    let without: ReadonlySet<string> = new Set();
+    for (let attempt = 1; ; attempt++) {
+      let asked: Asked;
+      try {
+        const retryForMs = Math.max(0, deadline - clock.elapsed());
+        asked = await this.#ask(key, { after, wait: "0s", signal, without, retryForMs });
+      } catch (error) {
+        if (last && isConvergentError(error, "unavailable")) return last;
+        throw error;
+      }
+      const { reading } = asked;
+      // What this session writes from now on is not waited for.
+      if (after !== null) after = asked.token;
+      // Without a token a condition of the caller's own asks for less than `fresh` does.
+      const isMet = (reading.fresh || (until !== undefined && asked.token.entries.length === 0)) && (until?.(reading) ?? true);
+      last = { ...reading, fresh: isMet && without.size === 0, ...(without.size > 0 ? { unchecked: [...without] } : {}) };
+      if (isMet) return last;
+      intervals ??= pollIntervals(reading.visibilityMs, { maxMs });
+      const { retryAfterMs } = asked;
+      const pace = { attempt, intervalMs: intervals.next().value, retryAfterMs, isMeasured: reading.visibilityMs !== undefined };
+      const remainingMs = deadline - clock.elapsed();
+      // The last question is asked at the limit, unless the server asked for more time than that.
+      if (remainingMs <= 0 || retryAfterMs > remainingMs) return last;
+      const nextMs = Math.min(remainingMs, jittered(pauseOf(pace), random.fraction()));
+      options.onAttempt?.({ attempt, reading, nextMs });
+      if (attempt >= uncheckedMax && reading.unchecked) without = new Set([...without, ...reading.unchecked]);
+      await timers.sleep(nextMs, signal);
+    }
+  }
+
+  async #ask(key: string, options: Question): Promise<Asked> {
+    const path = segment(key, "a key");
+    const part = await this.#shared.definition.part(this.#key, "view", options.signal);
+    const { answer, asked } = await this.#shared.requests.send({
+      method: "GET",
+      path: `/views/${segment(part.name, "the name of a view")}/${path}`,
+      what: `${this.#key}.get("${key}")`,
+      view: part.name,
+      ...levelOf(options),
+      signal: options.signal,
+      accepts: isViewBody,
+      after: options.after,
+      ...(options.without ? { without: options.without } : {}),
+      ...(options.retryForMs === undefined ? {} : { retryForMs: options.retryForMs }),
+    });
+    return { reading: readingOf(answer), token: asked, retryAfterMs: retryAfterMs(answer.header) };
+  }
+}
+
+function readingOf(answer: Answer): RemoteReading<unknown> {
+  if (answer.kind === "success") {
+    const body = answer.body as unknown as ViewBody;
+    return { ...labelOf(body, answer), value: body.value ?? undefined };
+  }
+  // A document that is not there is a reading too: the problem carries its label.
+  const { problem } = answer;
+  if (problem.status !== 404 || !isLabel(problem.details)) throw problemError(problem);
+  return { ...labelOf(problem.details as unknown as ViewBody, answer), value: undefined };
+}
+
+function labelOf(body: ViewBody, { header }: Pick<Success, "header">): Omit<RemoteReading<never>, "value"> {
+  const token = header(names.token);
+  return {
+    asOf: position(body.asOf),
+    behind: body.behind,
+    fresh: body.fresh,
+    token: token === undefined ? emptyToken : parseToken(token),
+    ...(body.unchecked ? { unchecked: body.unchecked } : {}),
+    ...(body.visibilityMs ? { visibilityMs: body.visibilityMs } : {}),
+  };
+}
+
+function isViewBody(body: Readonly<Record<string, unknown>>): boolean {
+  return "value" in body && isLabel(body);
+}
+
+function isLabel({ asOf, behind, fresh }: Readonly<Record<string, unknown>>): boolean {
+  return Number.isSafeInteger(asOf) && typeof behind === "object" && behind !== null && typeof fresh === "boolean";
+}
+
+// Values travel as JSON: a gateway that cannot tell a field's type from its schema then still tells 42 from "42".
+function parametersOf(field: string, condition: Condition): Array<readonly [string, string | undefined]> {
+  const text = (value: IndexValue | undefined): string | undefined => (value === undefined ? undefined : textOf(field, value));
+  if (typeof condition !== "object" || condition === null) return [[`${field}.is`, text(condition)]];
+  return [
+    [`${field}.from`, text(condition.from)],
+    [`${field}.to`, text(condition.to)],
+  ];
+}
+
+function textOf(field: string, value: IndexValue): string {
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new ConvergentError("invalid_input", `the index "${field}" cannot be asked for ${value}`);
+  return JSON.stringify(value);
+}

@@ -1,0 +1,106 @@
+// What a client infers from the services behind its gateway. Nothing here runs: `npm run typecheck` is the test.
+import { command, entity, reaction, service, view } from "convergent";
+import {
+  accepted,
+  type Accepted,
+  connect,
+  type RemoteAccepted,
+  type RemoteOutcome,
+  type RemotePage,
+  type RemoteReading,
+  type Session,
+  type Token,
+  type VisibilityMs,
+} from "convergent/client";
+import { expectTypeOf, test } from "vitest";
+import { z } from "zod";
+
+interface Order {
+  readonly status: "none" | "placed";
+}
+
+const Place = z.object({ customer: z.string(), priority: z.string().transform(Number).optional() });
+const order = entity("order", { initial: (): Order => ({ status: "none" }), events: { placed: z.object({ customer: z.string() }) } })
+  .evolve({ placed: (state) => ({ ...state, status: "placed" }) })
+  .commands({
+    place: command(Place, (_, input, emit) => emit.placed(input)),
+    touch: command(z.undefined(), () => []),
+  });
+const orderSummary = view("order-summary", {
+  from: [order],
+  document: z.object({ customer: z.string(), status: z.enum(["placed", "cancelled"]), total: z.number() }),
+  key: (event) => event.entityId,
+  indexes: ["customer", "status"],
+}).on({});
+const unindexed = view("unindexed", { from: [order], document: z.object({ a: z.string() }), key: (event) => event.entityId }).on({});
+const stock = entity("stock", { initial: () => ({ reserved: 0 }), events: { reserved: z.object({ quantity: z.number() }) } })
+  .evolve({ reserved: (state) => state })
+  .commands({ reserve: command(z.object({ quantity: z.number() }), (_, input, emit) => emit.reserved(input)) });
+const reserve = reaction("reserve-stock", { from: [order], to: { stock } }).on({});
+
+const orders = service("orders", { parts: { order, orderSummary, unindexed } });
+const inventory = service("inventory", { parts: { stock, reserve } });
+
+const client = connect<typeof orders>("http://localhost:4000");
+
+test("commands take their schema's input and answer with the entity's state", async () => {
+  const { place } = client.order("o-1");
+  expectTypeOf(place).parameter(0).toEqualTypeOf<{ customer: string; priority?: string | undefined }>();
+  expectTypeOf(place).returns.resolves.toEqualTypeOf<RemoteOutcome<Order>>();
+  const outcome = await place({ customer: "ada" }, { id: "i-1", expected: 3, actor: "ada", signal: AbortSignal.timeout(1000) });
+  expectTypeOf(accepted(outcome)).toEqualTypeOf<RemoteAccepted<Order>>();
+  expectTypeOf(accepted(outcome)).toExtend<Accepted<Order>>();
+  if (outcome.kind === "accepted") expectTypeOf(outcome.visibilityMs).toEqualTypeOf<VisibilityMs | undefined>();
+  if (outcome.kind === "conflict") expectTypeOf(outcome.state).toEqualTypeOf<Order>();
+  expectTypeOf((await client.order.state("o-1", { version: 2 })).state).toEqualTypeOf<Order>();
+  // @ts-expect-error a command that the entity does not have
+  void client.order("o-1").cancel;
+  // @ts-expect-error the output of the schema is not its input
+  await place({ customer: "ada", priority: 3 });
+  // @ts-expect-error how a conflict is met is the command's own, and not its caller's
+  await place({ customer: "ada" }, { onConflict: "retry" });
+});
+
+test("views answer with their document and are found by declared indexes only", async () => {
+  type Document = { customer: string; status: "placed" | "cancelled"; total: number };
+  expectTypeOf(client.orderSummary.get("o-1")).resolves.toEqualTypeOf<RemoteReading<Document | undefined>>();
+  expectTypeOf(client.orderSummary.find({ status: "placed" })).resolves.toEqualTypeOf<RemotePage<Document>>();
+  expectTypeOf(client.orderSummary.pages({})).toEqualTypeOf<AsyncIterable<RemotePage<Document>>>();
+  await client.orderSummary.poll("o-1", { until: ({ value }) => value?.total === 3, after: null, timeout: "5s" });
+  await client.orderSummary.find({ customer: { from: "a" } }, { orderBy: "status", after: "token" });
+  // @ts-expect-error total is a field and no index
+  await client.orderSummary.find({ total: 3 });
+  // @ts-expect-error no such status
+  await client.orderSummary.find({ status: "lost" });
+  // @ts-expect-error no such duration
+  await client.orderSummary.get("o-1", { wait: "soon" });
+  // @ts-expect-error a view without indexes is asked by key, or page by page
+  await client.unindexed.find({ a: "x" });
+  await client.unindexed.find({});
+});
+
+test("entities and views offer their own reads only", () => {
+  expectTypeOf(client.order).not.toHaveProperty("get");
+  expectTypeOf(client.orderSummary).not.toBeFunction();
+  expectTypeOf(client.orderSummary).not.toHaveProperty("state");
+});
+
+test("several services behind one gateway are joined as a union; reactions are not offered", () => {
+  const both = connect<typeof orders | typeof inventory>("http://localhost:4000");
+  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "orderSummary" | "unindexed" | "stock" | "session">();
+  expectTypeOf(both.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
+  expectTypeOf(both.order("o-1").place).returns.resolves.toEqualTypeOf<RemoteOutcome<Order>>();
+});
+
+test("parts alone are enough, and an intersection of them works where no names exclude each other", () => {
+  const both = connect<{ parts: { order: typeof order } } & { parts: { stock: typeof stock } }>("http://localhost:4000");
+  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "stock" | "session">();
+  expectTypeOf(both.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
+});
+
+test("the session's token is handed over as a token or as text", () => {
+  expectTypeOf(client.session).toEqualTypeOf<Session>();
+  expectTypeOf(client.session.token).toEqualTypeOf<Token>();
+  client.session.merge(String(client.session.token));
+  connect<typeof orders>("/api", { token: client.session.token, causal: true, onHistoryLost: ({ store, fork }) => [store, fork] });
+});

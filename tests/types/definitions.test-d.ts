@@ -1,0 +1,168 @@
+// What TypeScript infers from definitions, and what it refuses. Nothing here runs: `npm run typecheck` is the test.
+import {
+  type Accepted,
+  accepted,
+  command,
+  entity,
+  type Envelope,
+  type Outcome,
+  type Page,
+  type Reading,
+  reaction,
+  reject,
+  service,
+  type Token,
+  view,
+} from "convergent";
+import { memory } from "convergent/memory";
+import { expectTypeOf, test } from "vitest";
+import { z } from "zod";
+
+interface Order {
+  readonly status: "none" | "placed";
+  readonly lines: ReadonlyArray<{ readonly product: string; readonly price: number }>;
+  readonly returnCode?: string;
+}
+
+const Lines = z.array(z.object({ product: z.string(), price: z.number() }));
+// Input and output of this schema differ: what callers pass is text, what `decide` gets is a number.
+const Place = z.object({ customer: z.string().optional(), lines: Lines, priority: z.string().transform(Number) });
+
+const begun = entity("order", {
+  initial: (): Order => ({ status: "none", lines: [] }),
+  events: { placed: z.object({ customer: z.string(), lines: Lines }), amended: z.object({ lines: Lines }) },
+});
+const folded = begun.evolve(
+  {
+    placed: (order, data) => {
+      expectTypeOf(order).toEqualTypeOf<Order>();
+      expectTypeOf(data).toEqualTypeOf<{ customer: string; lines: { product: string; price: number }[] }>();
+      return { ...order, status: "placed", lines: data.lines };
+    },
+    amended: (order, data) => ({ ...order, lines: data.lines }),
+  },
+  {
+    pending: (order) => {
+      expectTypeOf(order).toEqualTypeOf<Order>();
+      return order.returnCode === undefined ? ["returnCode"] : [];
+    },
+  },
+);
+const order = folded.commands({
+  place: command(Place, (state, input, emit) => {
+    expectTypeOf(state).toEqualTypeOf<Order>();
+    expectTypeOf(input.priority).toEqualTypeOf<number>();
+    expectTypeOf(emit.placed).parameter(0).toEqualTypeOf<{ customer: string; lines: { product: string; price: number }[] }>();
+    return state.status === "none" ? emit.placed({ customer: input.customer ?? "", lines: input.lines }) : reject("already placed");
+  }),
+  amend: command(z.object({ lines: Lines }), (_, input, emit) => [emit.amended(input)], { onConflict: "retry" }),
+});
+
+const summary = view("order-summary", {
+  from: [order],
+  document: z.object({ customer: z.string(), status: z.enum(["placed", "cancelled"]), total: z.number(), note: z.string().optional() }),
+  key: (event) => event.entityId,
+  indexes: ["customer", "status", "total"],
+}).on({
+  "order.placed": (document, event) => {
+    expectTypeOf(document).toEqualTypeOf<
+      { customer: string; status: "placed" | "cancelled"; total: number; note?: string | undefined } | undefined
+    >();
+    expectTypeOf(event).toEqualTypeOf<Envelope<"order.placed", { customer: string; lines: { product: string; price: number }[] }>>();
+    return { customer: event.data.customer, status: "placed", total: 0 };
+  },
+});
+
+const stock = entity("stock", { initial: () => ({ reserved: 0 }), events: { reserved: z.object({ quantity: z.number() }) } })
+  .evolve({ reserved: (state, data) => ({ reserved: state.reserved + data.quantity }) })
+  .commands({ reserve: command(z.object({ quantity: z.number() }), (_, input, emit) => emit.reserved(input)) });
+
+const reserve = reaction("reserve-stock", { from: [order], to: { stock } }).on({
+  "order.placed": (event, { commands }) => {
+    expectTypeOf(event.data.lines).toEqualTypeOf<{ product: string; price: number }[]>();
+    expectTypeOf(commands.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
+    return event.data.lines.map((line) => commands.stock(line.product).reserve({ quantity: 1 }));
+  },
+});
+
+const shop = service("orders", { parts: { order, summary, stock, reserve } });
+
+test("commands take their schema's input and answer with the entity's state", async () => {
+  const running = await shop.start({ store: memory() });
+  const { place, amend } = running.order("o-1");
+  expectTypeOf(place)
+    .parameter(0)
+    .toEqualTypeOf<{ customer?: string | undefined; lines: { product: string; price: number }[]; priority: string }>();
+  expectTypeOf(amend).parameter(0).toEqualTypeOf<{ lines: { product: string; price: number }[] }>();
+  expectTypeOf(place).returns.resolves.toEqualTypeOf<Outcome<Order>>();
+  const outcome = await amend({ lines: [] }, { expected: "some", id: "i-1" });
+  expectTypeOf(accepted(outcome)).toEqualTypeOf<Accepted<Order>>();
+  expectTypeOf(accepted(outcome).token).toEqualTypeOf<Token>();
+  expectTypeOf((await running.order.state("o-1")).state).toEqualTypeOf<Order>();
+  // @ts-expect-error a command that the entity does not have
+  void running.order("o-1").cancel;
+  // @ts-expect-error the output of the schema is not its input
+  await place({ lines: [], priority: 3 });
+  // @ts-expect-error expected is a number or one of three words
+  await amend({ lines: [] }, { expected: "maybe" });
+});
+
+test("outcomes are told apart by kind", async () => {
+  const running = await shop.start({ store: memory() });
+  const outcome = await running.order("o-1").amend({ lines: [] });
+  // @ts-expect-error only an accepted outcome has events
+  void outcome.events;
+  if (outcome.kind === "rejected") expectTypeOf(outcome.reason).toEqualTypeOf<string>();
+  else expectTypeOf(outcome.state).toEqualTypeOf<Order>();
+});
+
+test("views answer with their document and are found by declared indexes only", async () => {
+  type Document = { customer: string; status: "placed" | "cancelled"; total: number; note?: string | undefined };
+  const running = await shop.start({ store: memory() });
+  expectTypeOf(running.summary.get("o-1")).resolves.toEqualTypeOf<Reading<Document | undefined>>();
+  expectTypeOf(running.summary.find({})).resolves.toEqualTypeOf<Page<Document>>();
+  await running.summary.find({ status: "placed", total: { from: 1, to: 5 } }, { orderBy: "customer" });
+  // @ts-expect-error note is a field and no index
+  await running.summary.find({ note: "x" });
+  // @ts-expect-error no such status
+  await running.summary.find({ status: "lost" });
+  // @ts-expect-error sorted by an index, or not at all
+  await running.summary.find({}, { orderBy: "note" });
+});
+
+test("reactions work by themselves: the running service does not offer them", async () => {
+  const running = await shop.start({ store: memory() });
+  expectTypeOf<keyof typeof running>().toEqualTypeOf<"order" | "summary" | "stock" | "stop" | "waitFor">();
+});
+
+test("definitions that cannot be are refused where they are written", () => {
+  expectTypeOf(begun).not.toHaveProperty("commands");
+  // @ts-expect-error the fold of an event is missing
+  begun.evolve({ placed: (state) => state });
+  // @ts-expect-error an event has its own data
+  folded.commands({ place: command(Place, (_, __, emit) => emit.placed({ customer: 7, lines: [] })) });
+  folded.commands({
+    place: command(Place, (_, __, emit) => {
+      // @ts-expect-error the entity has no such event
+      void emit.cancelled;
+      return [];
+    }),
+  });
+  const shape = {
+    from: [order],
+    document: z.object({ customer: z.string() }),
+    key: (event: { entityId: string }) => event.entityId,
+  } as const;
+  // @ts-expect-error no entity of this view emits it
+  view("v", shape).on({ "order.cancelled": () => undefined });
+  // @ts-expect-error the document lacks its customer
+  view("v", shape).on({ "order.placed": () => ({}) });
+  // @ts-expect-error an index is a field of the document
+  view("v", { ...shape, indexes: ["colour"] });
+  reaction("r", { from: [order], to: { stock } }).on({
+    // @ts-expect-error the quantity is a number
+    "order.placed": (_, { commands }) => commands.stock("p").reserve({ quantity: "1" }),
+  });
+  // @ts-expect-error a running service needs this name for itself
+  service("s", { parts: { stop: order } });
+});
