@@ -63,6 +63,8 @@ export class EntityRuntime {
   readonly #emit: Emit<Record<string, never>>;
   readonly #states = new StateCache();
   readonly #queues = new Queues();
+  // States that a transaction has led to and not committed: a batch of commands on one stream folds each event once.
+  readonly #staged = new WeakMap<ReadTransaction, Map<string, KnownState>>();
 
   constructor(definition: AnyEntity, log: Log) {
     this.definition = definition;
@@ -231,9 +233,10 @@ export class EntityRuntime {
     if (outcome.repeated) return this.#repeated(outcome, outcome.token, tx);
     // The stored text is parsed again, so that the state is the fold of what the log holds and not of what was meant.
     const appended = outcome.events.map(appendedEvent);
-    const state = appended.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state);
+    const state = frozen(appended.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state));
     const next = { version: outcome.lastVersion, state };
-    if (!tx) this.#states.keep(stream, next); // what is staged may yet be rolled back
+    if (tx) this.#stagedIn(tx).set(stream, next);
+    else this.#states.keep(stream, next);
     return this.#acceptedAt(next, { events: appended, token: outcome.token, repeated: false });
   }
 
@@ -262,7 +265,7 @@ export class EntityRuntime {
   }
 
   async #stateAt(stream: string, version: number, tx: ReadTransaction): Promise<KnownState> {
-    const known = this.#states.get(stream);
+    const known = this.#staged.get(tx)?.get(stream) ?? this.#states.get(stream);
     if (known?.version === version) return known;
     const base = known && known.version < version ? known : undefined;
     const { state } = await this.#fold(stream, { upTo: version, untilMs: Number.POSITIVE_INFINITY }, tx, base);
@@ -270,6 +273,12 @@ export class EntityRuntime {
     // What is staged may yet be rolled back.
     if (version > 0 && !this.#log.isStaged(tx, stream)) this.#states.keep(stream, present);
     return present;
+  }
+
+  #stagedIn(tx: ReadTransaction): Map<string, KnownState> {
+    let staged = this.#staged.get(tx);
+    if (!staged) this.#staged.set(tx, (staged = new Map()));
+    return staged;
   }
 
   async #fold(
@@ -283,14 +292,14 @@ export class EntityRuntime {
     while (version < bounds.upTo) {
       const page = await this.#log.stream(stream, { after: version, upTo: bounds.upTo, limit: foldPage }, tx);
       for (const event of page) {
-        if (event.at > bounds.untilMs) return { state, version, last };
+        if (event.at > bounds.untilMs) return { state: frozen(state), version, last };
         state = this.#evolve(state, event.type, JSON.parse(event.data));
         version = event.version;
         last = event;
       }
       if (page.length < foldPage) break;
     }
-    return { state, version, last };
+    return { state: frozen(state), version, last };
   }
 
   #evolve(state: unknown, type: string, data: unknown): unknown {
@@ -301,7 +310,7 @@ export class EntityRuntime {
         "definition_invalid",
         `${this.definition.name} has events of type "${type}" in its log and no evolve for them; bring the event back into the definition`,
       );
-    return frozen(evolve(state, data) as unknown);
+    return evolve(state, data);
   }
 
   async #checked(type: string, data: unknown): Promise<unknown> {

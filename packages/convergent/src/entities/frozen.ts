@@ -7,7 +7,8 @@ export function frozen<State>(state: State): State {
   if (typeof state !== "object" || state === null || ArrayBuffer.isView(state) || walked.has(state)) return state;
   walked.add(state);
   Object.freeze(state);
-  for (const part of Object.values(state)) frozen(part);
+  for (const part of Array.isArray(state) ? (state as readonly unknown[]) : Object.values(state))
+    if (typeof part === "object") frozen(part);
   return state;
 }
 

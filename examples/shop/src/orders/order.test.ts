@@ -1,0 +1,109 @@
+import { accepted } from "convergent";
+import { memory } from "convergent/memory";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Shop, startShop } from "../shop.ts";
+
+const lines = [
+  { product: "teapot", quantity: 1, price: 3900 },
+  { product: "tea", quantity: 2, price: 450 },
+];
+let shop: Shop;
+beforeEach(async () => {
+  shop = await startShop({ storeOf: () => memory() });
+});
+afterEach(() => shop.stop());
+
+test("a placed order answers with its state, its total in cents, and what is still to come", async () => {
+  const placed = accepted(await shop.orders.order("o-1").place({ customer: "ada", lines }));
+  expect(placed).toMatchObject({ version: 1, pending: ["returnCode"] });
+  expect(placed.state).toEqual({ status: "placed", customer: "ada", lines, total: 4800 });
+});
+
+test("an order is placed once", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  expect(await shop.orders.order("o-1").place({ customer: "bob", lines })).toEqual({
+    kind: "rejected",
+    reason: "this order was placed before",
+  });
+});
+
+test("an order that was never placed can be neither amended nor cancelled", async () => {
+  expect(await shop.orders.order("o-1").amend({ lines })).toMatchObject({
+    kind: "rejected",
+    reason: expect.stringMatching(/never placed/),
+  });
+  expect(await shop.orders.order("o-1").cancel({ reason: "too late" })).toMatchObject({
+    kind: "rejected",
+    reason: expect.stringMatching(/never placed/),
+  });
+});
+
+test("a cancelled order stays as it is, and the refusal says why", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  const cancelled = accepted(await shop.orders.order("o-1").cancel({ reason: "found it cheaper" }));
+  expect(cancelled).toMatchObject({ state: { status: "cancelled", reason: "found it cheaper" }, pending: [] });
+  expect(await shop.orders.order("o-1").amend({ lines })).toMatchObject({
+    kind: "rejected",
+    reason: expect.stringMatching(/found it cheaper/),
+  });
+  expect(await shop.orders.order("o-1").cancel({ reason: "again" })).toMatchObject({
+    kind: "rejected",
+    reason: expect.stringMatching(/cancelled before/),
+  });
+});
+
+test("an amendment made from an old copy is a conflict that shows the present state", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  accepted(await shop.orders.order("o-1").amend({ lines: lines.slice(0, 1) }, { expected: 1 }));
+  expect(await shop.orders.order("o-1").amend({ lines }, { expected: 1 })).toMatchObject({
+    kind: "conflict",
+    version: 2,
+    state: { total: 3900 },
+  });
+});
+
+test.each([
+  ["no lines", { customer: "ada", lines: [] }],
+  ["a fraction of a cent", { customer: "ada", lines: [{ product: "tea", quantity: 1, price: 4.5 }] }],
+  ["a price below nothing", { customer: "ada", lines: [{ product: "tea", quantity: 1, price: -1 }] }],
+  ["no piece at all", { customer: "ada", lines: [{ product: "tea", quantity: 0, price: 450 }] }],
+  ["a product without a name", { customer: "ada", lines: [{ product: "", quantity: 1, price: 450 }] }],
+  ["a control character", { customer: "a\u0000da", lines }],
+  ["half of a surrogate pair", { customer: "\ud800", lines }],
+])("an order with %s is no order", async (_, input) => {
+  await expect(shop.orders.order("o-1").place(input)).rejects.toMatchObject({ code: "invalid_input" });
+});
+
+test("the return code comes a little later and leaves the order's version alone", async () => {
+  const { token } = accepted(await shop.orders.order("o-1").place({ customer: "ada", lines }));
+  await shop.orders.waitFor(token);
+  await expect
+    .poll(async () => (await shop.orders.orderSummary.get("o-1")).value)
+    .toEqual({ order: "o-1", customer: "ada", status: "placed", total: 4800, lines, returnCode: expect.stringMatching(/^R-\w{4}-\w{4}$/) });
+  expect((await shop.orders.order.state("o-1")).version).toBe(1);
+});
+
+test("the orders of a customer are gathered in one document, as they were placed, amended and cancelled", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  await shop.orders.order("o-2").place({ customer: "ada", lines });
+  await shop.orders.order("o-3").place({ customer: "bob", lines });
+  await shop.orders.order("o-1").amend({ lines: lines.slice(1) });
+  const { token } = accepted(await shop.orders.order("o-2").cancel({ reason: "changed my mind" }));
+  expect((await shop.orders.customerOrders.get("ada", { after: token })).value).toEqual({
+    customer: "ada",
+    orders: [
+      { order: "o-1", status: "placed", total: 900 },
+      { order: "o-2", status: "cancelled", total: 4800 },
+    ],
+  });
+});
+
+test("summaries are found by customer and by status", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  await shop.orders.order("o-2").place({ customer: "bob", lines });
+  const { token } = accepted(await shop.orders.order("o-2").cancel({ reason: "changed my mind" }));
+  const keys = async (where: { customer?: string; status?: "placed" | "cancelled" }): Promise<string[]> =>
+    (await shop.orders.orderSummary.find(where, { after: token })).value.map(({ key }) => key);
+  expect(await keys({ customer: "ada" })).toEqual(["o-1"]);
+  expect(await keys({ status: "cancelled" })).toEqual(["o-2"]);
+});

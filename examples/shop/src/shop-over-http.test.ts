@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serve, type Serving } from "@convergent/server";
+import { accepted, type Client, connect } from "convergent/client";
+import { sqlite } from "convergent/sqlite";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { addDemoData } from "./demo-data.ts";
+import type { inventory } from "./inventory/inventory.ts";
+import type { orders } from "./orders/orders.ts";
+import { pageAnswer } from "./page.ts";
+import type { payments } from "./payments/payments.ts";
+import type { shipping } from "./shipping/shipping.ts";
+import { type Shop, startShop } from "./shop.ts";
+
+type Services = typeof orders | typeof inventory | typeof payments | typeof shipping;
+
+const lines = [{ product: "tea", quantity: 2, price: 450 }];
+let directory: string;
+let shop: Shop;
+let server: Serving;
+let client: Client<Services>;
+
+async function open(): Promise<void> {
+  shop = await startShop({ storeOf: (service) => sqlite(join(directory, `${service}.db`)) });
+  const { orders, inventory, payments, shipping } = shop;
+  server = await serve({ services: [orders, inventory, payments, shipping], port: 0, fallback: pageAnswer });
+  client = connect<Services>(server.url);
+}
+
+async function close(): Promise<void> {
+  await server.close();
+  await shop.stop();
+}
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "shop-"));
+  await open();
+});
+afterEach(async () => {
+  await close();
+  rmSync(directory, { recursive: true });
+});
+
+test("a placed order is confirmed at once, found with its token, and gets its return code a little later", async () => {
+  const placed = accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  expect(placed).toMatchObject({ version: 1, pending: ["returnCode"], state: { status: "placed", total: 900 } });
+  const summary = await client.orderSummary.get("o-1", { wait: "5s" });
+  expect(summary).toMatchObject({ value: { order: "o-1", customer: "ada", status: "placed", total: 900, lines }, fresh: true });
+  const complete = await client.orderSummary.poll("o-1", { until: ({ value }) => value?.returnCode !== undefined });
+  expect(complete).toMatchObject({ value: { returnCode: expect.stringMatching(/^R-/) }, fresh: true });
+  expect((await client.order.state("o-1")).version).toBe(1);
+});
+
+test("the token of an order is honoured by the services that follow it", async () => {
+  await client.stock("tea").receive({ quantity: 10 });
+  accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  const stock = await client.availability.get("tea", { wait: "5s" });
+  expect(stock).toMatchObject({ value: { onHand: 10, reserved: 2, available: 8 }, fresh: true });
+  expect((await client.payment.state("o-1")).state).toMatchObject({ status: "authorized", authorized: 900 });
+  expect(await client.shipment.state("o-1")).toMatchObject({ state: { status: "preparing" }, pending: ["address"] });
+});
+
+test("a cancelled order is released everywhere", async () => {
+  await client.stock("tea").receive({ quantity: 10 });
+  accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  accepted(await client.order("o-1").cancel({ reason: "changed my mind" }));
+  expect((await client.availability.get("tea", { wait: "5s" })).value).toMatchObject({ reserved: 0, available: 10 });
+  expect((await client.payment.state("o-1")).state).toMatchObject({ status: "released" });
+  expect((await client.shipment.state("o-1")).state).toMatchObject({ status: "stopped" });
+  expect((await client.customerOrders.get("ada", { wait: "5s" })).value?.orders).toEqual([
+    { order: "o-1", status: "cancelled", total: 900 },
+  ]);
+});
+
+test("a restart keeps everything, and nothing is done twice", async () => {
+  await client.stock("tea").receive({ quantity: 10 });
+  const placed = accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  await client.orderSummary.poll("o-1", { until: ({ value }) => value?.returnCode !== undefined });
+  // Stopped at once: what the order causes elsewhere may not have happened yet.
+  accepted(await client.order("o-2").place({ customer: "ada", lines }));
+  const { token } = client.session;
+  await close();
+  await open();
+  client.session.merge(token);
+  expect((await client.customerOrders.get("ada", { wait: "5s" })).value?.orders.map(({ order }) => order)).toEqual(["o-1", "o-2"]);
+  expect((await client.availability.get("tea", { wait: "5s" })).value).toMatchObject({ onHand: 10, reserved: 4 });
+  expect((await client.order.state("o-1")).version).toBe(placed.version);
+  expect(await client.payment.events("o-1")).toHaveLength(1);
+  expect(await client.payment.events("o-2")).toHaveLength(1);
+});
+
+test("demo data are added once", async () => {
+  await addDemoData(shop);
+  const heads = async (): Promise<string[]> =>
+    Promise.all(["demo-1", "demo-2", "demo-3", "demo-4"].map(async (id) => JSON.stringify(await client.order.events(id))));
+  const before = await heads();
+  expect((await client.payment.state("demo-1")).state).toMatchObject({ status: "captured" });
+  await close();
+  await open();
+  await addDemoData(shop);
+  expect(await heads()).toEqual(before);
+  expect((await client.availability.get("wool-blanket", { strong: true })).value).toMatchObject({ onHand: 3, reserved: 5, backordered: 2 });
+});
+
+test("the page and all it loads are served beside the gateway", async () => {
+  const page = await fetch(`${server.url}/`);
+  expect(page.headers.get("content-type")).toMatch(/^text\/html/);
+  const text = await page.text();
+  const paths = [...text.matchAll(/(?:href|src)="(\/[^"]*)"/g)].map(([, path]) => path ?? "");
+  expect(paths).toContain("/page/main.js");
+  const scripts = await Promise.all(paths.map(async (path) => (await fetch(server.url + path)).text()));
+  const imports = new Set([...scripts.join("\n").matchAll(/ from "\.\/([a-z-]+\.js)"/g)].map(([, name]) => `/page/${name}`));
+  for (const path of [...paths, ...imports, "/catalogue"])
+    expect({ path, status: (await fetch(server.url + path)).status }).toEqual({ path, status: 200 });
+  expect((await fetch(`${server.url}/nowhere`)).status).toBe(404);
+  expect((await fetch(`${server.url}/`, { method: "POST" })).status).toBe(405);
+});
