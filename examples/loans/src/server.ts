@@ -1,0 +1,45 @@
+/**
+ * The server process of a replay: the service `loans` on its store, behind a gateway. `server.ts DIRECTORY PORT`, started
+ * by fork. Says `{ url }` when it serves or `{ failure }` when it cannot, and stops when told to or when its parent goes.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { serve } from "@convergent/server";
+import { sqlite } from "convergent/sqlite";
+import { loans } from "./definitions/loans.ts";
+
+/** What this process tells its parent. */
+export type Message = { readonly url: string } | { readonly failure: string };
+
+const [directory = "", port = "0"] = process.argv.slice(2);
+
+function say(message: Message): void {
+  process.send?.(message);
+}
+
+async function start(): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  const running = await loans.start({ store: sqlite(join(directory, "loans.db")) });
+  const gateway = await serve({ services: [running], port: Number(port) });
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    await gateway.close();
+    await running.stop();
+    process.exit(0);
+  };
+  // Ctrl-C reaches every process of the terminal; the parent decides what it means.
+  process.on("SIGINT", () => undefined);
+  process.on("message", () => void stop());
+  process.on("disconnect", () => void stop());
+  say({ url: gateway.url });
+}
+
+try {
+  await start();
+} catch (error) {
+  say({ failure: error instanceof Error ? error.message : String(error) });
+  process.disconnect();
+  process.exitCode = 1;
+}
