@@ -1,0 +1,92 @@
+/**
+ * The commands and their options, and how their failures are told: code, sentence and way out on stderr. Exit code 0
+ * is success, 1 a failure, 2 a command line that was not understood.
+ */
+import { readFileSync } from "node:fs";
+import { isConvergentError } from "convergent";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { listReaders } from "./readers.ts";
+import { start } from "./start.ts";
+import { tail } from "./tail.ts";
+import { resetView } from "./view-reset.ts";
+
+/** Runs a command line and sets the exit code of the process. */
+export async function run(argv: readonly string[]): Promise<void> {
+  // `convergent tail | head`: whoever reads may have seen enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    await program().parseAsync([...argv]);
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+function program(): Command {
+  const root = new Command("convergent")
+    .description("Services that are eventually consistent on purpose: run them, watch their logs and readers.")
+    .version(ownVersion())
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 the command line was not understood.")
+    .showHelpAfterError("(convergent --help lists the commands)")
+    .exitOverride();
+  root
+    .command("start")
+    .description("runs the services that a module exports, each with a store file of its own, and serves them over HTTP")
+    .argument("<module>", "file that exports services, one by one or as `services`; it may export `port` too")
+    .option("--data <dir>", "directory of the store files, <service>.db", "data")
+    .option("--port <n>", "port on 127.0.0.1; 0 takes a free one (default: $PORT, the module's `port`, or 4000)", portNumber)
+    .action(start);
+  root
+    .command("tail")
+    .description("prints the newest events of a store file; a running server is not disturbed")
+    .requiredOption("--store <file>", "the store file")
+    .option("--follow", "go on with events as they are written, until Ctrl-C")
+    .option("--after <position>", "every event after this position, instead of the newest ones", wholeNumber)
+    .option("--lines <n>", "how many of the newest events", wholeNumber, 20)
+    .option("--json", "one JSON object a line")
+    .action(tail);
+  root
+    .command("readers")
+    .description("shows how far each reader has come: of a running server by its address, or as stored in a file")
+    .option("--url <url>", "address of a gateway, for example http://localhost:4000")
+    .option("--store <file>", "the store file")
+    .option("--json", "as JSON")
+    .action(listReaders);
+  root
+    .command("view")
+    .description("maintains views")
+    .command("reset")
+    .description("deletes a view's documents, definition and checkpoint, so that it is built again from the first event at the next start")
+    .argument("<name>", "wire name of the view, for example order-summary")
+    .requiredOption("--store <file>", "the store file; no server may have it open")
+    .option("--yes", "do not ask")
+    .action(resetView);
+  return root;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("It is a whole number from 0 on.");
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text);
+  if (port <= 65_535) return port;
+  throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+}
+
+// The package's own file lies two folders up from the source and from what is built of it.
+function ownVersion(): string {
+  return (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
+}
+
+function exitCodeOf(error: unknown): number {
+  // Commander has told what was wrong; help and version are no failures.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (isConvergentError(error)) console.error(`convergent: ${error.message}\n(${error.code})`);
+  else console.error(error);
+  return 1;
+}

@@ -1,0 +1,75 @@
+/** `convergent start`: services of a module, each on a store file, connected in this process, behind one gateway. */
+import { existsSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type AnyService, ConvergentError, inProcess, type Running } from "convergent";
+import { sqlite } from "convergent/sqlite";
+import { serve } from "../gateway/server.ts";
+import { exportedServices, sourcesOf } from "./service-order.ts";
+
+const portDefault = 4000;
+
+export interface StartOptions {
+  readonly data: string;
+  readonly port?: number;
+}
+
+export async function start(module: string, options: StartOptions): Promise<void> {
+  const { services, port } = exportedServices(await load(module), module);
+  const running = new Map<AnyService, Running>();
+  const stopAll = async (): Promise<void> => {
+    for (const service of [...running.values()].reverse()) await service.stop();
+  };
+  try {
+    for (const service of services) {
+      running.set(service, await startOne(service, options.data, running));
+    }
+    const server = await serve({
+      services: [...running.values()],
+      port: options.port ?? portOf(process.env["PORT"]) ?? port ?? portDefault,
+    });
+    console.log(`${server.url} serves ${services.map((service) => service.name).join(", ")}; Ctrl-C stops it`);
+    await interrupted();
+    await server.close();
+  } finally {
+    await stopAll();
+  }
+}
+
+async function startOne(service: AnyService, directory: string, running: ReadonlyMap<AnyService, Running>): Promise<Running> {
+  const path = join(directory, `${service.name}.db`);
+  const channels = sourcesOf(service, [...running.keys()]).map((source) => inProcess(running.get(source) as Running));
+  const started = await service.start({
+    store: sqlite(path),
+    channels,
+    onRefusal: ({ reaction, entity, entityId, command, reason }) =>
+      console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
+  });
+  console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
+  return started;
+}
+
+async function load(module: string): Promise<Readonly<Record<string, unknown>>> {
+  const path = resolve(module);
+  if (!existsSync(path)) throw new ConvergentError("not_found", `there is no file ${path}; name the module that exports your services`);
+  return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new ConvergentError("invalid_input", `PORT is "${text}"; a port is a number from 0 to 65535`);
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; a second one does not wait. */
+function interrupted(): Promise<void> {
+  return new Promise((finish) => {
+    const signals = ["SIGINT", "SIGTERM"] as const;
+    for (const signal of signals)
+      process.once(signal, () => {
+        for (const again of signals) process.on(again, () => process.exit(130));
+        finish();
+      });
+  });
+}

@@ -1,0 +1,47 @@
+/** `convergent view reset`: deletes what a view has stored. The log is not touched; the next start builds the view from it. */
+import { createInterface } from "node:readline/promises";
+import { ConvergentError } from "convergent";
+import { openStore, ownerOf, requireUnused } from "./store-file.ts";
+
+export interface ResetOptions {
+  readonly store: string;
+  readonly yes?: true;
+}
+
+export async function resetView(name: string, options: ResetOptions): Promise<void> {
+  const owner = ownerOf(options.store);
+  // A running server would fold on from the documents and positions it remembers.
+  requireUnused(options.store);
+  const store = await openStore(options.store);
+  try {
+    const definitions = await store.read((tx) => tx.definitions());
+    const versions = definitions.filter((row) => row.name === name).map((row) => row.version);
+    if (versions.length === 0) {
+      const known = definitions.map((row) => row.name);
+      throw new ConvergentError(
+        "not_found",
+        `${options.store} (${owner}) holds no view "${name}"; it holds ${known.join(", ") || "none"}`,
+        { details: { known } },
+      );
+    }
+    const what = `the documents and checkpoint of "${name}" (version ${versions.join(", ")}) in ${options.store}, the store of ${owner}`;
+    if (!options.yes && !(await isConfirmed(`Delete ${what}?`))) {
+      console.log("nothing was deleted");
+      return;
+    }
+    await store.write((tx) => tx.dropView(name));
+    console.log(`deleted ${what}; it is built again from the first event when ${owner} starts`);
+  } finally {
+    await store.close();
+  }
+}
+
+async function isConfirmed(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new ConvergentError("invalid_input", `${question} Nobody is here to answer: add --yes`);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } finally {
+    terminal.close();
+  }
+}

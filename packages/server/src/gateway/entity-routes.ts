@@ -1,0 +1,111 @@
+/** Reads of an entity: its state, now or as it was, and its audit trail. They come from the log and are never behind it. */
+import { ConvergentError, type EntityReading, parseToken, toEnvelope, wire } from "convergent";
+import type { EntityEntry } from "./directory.ts";
+import { entityTag, matchesTag } from "./preconditions.ts";
+import { preferencesOf } from "./preferences.ts";
+import { type HeaderRecord, invalidInput, json } from "./problem.ts";
+
+const eventsDefault = 100;
+const eventsMax = 1000;
+
+const timePattern = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+
+/** `GET /entities/{entity}/{id}` */
+export async function readEntity(request: Request, entity: EntityEntry, id: string): Promise<Response> {
+  const when = whenOf(new URL(request.url).searchParams);
+  const awaited = await awaitToken(request, entity);
+  const reading = await entity.runtime.read(id, when);
+  return entityAnswer(request, entity, reading, awaited);
+}
+
+/** `GET /entities/{entity}/{id}/events` */
+export async function readEvents(request: Request, entity: EntityEntry, id: string): Promise<Response> {
+  const query = new URL(request.url).searchParams;
+  const after = wholeNumber(query, "after", { least: 0, most: Number.MAX_SAFE_INTEGER }) ?? 0;
+  const limit = wholeNumber(query, "limit", { least: 1, most: eventsMax }) ?? eventsDefault;
+  const awaited = await awaitToken(request, entity);
+  const events = await entity.runtime.events(id, { after, limit: limit + 1 });
+  const page = events.slice(0, limit).map(toEnvelope);
+  const next = events.length > limit ? page.at(-1)?.version : undefined;
+  const body: wire.EventsBody = {
+    events: page.map(({ id, type, version, position, at, data, metadata }) => ({
+      id,
+      type,
+      version,
+      position,
+      at: new Date(at).toISOString(),
+      data,
+      metadata,
+    })),
+    ...(next === undefined ? {} : { next }),
+  };
+  return json(200, body, { ...awaited.headers, "cache-control": "no-cache" });
+}
+
+function entityAnswer(request: Request, entity: EntityEntry, reading: EntityReading, label: Label): Response {
+  const token = String(reading.token);
+  const tag = entityTag(entity.service.log.epoch.id, reading.version);
+  const headers: HeaderRecord = { ...label.headers, etag: tag, [wire.headers.token]: token, "cache-control": "no-cache" };
+  if (label.body.fresh !== false && matchesTag(request.headers, tag)) return new Response(null, { status: 304, headers });
+  const body: wire.EntityBody = {
+    state: reading.state,
+    version: reading.version,
+    token,
+    ...(reading.pending.length > 0 ? { pending: reading.pending } : {}),
+    ...label.body,
+  };
+  return json(200, body, headers);
+}
+
+/** What a token's entries came to: nothing to say when all are covered. */
+interface Label {
+  readonly headers: HeaderRecord;
+  readonly body: { readonly fresh?: false; readonly unchecked?: readonly string[] };
+}
+
+// This log's own entries are covered by any read of it; those of other services are once their effects are here.
+async function awaitToken(request: Request, entity: EntityEntry): Promise<Label> {
+  const { headers } = request;
+  const { applied, waitMs, strict } = preferencesOf(headers);
+  const token = headers.get(wire.headers.token);
+  if (token === null) return { headers: applied, body: {} };
+  const { unmet, unchecked } = await entity.service.covers(parseToken(token), { waitMs, signal: request.signal });
+  if (unmet.length === 0 && unchecked.length === 0) return { headers: applied, body: {} };
+  const missing = [...unmet, ...unchecked].join(", ");
+  if (strict)
+    throw new ConvergentError("not_fresh", `${entity.service.name} does not hold what the token names of ${missing}`, {
+      details: { unmet, unchecked },
+    });
+  return { headers: applied, body: { fresh: false, ...(unchecked.length > 0 ? { unchecked } : {}) } };
+}
+
+function whenOf(query: URLSearchParams): { version?: number; atMs?: number } {
+  const version = wholeNumber(query, "version", { least: 1, most: Number.MAX_SAFE_INTEGER });
+  const at = query.get("at");
+  if (at === null) return version === undefined ? {} : { version };
+  if (version !== undefined) throw invalidInput("version and at exclude each other", [{ path: "at", reason: "version is given already" }]);
+  const atMs = timePattern.test(at) ? Date.parse(at) : Number.NaN;
+  // In a query a plus sign means a space: an offset whose sign was not encoded arrives with one.
+  if (Number.isNaN(atMs))
+    throw invalidInput(`at is a time by RFC 3339, for example 2026-01-31T12:00:00Z, not "${at.slice(0, 80)}" (a + is written %2B)`, [
+      { path: "at", reason: "no time" },
+    ]);
+  return { atMs };
+}
+
+/** A whole number of the query. Throws `invalid_input`. */
+export function wholeNumber(
+  query: URLSearchParams,
+  name: string,
+  range: { readonly least: number; readonly most: number },
+): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= range.least && value <= range.most) return value;
+  const reason =
+    range.most === Number.MAX_SAFE_INTEGER
+      ? `a whole number from ${range.least} on`
+      : `a whole number from ${range.least} to ${range.most}`;
+  throw invalidInput(`${name} is ${reason}, not "${text.slice(0, 80)}"`, [{ path: name, reason }]);
+}

@@ -1,0 +1,35 @@
+/** What operators and their tools ask: may this server serve, and how far behind is each reader. */
+import { isConvergentError, type wire } from "convergent";
+import type { Directory } from "./directory.ts";
+import { json, retryHeaders } from "./problem.ts";
+
+/** A store that answers a question about its head so late is not ready. */
+const storeLimitMs = 2000;
+
+/** `GET /readyz`. Stuck readers are named but do not make a server unready: it still takes commands and labels its answers. */
+export async function readiness(directory: Directory): Promise<Response> {
+  const services = await Promise.all(
+    directory.services.map(async (service) => {
+      const stuck = service.readers().flatMap((reader) => (reader.state === "stuck" ? [reader.name] : []));
+      const answered = service.log.head().then(
+        () => "ready",
+        (error: unknown) => (isConvergentError(error) ? error.code : "failed"),
+      );
+      const late = service.log.host.timers.sleep(storeLimitMs).then(() => "late");
+      return { name: service.name, store: await Promise.race([answered, late]), stuck };
+    }),
+  );
+  const ready = services.every(({ store }) => store === "ready");
+  return json(ready ? 200 : 503, { status: ready ? "ready" : "unready", services }, ready ? {} : retryHeaders(storeLimitMs));
+}
+
+/** `GET /readers` */
+export async function readersBody(directory: Directory): Promise<wire.ReadersBody> {
+  const readers = directory.services.flatMap((service) =>
+    service.readers().map(async (reader): Promise<wire.ReaderBody> => {
+      const { failure, visibilityMs, ...status } = await reader.status();
+      return { service: service.name, ...status, ...(visibilityMs ? { visibilityMs } : {}), ...(failure ? { failure } : {}) };
+    }),
+  );
+  return { readers: await Promise.all(readers) };
+}

@@ -1,0 +1,99 @@
+/** Reads of views. Every answer says how fresh it is; one that is not as fresh as asked for says when to ask again. */
+import { hash } from "node:crypto";
+import { ConvergentError, type Page, type Reading, type ReadOptions, wire } from "convergent";
+import type { ViewEntry } from "./directory.ts";
+import { fieldTypes } from "./field-types.ts";
+import { retryAfterMs, visibilityOf } from "./pace.ts";
+import { matchesTag } from "./preconditions.ts";
+import { maxAgeMsOf, type Preferences, preferencesOf } from "./preferences.ts";
+import { type HeaderRecord, json, problem, retryHeaders } from "./problem.ts";
+import { viewQuery } from "./view-query.ts";
+
+/** `GET /views/{view}/{key}` */
+export async function readDocument(request: Request, view: ViewEntry, key: string): Promise<Response> {
+  const preferences = preferencesOf(request.headers);
+  const reading = await readAtLevel(request, preferences, (options) => view.runtime.get(key, options));
+  if (!reading.fresh) return notFresh(view, reading, preferences);
+  const headers = headersOf(reading, preferences);
+  if (reading.value === undefined) {
+    const { asOf, behind, fresh } = reading;
+    const error = new ConvergentError("not_found", `the view "${view.definition.name}" has no document "${key.slice(0, 100)}"`, {
+      details: { value: null, asOf, behind, fresh },
+    });
+    return problem(error, headers);
+  }
+  const value = JSON.stringify(reading.value);
+  // Weak: the same document may be answered with a later `asOf`.
+  const etag = `W/"${view.definition.version}.${hash("sha256", value, "base64url").slice(0, 22)}"`;
+  if (matchesTag(request.headers, etag)) return new Response(null, { status: 304, headers: { ...headers, etag } });
+  const { value: _, ...label } = bodyOf(reading);
+  const text = `{"value":${value},${JSON.stringify(label).slice(1)}`; // the document is not written out a second time
+  return new Response(text, { status: 200, headers: { ...headers, etag, "content-type": "application/json" } });
+}
+
+/** `GET /views/{view}` */
+export async function findDocuments(request: Request, view: ViewEntry): Promise<Response> {
+  const preferences = preferencesOf(request.headers);
+  const { conditions, options } = viewQuery(new URL(request.url).searchParams, view.definition, typesOf(view));
+  const page = await readAtLevel(request, preferences, (level) => view.runtime.find(conditions, { ...options, ...level }));
+  return page.fresh ? json(200, bodyOf(page), headersOf(page, preferences)) : notFresh(view, page, preferences);
+}
+
+/** Reads at the level that the headers ask for: any, after a token, no older than an age, or as of head. */
+async function readAtLevel<R extends Reading<unknown>>(
+  request: Request,
+  preferences: Preferences,
+  read: (options: ReadOptions) => Promise<R>,
+): Promise<R> {
+  const token = request.headers.get(wire.headers.token);
+  const maxAgeMs = maxAgeMsOf(request.headers);
+  const options: ReadOptions = { ...(token === null ? {} : { after: token }), wait: `${preferences.waitMs}ms`, signal: request.signal };
+  if (maxAgeMs === undefined) return read(options);
+  if (maxAgeMs > 0) {
+    const reading = await read(options);
+    const met = token === null || reading.fresh;
+    if (reading.behind.ms <= maxAgeMs || !met) return { ...reading, fresh: met };
+  }
+  // What is at head is young enough; in time or not, the age decides.
+  const reading = await read({ ...options, strong: true });
+  return maxAgeMs > 0 && token === null ? { ...reading, fresh: reading.fresh || reading.behind.ms <= maxAgeMs } : reading;
+}
+
+function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Preferences): Response {
+  const visibilityMs = visibilityOf(view.runtime.reader.visibility);
+  const headers = { ...headersOf(reading, preferences), ...retryHeaders(retryAfterMs(visibilityMs, reading.behind.ms)) };
+  const body = { ...bodyOf(reading), ...(visibilityMs ? { visibilityMs } : {}) };
+  if (!preferences.strict) return json(200, body, headers);
+  const { asOf, behind, unchecked } = body;
+  const error = new ConvergentError(
+    "not_fresh",
+    `the view "${view.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time`,
+    { details: { asOf, behind, fresh: false, ...(unchecked ? { unchecked } : {}), ...(visibilityMs ? { visibilityMs } : {}) } },
+  );
+  return problem(error, headers);
+}
+
+function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
+  const { value, asOf, behind, fresh, unchecked } = reading;
+  return {
+    value: value ?? null,
+    asOf,
+    behind,
+    fresh,
+    ...("cursor" in reading && reading.cursor !== undefined ? { cursor: reading.cursor } : {}),
+    ...(unchecked ? { unchecked } : {}),
+  };
+}
+
+function headersOf(reading: Reading<unknown>, preferences: Preferences): HeaderRecord {
+  const token = String(reading.token);
+  return { ...preferences.applied, ...(token === "" ? {} : { [wire.headers.token]: token }), "cache-control": "no-cache" };
+}
+
+const types = new WeakMap<ViewEntry, ReturnType<typeof fieldTypes>>();
+
+function typesOf(view: ViewEntry): ReturnType<typeof fieldTypes> {
+  let known = types.get(view);
+  if (!known) types.set(view, (known = fieldTypes(view.definition)));
+  return known;
+}
