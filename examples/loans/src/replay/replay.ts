@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { connect } from "convergent/client";
+import { nodeHost } from "convergent/node";
 import type { loans } from "../definitions/loans.ts";
 import { eventLines } from "../file/event-file.ts";
 import { type Tally, tally } from "../file/tally.ts";
@@ -16,7 +17,6 @@ import { type Check, checksOf, type Evidence } from "./checks.ts";
 import { feed } from "./feed.ts";
 import type { ReplayOptions } from "./options.ts";
 import { showProgress } from "./progress.ts";
-import { keptAliveHost } from "./kept-alive-network.ts";
 import { readerLags } from "./reader-lag.ts";
 import { checkTable, seconds, visibilityTable } from "./report.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -85,7 +85,7 @@ class Run {
 
   async finish(output: NodeJS.WriteStream): Promise<Replayed> {
     const { url } = this.#server;
-    const client = connect<typeof loans>(url, { retryFor: awayMax, host: keptAliveHost(this.#options.concurrency) });
+    const client = connect<typeof loans>(url, { retryFor: awayMax, host: nodeHost() });
     const began = performance.now();
     await this.#feed(client, output);
     const fed = performance.now();

@@ -318,7 +318,12 @@ export class EntityRuntime {
     const schema = Object.hasOwn(events, type) ? events[type] : undefined;
     if (!schema)
       throw new ConvergentError("definition_invalid", `${this.definition.name} decided on an event "${type}" that it does not define`);
-    return validated(schema, data, `the event ${this.definition.name}.${type}`);
+    try {
+      return await validated(schema, data, `the event ${this.definition.name}.${type}`);
+    } catch (cause) {
+      // The caller's input was good: that the command made a bad event of it is the definition's mistake.
+      throw new ConvergentError("definition_invalid", cause instanceof Error ? cause.message : String(cause), { cause });
+    }
   }
 }
 

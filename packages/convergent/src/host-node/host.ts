@@ -1,10 +1,10 @@
 /** The real host on Node: its clock, randomness, timers, disk and network. Imported by entry points only. */
 import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock, Host, Network, Random, Timers } from "../host/host.ts";
-import { webNetwork } from "../host-web/network.ts";
+import type { Clock, Host, Random, Timers } from "../host/host.ts";
 import { webTimers } from "../host-web/timers.ts";
 import { nodeDisk } from "./disk.ts";
+import { nodeNetwork } from "./network.ts";
 
 const clock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
 
@@ -38,9 +38,8 @@ function freshId(): string {
 
 const random: Random = { fraction: () => Math.random(), id: freshId };
 const timers: Timers = { ...webTimers, turn: () => nextTurn() };
-const network: Network = webNetwork;
 
 /** The host of this machine. */
 export function nodeHost(): Host {
-  return { clock, random, timers, disk: nodeDisk, network, reached: () => undefined };
+  return { clock, random, timers, disk: nodeDisk, network: nodeNetwork, reached: () => undefined };
 }

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { expect, test } from "vitest";
 import { nodeHost } from "../host-node/host.ts";
 import type { Host } from "../host/host.ts";
@@ -5,7 +6,7 @@ import { position } from "../position/position.ts";
 import { memory } from "../stores/memory/index.ts";
 import { memoryDisk } from "../stores/memory/memory-disk.ts";
 import type { AppendRequest } from "./append.ts";
-import { canonicalJson } from "./digest.ts";
+import { canonicalJson, Signer } from "./digest.ts";
 import { forkAfter, inPresentHistory } from "./epochs.ts";
 import { Log } from "./log.ts";
 import type { Store, StoreDriver } from "./store.ts";
@@ -147,4 +148,12 @@ test("an epoch holds up to where the next one begins, also when more followed", 
   expect(inPresentHistory(epochs, "e1", position(50))).toBe(false);
   expect(inPresentHistory(epochs, "e3", position(500))).toBe(true);
   expect(inPresentHistory(epochs, "gone", position(1))).toBe(false);
+});
+
+test("a signature is the HMAC that RFC 2104 defines", () => {
+  for (const key of ["k", "secret-key", "x".repeat(64)]) {
+    const signer = new Signer(key);
+    for (const text of ["", "orders.e1.70.1700000000000.abcd", "x".repeat(200)])
+      expect(signer.sign(text)).toBe(createHmac("sha256", key).update(text).digest("base64url").slice(0, 16));
+  }
 });

@@ -136,13 +136,13 @@ export class Log implements LogSource {
     });
   }
 
-  /** Runs `body` in one write transaction, with every append that is given its `tx`. */
-  async transact<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  /** Runs `body` in one write transaction, with every append that is given its `tx`; `derived` as `Store.write` says. */
+  async transact<T>(body: (tx: WriteTransaction) => Promise<T>, options: { readonly derived?: boolean } = {}): Promise<T> {
     let written: StoredEvent[] = [];
     const result = await this.#store.write(async (tx) => {
       this.#written.set(tx, (written = []));
       return body(tx);
-    });
+    }, options);
     if (written.length > 0) {
       this.#tail.push(written);
       this.#advanceTo(written.at(-1) as StoredEvent);

@@ -158,7 +158,12 @@ export interface Store {
   readonly identity: Identity;
   readonly host: Host;
   read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T>;
-  write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T>;
+  /**
+   * With `derived`, what is written can be derived again from what is durable: the store may answer before it is on the
+   * disk. A power cut may then take it back, together with everything after it and never in part. Nothing may be
+   * inserted into the log in such a transaction.
+   */
+  write<T>(body: (tx: WriteTransaction) => Promise<T>, options?: { readonly derived?: boolean }): Promise<T>;
   /** Whether the caller runs inside a `write` body of this store. */
   insideWrite(): boolean;
   /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */

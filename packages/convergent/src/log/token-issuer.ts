@@ -5,7 +5,7 @@
 import { ConvergentError } from "../errors/error.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import { signedPart, Token, type TokenEntry } from "../position/token.ts";
-import { signature } from "./digest.ts";
+import { Signer } from "./digest.ts";
 import { forkAfter } from "./epochs.ts";
 import type { Identity } from "./store.ts";
 
@@ -25,9 +25,11 @@ export interface Place {
 
 export class TokenIssuer {
   readonly #identity: Identity;
+  readonly #signer: Signer;
 
   constructor(identity: Identity) {
     this.#identity = identity;
+    this.#signer = new Signer(identity.key);
   }
 
   /** A token that asks for everything up to a place. */
@@ -84,6 +86,6 @@ export class TokenIssuer {
   }
 
   #sign(entry: Omit<TokenEntry, "mac">): string {
-    return signature(this.#identity.key, signedPart(entry));
+    return this.#signer.sign(signedPart(entry));
   }
 }

@@ -60,6 +60,8 @@ export interface ReaderOptions<Item> {
   readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
   /** Called once the effects of a batch are committed. */
   readonly committed?: () => void;
+  /** Whether the effects are rows that can be derived again: their commit then need not wait for the disk (see `Store.write`). */
+  readonly derived?: boolean;
   /** Whether a new version goes on where the one before it stands. Default: it begins anew, like a view that is built again. */
   readonly inherits?: boolean;
 }
@@ -272,7 +274,7 @@ export class Reader<Item = StoredEvent> {
       const believe = await rows.save(tx, scanned, { reached, seen: this.#seenBy(scanned) });
       this.#host.reached("reader.checkpointed");
       return believe;
-    });
+    }, this.#durability);
     if (!committed) {
       this.#memory = rows.lowest; // another process was faster, or somebody reset the reader: its rows say where to go on
       return;
@@ -328,8 +330,9 @@ export class Reader<Item = StoredEvent> {
   async #save(reach: Reach): Promise<void> {
     const rows = this.#rows as CheckpointRows;
     const position = this.position;
-    const committed = await this.#options.effects.transact(async (tx) =>
-      (await rows.unmoved(tx)) ? rows.save(tx, position, reach) : undefined,
+    const committed = await this.#options.effects.transact(
+      async (tx) => ((await rows.unmoved(tx)) ? rows.save(tx, position, reach) : undefined),
+      { derived: true }, // at worst it is read again
     );
     committed?.();
     this.#savedAt = this.#host.clock.elapsed();
@@ -382,6 +385,10 @@ export class Reader<Item = StoredEvent> {
 
   #orderKey(event: StoredEvent): string {
     return this.#options.orderKey(this.#options.prepare(event));
+  }
+
+  get #durability(): { derived: boolean } {
+    return { derived: this.#options.derived ?? false };
   }
 
   get #batchEvents(): number {

@@ -44,7 +44,12 @@ export interface Service<Parts extends AnyParts> {
   start(options: StartOptions): Promise<RunningService<Parts>>;
 }
 
-export type AnyService = Service<AnyParts>;
+/** A service of any parts, for code that starts all of them alike. */
+export interface AnyService {
+  readonly name: string;
+  readonly parts: AnyParts;
+  start(options: StartOptions): Promise<Running>;
+}
 
 const runtimes = new WeakMap<object, ServiceRuntime>();
 

@@ -49,6 +49,7 @@ export class ViewRuntime {
       types: [...definition.handlers.keys()],
       prepare: (event) => keyed(definition, toEnvelope(event)),
       orderKey: (item) => item.key,
+      derived: true,
       apply: (tx, items) => this.#apply(tx, items),
     });
   }

@@ -45,7 +45,9 @@ export async function readEvents(request: Request, entity: EntityEntry, id: stri
 function entityAnswer(request: Request, entity: EntityEntry, reading: EntityReading, label: Label): Response {
   const token = String(reading.token);
   const tag = entityTag(entity.service.log.epoch.id, reading.version);
-  const headers: HeaderRecord = { ...label.headers, etag: tag, [wire.headers.token]: token, "cache-control": "no-cache" };
+  // A label that says "not fresh" must not come back from a browser's cache when it has become so.
+  const cached: HeaderRecord = label.body.fresh === false ? { "cache-control": "no-store" } : { "cache-control": "no-cache" };
+  const headers: HeaderRecord = { ...label.headers, ...cached, etag: tag, [wire.headers.token]: token };
   if (label.body.fresh !== false && matchesTag(request.headers, tag)) return new Response(null, { status: 304, headers });
   const body: wire.EntityBody = {
     state: reading.state,

@@ -38,21 +38,21 @@ test("whatever a crash leaves of the last line, every line before it is there an
 
 test("a flipped bit in a line with whole lines behind it is damage, and is refused with its place", async () => {
   const bytes = await written(memoryDisk(), "a", "b", "c");
-  for (const at of [0, 5, 20, 40]) {
+  for (const at of [21, 26, 41, 61]) {
     const damaged = bytes.slice();
     damaged[at] = (damaged[at] as number) ^ 1;
     await expect(reopened(await diskWith(damaged))).rejects.toMatchObject({
       code: "store_broken",
-      message: expect.stringContaining("byte 0") as string,
+      message: expect.stringContaining("byte 21") as string,
     });
   }
 });
 
 test("after a full disk nothing of the failed write is kept, and the next one succeeds", async () => {
   const inner = memoryDisk();
-  let full = true;
+  let full = false;
   const disk: Disk = {
-    read: inner.read,
+    read: (path) => inner.read(path),
     open: async (path) => {
       const file = await inner.open(path);
       return {
@@ -66,6 +66,7 @@ test("after a full disk nothing of the failed write is kept, and the next one su
     },
   };
   const journal = await Journal.open(disk, "j", () => undefined);
+  full = true;
   await expect(journal.append(row("a"))).rejects.toMatchObject({ code: "disk_full" });
   full = false;
   await journal.append(row("b"));
@@ -74,11 +75,25 @@ test("after a full disk nothing of the failed write is kept, and the next one su
 
 test("when the disk does not confirm, the outcome is unknown and nothing more is accepted until it is read again", async () => {
   const inner = memoryDisk();
+  let broken = false;
   const disk: Disk = {
-    read: inner.read,
-    open: async (path) => ({ ...(await inner.open(path)), sync: async () => Promise.reject(new Error("EIO")) }),
+    read: (path) => inner.read(path),
+    open: async (path) => ({ ...(await inner.open(path)), sync: async () => (broken ? Promise.reject(new Error("EIO")) : undefined) }),
   };
   const journal = await Journal.open(disk, "j", () => undefined);
+  broken = true;
   await expect(journal.append(row("a"))).rejects.toMatchObject({ code: "outcome_unknown" });
   await expect(journal.append(row("b"))).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("a file that is no journal, or one of a newer format, is refused and left as it is", async () => {
+  for (const [text, code] of [
+    ["something else", "store_broken"],
+    ["convergent-journal 2\n", "store_newer"],
+  ] as const) {
+    const disk = await diskWith(new TextEncoder().encode(text));
+    await expect(reopened(disk)).rejects.toMatchObject({ code });
+    expect(new TextDecoder().decode(await disk.read("j"))).toBe(text);
+  }
+  expect(await reopened(await diskWith(new TextEncoder().encode("convergent-jo")))).toEqual([]); // torn at its creation
 });

@@ -1,5 +1,6 @@
 /**
- * The journal of a memory store: one line a committed transaction, `crc length json`, on the host's disk. A line that
+ * The journal of a memory store: a first line that names the format, then one line a committed transaction,
+ * `crc length json`, on the host's disk. A line that
  * a crash left torn at the end was never acknowledged and is cut off; a damaged line with whole lines behind it is
  * damage, and the store refuses to open.
  */
@@ -23,13 +24,19 @@ export class Journal {
   /** Opens or creates the journal and hands each transaction in it to `replay`, in order. Throws `store_broken`. */
   static async open(disk: Disk, path: string, replay: (changes: RowChange[]) => void): Promise<Journal> {
     const bytes = (await disk.read(path)) ?? new Uint8Array();
-    const good = replayLines(bytes, path, replay);
+    const begun = beginsWithFormat(bytes, path);
+    const good = begun ? replayLines(bytes, path, replay) : 0;
     const file = await disk.open(path);
-    if (good < bytes.length) {
-      await file.truncate(good);
-      await file.sync();
+    const journal = new Journal(file, path, good);
+    try {
+      if (good < bytes.length) await file.truncate(good);
+      if (!begun) await journal.#write(format);
+      else if (good < bytes.length) await file.sync();
+      return journal;
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    return new Journal(file, path, good);
   }
 
   /** Writes one transaction; when this resolves it is on the disk. Throws `disk_full` (nothing was kept) or `outcome_unknown`. */
@@ -39,7 +46,10 @@ export class Journal {
         "unavailable",
         `the journal ${this.#path} failed earlier; reopen the store, which reads again what is on the disk`,
       );
-    const bytes = lineOf(changes);
+    await this.#write(lineOf(changes));
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
     try {
       await this.#file.append(bytes);
     } catch (cause) {
@@ -75,6 +85,25 @@ export class Journal {
   }
 }
 
+/** The first line of every journal; the number is the format's version. */
+const format = new TextEncoder().encode("convergent-journal 1\n");
+
+/** Whether the file begins as a journal does; false when it is new, or when a crash tore its very first line. */
+function beginsWithFormat(bytes: Uint8Array, path: string): boolean {
+  const front = bytes.subarray(0, format.length);
+  if (front.every((byte, index) => byte === format[index])) return front.length === format.length;
+  const newer = /^convergent-journal (\d+)\n/.exec(new TextDecoder().decode(bytes.subarray(0, 40)));
+  if (newer)
+    throw new ConvergentError(
+      "store_newer",
+      `${path} was written in format ${newer[1]} by a newer release; this one reads format 1. Use that release`,
+    );
+  throw new ConvergentError(
+    "store_broken",
+    `${path} is no journal of this project; give another directory, or move the file away to begin an empty store`,
+  );
+}
+
 function lineOf(changes: readonly RowChange[]): Uint8Array {
   const json = JSON.stringify(changes.map(({ table, key, row }) => (row === undefined ? [table, key] : [table, key, row])));
   const body = new TextEncoder().encode(json);
@@ -88,7 +117,7 @@ function lineOf(changes: readonly RowChange[]): Uint8Array {
 
 /** Replays whole lines and returns where the last one ends. */
 function replayLines(bytes: Uint8Array, path: string, replay: (changes: RowChange[]) => void): number {
-  let at = 0;
+  let at = format.length;
   while (at < bytes.length) {
     const front = new TextDecoder().decode(bytes.subarray(at, at + 32));
     const match = /^([0-9a-f]{8}) (\d{1,15}) /.exec(front);

@@ -67,6 +67,7 @@ export class MemoryStore implements Store {
     }
   }
 
+  // `derived` is not used: a journal with unsynced lines in its middle could not tell a power cut from damage.
   async write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
     this.#check();
     const result = await this.#gate.pass(async () => {
