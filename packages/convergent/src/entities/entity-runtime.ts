@@ -277,7 +277,7 @@ export class EntityRuntime {
 
   #stagedIn(tx: ReadTransaction): Map<string, KnownState> {
     let staged = this.#staged.get(tx);
-    if (!staged) this.#staged.set(tx, (staged = new Map()));
+    if (!staged) this.#staged.set(tx, (staged = new Map<string, KnownState>()));
     return staged;
   }
 

@@ -54,7 +54,7 @@ export class DocumentFold {
       const handler = this.#definition.handlers.get(event.type);
       if (!handler) continue;
       const { document } = after.get(key) ?? this.#documents.get(key) ?? none;
-      const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event as never);
+      const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event);
       after.set(key, next === undefined ? none : await this.#held(next, key, event));
     }
     return () => {

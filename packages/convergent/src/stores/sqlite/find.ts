@@ -1,0 +1,91 @@
+/**
+ * A page of documents as one statement: it runs along one index from where the last page ended, so the hundredth page
+ * costs what the first did, and rows that come and go in between shift nothing.
+ */
+import type { DocumentHit, DocumentQuery } from "../../log/store.ts";
+import type { Database, SqlValue } from "./database.ts";
+
+interface Clause {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
+export function findDocuments(database: Database, query: DocumentQuery): DocumentHit[] {
+  const { sql, values } = query.field === undefined ? alongKeys(query) : alongIndex(query, query.field);
+  return database.all(sql, ...values).map((row) => ({ key: row[0] as string, value: row[1] as string, document: row[2] as string }));
+}
+
+function alongKeys(query: DocumentQuery): Clause {
+  const clauses: Clause[] = [
+    { sql: "d.view = ? AND d.version = ?", values: [query.view, query.version] },
+    ...bounds("d.key", query),
+    ...(query.after ? [{ sql: `d.key ${query.descending ? "<" : ">"} ?`, values: [query.after.key] }] : []),
+    ...query.where.map((condition) => has(condition)),
+  ];
+  const { sql, values } = all(clauses);
+  return {
+    sql: `SELECT d.key, d.key, d.document FROM convergent_documents d INDEXED BY convergent_documents_by_key
+      WHERE ${sql} ORDER BY d.key${query.descending ? " DESC" : ""} LIMIT ?`,
+    values: [...values, query.limit],
+  };
+}
+
+// CROSS JOIN and INDEXED BY fix the plan: without statistics SQLite may start from the documents and sort.
+function alongIndex(query: DocumentQuery, field: string): Clause {
+  const clauses: Clause[] = [
+    { sql: "e.view = ? AND e.version = ? AND e.field = ?", values: [query.view, query.version, field] },
+    ...place(query),
+    ...query.where.map((condition) => has(condition)),
+  ];
+  const { sql, values } = all(clauses);
+  const order = query.descending ? "e.value DESC, e.key DESC" : "e.value, e.key";
+  return {
+    sql: `SELECT e.key, e.value, d.document
+      FROM convergent_index_entries e INDEXED BY convergent_index_entries_by_value
+      CROSS JOIN convergent_documents d ON d.view = e.view AND d.version = e.version AND d.key = e.key
+      WHERE ${sql} ORDER BY ${order} LIMIT ?`,
+    values: [...values, query.limit],
+  };
+}
+
+// The end of the last page takes the place of the bound on its side: with both, SQLite seeks to the bound and walks over
+// all earlier pages (50,000 documents, page 900 of 50: 3.06 ms with both, 0.06 ms like this, as the first page).
+function place(query: DocumentQuery): Clause[] {
+  const { from, to, after, descending } = query;
+  if (!after) return bounds("e.value", query);
+  if (from !== undefined && from === to)
+    return [
+      { sql: "e.value = ?", values: [from] },
+      { sql: `e.key ${descending ? "<" : ">"} ?`, values: [after.key] },
+    ];
+  const beyond: Clause = { sql: `(e.value, e.key) ${descending ? "<" : ">"} (?, ?)`, values: [after.value, after.key] };
+  return [beyond, ...bounds("e.value", descending ? keepFrom(from) : keepTo(to))];
+}
+
+function keepFrom(from: string | undefined): { from?: string } {
+  return from === undefined ? {} : { from };
+}
+
+function keepTo(to: string | undefined): { to?: string } {
+  return to === undefined ? {} : { to };
+}
+
+function has(condition: { readonly field: string; readonly from?: string; readonly to?: string }): Clause {
+  const { sql, values } = all([{ sql: "w.field = ?", values: [condition.field] }, ...bounds("w.value", condition)]);
+  return {
+    sql: `EXISTS (SELECT 1 FROM convergent_index_entries w WHERE w.view = d.view AND w.version = d.version AND w.key = d.key AND ${sql})`,
+    values,
+  };
+}
+
+function bounds(column: string, range: { readonly from?: string; readonly to?: string }): Clause[] {
+  if (range.from !== undefined && range.from === range.to) return [{ sql: `${column} = ?`, values: [range.from] }];
+  return [
+    ...(range.from === undefined ? [] : [{ sql: `${column} >= ?`, values: [range.from] }]),
+    ...(range.to === undefined ? [] : [{ sql: `${column} <= ?`, values: [range.to] }]),
+  ];
+}
+
+function all(clauses: readonly Clause[]): Clause {
+  return { sql: clauses.map((clause) => clause.sql).join(" AND "), values: clauses.flatMap((clause) => clause.values) };
+}

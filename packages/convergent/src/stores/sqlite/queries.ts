@@ -1,0 +1,85 @@
+/** The statements of a transaction, by what they do. Parameters stand in the order of the text. */
+
+const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
+
+export const readHead = "SELECT position, at FROM convergent_events ORDER BY position DESC LIMIT 1";
+
+export const readEvents: string = `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`;
+
+/** Of `count` types. */
+export function readEventsOfTypes(count: number): string {
+  return `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? AND type IN (${placeholders(count)}) ORDER BY position LIMIT ?`;
+}
+
+export const readStreamEvents: string = `SELECT ${eventColumns} FROM convergent_events
+  WHERE stream = ? AND version > ? AND version <= ? ORDER BY version LIMIT ?`;
+
+/** Answered by the index alone: it ends in the row's number, which is the position. */
+export const readStreamHead = "SELECT version, position FROM convergent_events WHERE stream = ? ORDER BY version DESC LIMIT 1";
+
+/** Stream and last version are those of the event at its position; a voided id, whose number is negative, has none. */
+export const readId: string = `SELECT i.number, i.digest, i.first_version, i.position, i.at, e.stream, e.version
+  FROM convergent_ids i LEFT JOIN convergent_events e ON e.position = i.position AND i.number >= 0
+  WHERE i.scope = ? AND i.id = ?`;
+
+const checkpointColumns = "reader, version, source, slot, epoch, position, reached, seen";
+
+export const readCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints WHERE reader = ? AND version = ? AND source = ? ORDER BY slot`;
+
+export const readAllCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints ORDER BY slot, reader, version, source`;
+
+export const readDocument = "SELECT document FROM convergent_documents WHERE view = ? AND version = ? AND key = ?";
+
+export const readDefinitions = "SELECT kind, name, version, fingerprint FROM convergent_definitions ORDER BY name, version";
+
+// One statement a row: at two to three microseconds each it is as fast as inserts of 8 rows a statement and faster than
+// of 16 and more, because the time goes into the tables and not into the calls (Node 24.21, batches of 64).
+export const insertEvent: string = `INSERT INTO convergent_events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const idColumns = "scope, id, digest, first_version, position, at";
+
+export const insertId: string = `INSERT INTO convergent_ids (${idColumns}) VALUES (?, ?, ?, ?, ?, ?)`;
+
+export const insertVoidedId: string = `INSERT INTO convergent_ids (number, ${idColumns})
+  VALUES ((SELECT min(0, ifnull(min(number), 0)) - 1 FROM convergent_ids), ?, ?, ?, ?, ?, ?)`;
+
+export const readOldestId = "SELECT at FROM convergent_ids WHERE number >= 0 ORDER BY number LIMIT 1";
+
+/** Rows lie in the order of their time, so those to forget are the first ones. */
+export const forgetOldestIds: string = `DELETE FROM convergent_ids
+  WHERE number IN (SELECT number FROM convergent_ids WHERE number >= 0 ORDER BY number LIMIT ?) AND at < ?`;
+
+export const saveCheckpoint: string = `INSERT INTO convergent_checkpoints (${checkpointColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (reader, version, source, slot) DO UPDATE SET
+    epoch = excluded.epoch, position = excluded.position, reached = excluded.reached, seen = excluded.seen`;
+
+export const saveDocument: string = `INSERT INTO convergent_documents (view, version, key, document) VALUES (?, ?, ?, ?)
+  ON CONFLICT (view, version, key) DO UPDATE SET document = excluded.document`;
+
+export const deleteDocument = "DELETE FROM convergent_documents WHERE view = ? AND version = ? AND key = ?";
+
+export const readIndexEntries = "SELECT field, value FROM convergent_index_entries WHERE view = ? AND version = ? AND key = ?";
+
+export const saveIndexEntry: string = `INSERT INTO convergent_index_entries (view, version, key, field, value) VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT (view, version, key, field) DO UPDATE SET value = excluded.value`;
+
+export const deleteIndexEntry = "DELETE FROM convergent_index_entries WHERE view = ? AND version = ? AND key = ? AND field = ?";
+
+export const saveDefinition: string = `INSERT INTO convergent_definitions (kind, name, version, fingerprint) VALUES (?, ?, ?, ?)
+  ON CONFLICT (name, version) DO UPDATE SET kind = excluded.kind, fingerprint = excluded.fingerprint`;
+
+// A view is dropped in steps, so that a large one does not hold up the event loop. Versions between two bounds: one or all.
+export const dropSomeDocuments: string = `DELETE FROM convergent_documents
+  WHERE number IN (SELECT number FROM convergent_documents WHERE view = ? AND version BETWEEN ? AND ? LIMIT ?)`;
+
+export const dropSomeIndexEntries: string = `DELETE FROM convergent_index_entries
+  WHERE (view, version, key, field) IN
+    (SELECT view, version, key, field FROM convergent_index_entries WHERE view = ? AND version BETWEEN ? AND ? LIMIT ?)`;
+
+export const dropDefinition = "DELETE FROM convergent_definitions WHERE name = ? AND version BETWEEN ? AND ?";
+
+export const dropCheckpoints = "DELETE FROM convergent_checkpoints WHERE reader = ? AND version BETWEEN ? AND ?";
+
+export function placeholders(count: number): string {
+  return Array.from({ length: count }, () => "?").join(", ");
+}

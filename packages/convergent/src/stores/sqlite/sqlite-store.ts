@@ -1,0 +1,207 @@
+/**
+ * The SQLite store: one file that several processes may open. Writes pass one gate in each process and SQLite's write
+ * lock between processes; reads have snapshots of their own and wait for no writer.
+ *
+ * L2: a write is acknowledged when COMMIT has returned, which with `synchronous = FULL` is after the WAL was synced.
+ * Only writes of derived rows are committed with `NORMAL`.
+ * An I/O error at COMMIT leaves the outcome open: the connection is given up, and the next write reads the file anew.
+ */
+import { ConvergentError, isConvergentError } from "../../errors/error.ts";
+import type { Host } from "../../host/host.ts";
+import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import { Gate } from "../gate.ts";
+import { Bell } from "./bell.ts";
+import type { Database } from "./database.ts";
+import { Turns, whenUnlocked } from "./lock-wait.ts";
+import { connect, openFile, type OpenOptions } from "./open.ts";
+import { ReadPool } from "./read-pool.ts";
+import { SharedReads } from "./shared-reads.ts";
+import { SqliteRead, SqliteWrite } from "./transaction.ts";
+import { Wal } from "./wal.ts";
+
+/** How long `close` lets reads that are under way go on. */
+const closeWaitMs = 5_000;
+
+export interface StoreOptions extends OpenOptions {
+  readonly transactionLimitMs: number;
+  readonly readConnections: number;
+}
+
+type Synchronous = "FULL" | "NORMAL";
+
+export class SqliteStore implements Store {
+  readonly host: Host;
+  readonly identity: Identity;
+  readonly #options: StoreOptions;
+  readonly #gate: Gate;
+  readonly #turns: Turns;
+  readonly #reads: ReadPool;
+  readonly #shared: SharedReads;
+  readonly #wal: Wal;
+  readonly #bell: Bell;
+  readonly #listeners = new Set<() => void>();
+  #writer: Database | undefined;
+  #dataVersion: unknown;
+  #synchronous: { readonly database: Database | undefined; readonly mode: Synchronous } = { database: undefined, mode: "FULL" };
+  #closed = false;
+
+  private constructor(options: StoreOptions, database: Database, identity: Identity) {
+    const { host, path } = options;
+    this.host = host;
+    this.identity = identity;
+    this.#options = options;
+    this.#gate = new Gate(host, options.transactionLimitMs);
+    this.#turns = new Turns(host);
+    this.#reads = new ReadPool(host, path, () => connect(path), { connections: options.readConnections, lockWaitMs: options.lockWaitMs });
+    this.#shared = new SharedReads(host, this.#reads);
+    this.#wal = new Wal(path, this.#reads);
+    this.#writer = database;
+    this.#dataVersion = dataVersion(database);
+    this.#bell = new Bell(host, `${path}-bell`, () => this.#look());
+  }
+
+  static async open(options: StoreOptions): Promise<SqliteStore> {
+    const { database, identity } = await openFile(options);
+    return new SqliteStore(options, database, identity);
+  }
+
+  async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+    return this.#shared.read(async (database) => {
+      const tx = new SqliteRead(database, this.host.timers);
+      try {
+        return await body(tx);
+      } finally {
+        tx.end();
+      }
+    });
+  }
+
+  async write<T>(body: (tx: WriteTransaction) => Promise<T>, options: { readonly derived?: boolean } = {}): Promise<T> {
+    this.#check();
+    const { value, changed } = await this.#gate.pass(async () => {
+      this.#check();
+      await this.#turns.rest();
+      const database = await this.#begin(options.derived ? "NORMAL" : "FULL");
+      try {
+        return await this.#transact(database, body);
+      } finally {
+        this.#turns.wrote();
+      }
+    });
+    if (changed) {
+      this.#bell.ring();
+      this.#wake();
+      if (this.#wal.isTooLong()) void this.#truncateWal();
+    }
+    return value;
+  }
+
+  insideWrite(): boolean {
+    return this.#gate.inside();
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#bell.close();
+    this.#listeners.clear();
+    await this.#reads.close(closeWaitMs);
+    // The writer goes last: the last connection to close copies the WAL into the database and removes it.
+    await this.#gate.pass(async () => this.#giveUpWriter());
+  }
+
+  async #begin(synchronous: Synchronous): Promise<Database> {
+    const { path, lockWaitMs } = this.#options;
+    const attempt = (): void => {
+      const writer = (this.#writer ??= connect(path));
+      this.#setSynchronous(writer, synchronous);
+      writer.run("BEGIN IMMEDIATE");
+    };
+    const waited = await whenUnlocked(this.host, attempt, { path, ms: lockWaitMs });
+    const database = this.#writer as Database;
+    if (waited) this.#turns.begin();
+    if (waited || dataVersion(database) !== this.#dataVersion) this.#turns.rival();
+    return database;
+  }
+
+  async #transact<T>(database: Database, body: (tx: WriteTransaction) => Promise<T>): Promise<{ value: T; changed: boolean }> {
+    const tx = new SqliteWrite(database, this.host.timers, { logOpen: this.#synchronous.mode === "FULL" });
+    try {
+      const value = await this.#gate.body(() => body(tx));
+      tx.end();
+      if (tx.failure) throw tx.failure;
+      if (tx.changed) database.commit();
+      else database.rollback();
+      return { value, changed: tx.changed };
+    } catch (error) {
+      tx.end();
+      this.#abandon(database, error);
+      throw error;
+    }
+  }
+
+  // L2: what is appended is committed with FULL, always. With NORMAL the WAL is not synced at the commit, and a power cut
+  // may cut off its end: derived rows are lost there as a whole, with the checkpoint that says so, and derived again.
+  #setSynchronous(database: Database, mode: Synchronous): void {
+    if (this.#synchronous.database === database && this.#synchronous.mode === mode) return;
+    database.script(`PRAGMA synchronous = ${mode}`);
+    this.#synchronous = { database, mode };
+  }
+
+  #abandon(database: Database, reason: unknown): void {
+    try {
+      database.rollback();
+      if (isConvergentError(reason, "outcome_unknown")) this.#giveUpWriter();
+    } catch {
+      this.#giveUpWriter();
+    }
+  }
+
+  #giveUpWriter(): void {
+    this.#writer?.close();
+    this.#writer = undefined;
+    this.#dataVersion = undefined;
+  }
+
+  // `data_version` changes with the commits of other connections only, and this one makes all of this process.
+  #look(): void {
+    const writer = this.#writer;
+    if (this.#closed || !writer) return;
+    try {
+      const version = dataVersion(writer);
+      if (version === this.#dataVersion) return;
+      this.#dataVersion = version;
+    } catch {
+      return; // A lock in the way, for instance: the next poll asks again.
+    }
+    this.#turns.rival();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #truncateWal(): Promise<void> {
+    try {
+      await this.#gate.pass(async () => {
+        if (this.#writer && !this.#closed) await this.#wal.truncate(this.#writer);
+      });
+    } catch {
+      // Nothing is lost while the WAL is long; a write that meets the same trouble reports it.
+    }
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed; open it again before writing`);
+  }
+}
+
+function dataVersion(database: Database): unknown {
+  return database.get("PRAGMA data_version")?.[0];
+}

@@ -1,0 +1,290 @@
+/**
+ * The store interface over one SQLite connection with an open transaction.
+ *
+ * Invariants:
+ * - A transaction that has ended refuses every further call (`closed`): its connection may serve another one by then.
+ * - A write in which any statement failed is rolled back, also when its body caught the error: SQLite may have rolled
+ *   back by itself, and what the body did next would be committed without the rest.
+ * - A statement never holds the event loop for more than `rowsPerStepMax` rows.
+ */
+import { assert, ConvergentError } from "../../errors/error.ts";
+import type { Timers } from "../../host/host.ts";
+import type { StoredEvent } from "../../log/event.ts";
+import type {
+  Checkpoint,
+  CheckpointKey,
+  DefinitionRow,
+  DocumentHit,
+  DocumentQuery,
+  DocumentRow,
+  Head,
+  IdKey,
+  IdRecord,
+  ReadTransaction,
+  StreamHead,
+  WriteTransaction,
+} from "../../log/store.ts";
+import { origin, type Position } from "../../position/position.ts";
+import type { Database, Row } from "./database.ts";
+import { findDocuments } from "./find.ts";
+import * as sql from "./queries.ts";
+
+/** Rows read or deleted in one go: 3 to 4 ms. Between two steps the event loop turns. */
+const rowsPerStepMax = 4096;
+
+export class SqliteRead implements ReadTransaction {
+  readonly #database: Database;
+  readonly #timers: Timers;
+  #ended = false;
+  #failure: Error | undefined;
+
+  constructor(database: Database, timers: Timers) {
+    this.#database = database;
+    this.#timers = timers;
+  }
+
+  /** Ends the transaction: whatever still holds it is refused from now on. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** What made a statement of this transaction fail, if one did. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  async head(): Promise<Head> {
+    return this.ask((database) => headOf(database.get(sql.readHead)));
+  }
+
+  async events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]> {
+    const { types, limit } = query;
+    if (types?.length === 0) return [];
+    const last = Math.min(query.upTo, (await this.head()).position);
+    const text = types ? sql.readEventsOfTypes(types.length) : sql.readEvents;
+    return this.#steps({ after: query.after, upTo: last, limit }, (database, after, upTo, count) =>
+      database.all(text, after, upTo, ...(types ?? []), count),
+    );
+  }
+
+  async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
+    const [head] = await this.streamHeads([stream]);
+    const last = Math.min(query.upTo, head?.version ?? 0);
+    return this.#steps({ ...query, upTo: last }, (database, after, upTo, count) =>
+      database.all(sql.readStreamEvents, stream, after, upTo, count),
+    );
+  }
+
+  async streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>> {
+    return this.ask((database) =>
+      streams.map((stream) => {
+        const row = database.get(sql.readStreamHead, stream);
+        return row && { version: row[0] as number, position: row[1] as Position };
+      }),
+    );
+  }
+
+  async ids(keys: readonly IdKey[]): Promise<Array<IdRecord | undefined>> {
+    return this.ask((database) =>
+      keys.map((key) => {
+        const row = database.get(sql.readId, key.scope, key.id);
+        return row && idOf(key, row);
+      }),
+    );
+  }
+
+  async checkpoints(key?: CheckpointKey): Promise<Checkpoint[]> {
+    return this.ask((database) =>
+      (key ? database.all(sql.readCheckpoints, key.reader, key.version, key.source) : database.all(sql.readAllCheckpoints)).map(
+        checkpointOf,
+      ),
+    );
+  }
+
+  async documents(view: string, version: number, keys: readonly string[]): Promise<Array<string | undefined>> {
+    return this.ask((database) => keys.map((key) => database.get(sql.readDocument, view, version, key)?.[0] as string | undefined));
+  }
+
+  async find(query: DocumentQuery): Promise<DocumentHit[]> {
+    return this.ask((database) => findDocuments(database, query));
+  }
+
+  async definitions(): Promise<DefinitionRow[]> {
+    return this.ask((database) =>
+      database.all(sql.readDefinitions).map((row) => ({
+        kind: row[0] as DefinitionRow["kind"],
+        name: row[1] as string,
+        version: row[2] as number,
+        fingerprint: row[3] as string,
+      })),
+    );
+  }
+
+  /** Runs statements, unless the transaction has ended or failed. */
+  protected ask<T>(run: (database: Database) => T): T {
+    if (this.#ended) throw new ConvergentError("closed", "the transaction has ended; begin another one");
+    if (this.#failure) throw this.#failure;
+    try {
+      return run(this.#database);
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw this.#failure;
+    }
+  }
+
+  protected turn(): Promise<void> {
+    return this.#timers.turn();
+  }
+
+  // Both positions and versions are dense (L1, L3), so a range of numbers is a bound on rows.
+  async #steps(
+    range: { after: number; upTo: number; limit: number },
+    read: (database: Database, after: number, upTo: number, count: number) => Row[],
+  ): Promise<StoredEvent[]> {
+    const events: StoredEvent[] = [];
+    let after = range.after;
+    while (after < range.upTo && events.length < range.limit) {
+      if (after > range.after) await this.turn();
+      const upTo = Math.min(range.upTo, after + rowsPerStepMax);
+      const count = range.limit - events.length;
+      const from = after;
+      for (const row of this.ask((database) => read(database, from, upTo, count))) events.push(eventOf(row));
+      after = upTo;
+    }
+    return events;
+  }
+}
+
+export class SqliteWrite extends SqliteRead implements WriteTransaction {
+  readonly #logOpen: boolean;
+  #changed = false;
+
+  constructor(database: Database, timers: Timers, { logOpen }: { readonly logOpen: boolean }) {
+    super(database, timers);
+    this.#logOpen = logOpen;
+  }
+
+  /** Whether there may be something to commit. */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  // BEGIN IMMEDIATE has taken the file's write lock already.
+  async lock(): Promise<Head> {
+    return this.head();
+  }
+
+  // The new heads are the events themselves: see schema.ts.
+  async insert(rows: { events: readonly StoredEvent[]; ids: readonly IdRecord[] }): Promise<void> {
+    assert(
+      this.#logOpen,
+      "nothing is inserted into the log in a transaction of derived rows: it would be acknowledged before it is durable",
+    );
+    this.#change((database) => {
+      for (const e of rows.events)
+        database.run(sql.insertEvent, e.position, e.id, e.stream, e.version, e.type, e.at, e.data, e.metadata, e.digest);
+      for (const r of rows.ids) {
+        const insertId = r.state === "void" ? sql.insertVoidedId : sql.insertId;
+        database.run(insertId, r.scope, r.id, r.digest, r.firstVersion, r.position, r.at);
+      }
+    });
+  }
+
+  async forgetIds(before: number, limit: number): Promise<void> {
+    const oldest = this.ask((database) => database.get(sql.readOldestId));
+    if (oldest && (oldest[0] as number) < before) this.#change((database) => database.run(sql.forgetOldestIds, limit, before));
+  }
+
+  async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
+    this.#change((database) => {
+      for (const row of checkpoints) {
+        const { reader, version, source, slot, epoch, position, reached, seen } = row;
+        database.run(sql.saveCheckpoint, reader, version, source, slot, epoch, position, reached, seen);
+      }
+    });
+  }
+
+  async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
+    this.#change((database) => {
+      for (const row of rows) saveDocument(database, row);
+    });
+  }
+
+  async saveDefinition(row: DefinitionRow): Promise<void> {
+    this.#change((database) => database.run(sql.saveDefinition, row.kind, row.name, row.version, row.fingerprint));
+  }
+
+  async dropView(view: string, version?: number): Promise<void> {
+    const lowest = version ?? 0;
+    const highest = version ?? Number.MAX_SAFE_INTEGER;
+    for (const some of [sql.dropSomeDocuments, sql.dropSomeIndexEntries]) {
+      while (this.#change((database) => database.run(some, view, lowest, highest, rowsPerStepMax)) === rowsPerStepMax) await this.turn();
+    }
+    this.#change((database) => database.run(sql.dropDefinition, view, lowest, highest));
+    this.#change((database) => database.run(sql.dropCheckpoints, view, lowest, highest));
+  }
+
+  #change<T>(run: (database: Database) => T): T {
+    this.#changed = true;
+    return this.ask(run);
+  }
+}
+
+// Only what differs is written: most changes of a document leave its indexed fields as they were.
+function saveDocument(database: Database, row: DocumentRow): void {
+  const { view, version, key, document } = row;
+  if (document === undefined) database.run(sql.deleteDocument, view, version, key);
+  else database.run(sql.saveDocument, view, version, key, document);
+  const wanted = new Map(document === undefined ? [] : row.indexes.map(({ field, value }) => [field, value]));
+  for (const entry of database.all(sql.readIndexEntries, view, version, key)) {
+    const field = entry[0] as string;
+    if (!wanted.has(field)) database.run(sql.deleteIndexEntry, view, version, key, field);
+    else if (wanted.get(field) === entry[1]) wanted.delete(field);
+  }
+  for (const [field, value] of wanted) database.run(sql.saveIndexEntry, view, version, key, field, value);
+}
+
+function headOf(row: Row | undefined): Head {
+  return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
+}
+
+function eventOf(row: Row): StoredEvent {
+  return {
+    position: row[0] as Position,
+    id: row[1] as string,
+    stream: row[2] as string,
+    version: row[3] as number,
+    type: row[4] as string,
+    at: row[5] as number,
+    data: row[6] as string,
+    metadata: row[7] as string,
+    digest: row[8] as string,
+  };
+}
+
+function idOf(key: IdKey, row: Row): IdRecord {
+  return {
+    scope: key.scope,
+    id: key.id,
+    digest: row[1] as string,
+    state: (row[0] as number) < 0 ? "void" : "done",
+    stream: (row[5] ?? "") as string,
+    firstVersion: row[2] as number,
+    lastVersion: (row[6] ?? 0) as number,
+    position: row[3] as Position,
+    at: row[4] as number,
+  };
+}
+
+function checkpointOf(row: Row): Checkpoint {
+  return {
+    reader: row[0] as string,
+    version: row[1] as number,
+    source: row[2] as string,
+    slot: row[3] as number,
+    epoch: row[4] as string,
+    position: row[5] as Position,
+    reached: row[6] as Position,
+    seen: row[7] as string,
+  };
+}

@@ -1,0 +1,20 @@
+// The one contract suite for stores: every store of the toolkit passes it, through `Log` and `Store`, on the real disk.
+import { describe } from "vitest";
+import { appendContract } from "./appends.ts";
+import { byteContract } from "./bytes.ts";
+import { idContract } from "./ids.ts";
+import { rowContract } from "./rows.ts";
+import { type StoreKind, storeKinds } from "./store-kinds.ts";
+import { transactionContract } from "./transactions.ts";
+
+function storeContract(name: string, kinds: readonly StoreKind[]): void {
+  describe.each(kinds)(`${name}: $name`, (kind) => {
+    appendContract(kind);
+    idContract(kind);
+    transactionContract(kind);
+    rowContract(kind);
+    byteContract(kind);
+  });
+}
+
+storeContract("the contract of stores", storeKinds);
