@@ -24,11 +24,9 @@ export class SharedReads {
     const group = (this.#gathering ??= this.#gather());
     return new Promise<T>((resolve, reject) => {
       group.bodies.push(async (database) => {
-        try {
-          resolve(await body(database));
-        } catch (error) {
-          reject(error);
-        }
+        const answer = body(database);
+        resolve(answer); // or rejects with it: one body's failure is its own
+        await answer.catch(() => undefined);
       });
       group.opened.catch(reject); // no connection came: nobody's body has run
     });
