@@ -6,7 +6,9 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const benchmarks = join(root, "benchmarks");
 
-if (!existsSync(join(benchmarks, "node_modules"))) {
+const asksOnly = process.argv.slice(2).some((argument) => argument === "--list" || argument === "--help");
+
+if (!asksOnly && !existsSync(join(benchmarks, "node_modules"))) {
   console.error("bench: installing the peers in benchmarks/ (once)");
   const install = spawnSync("npm", ["ci", "--prefix", benchmarks], { cwd: root, stdio: "inherit", shell: process.platform === "win32" });
   if (install.status !== 0) {

@@ -20,6 +20,8 @@ await runProgram(async () => {
       storeOf: (service) => sqlite(folder.fileOf(service)),
       onRefusal: ({ reaction, command, entity, entityId, reason }) =>
         console.warn(`${reaction}: ${command} of ${entity} ${JSON.stringify(entityId)} was refused: ${reason}`),
+      onStuck: ({ service, reader, message, attempts }) =>
+        console.warn(`${service}: ${reader} is stuck after ${attempts} attempts: ${message}`),
     });
     try {
       await addDemoData(shop);

@@ -2,7 +2,7 @@
  * The shop: four services with a store each. They know each other by their logs only: the three that follow `orders`
  * keep their position in it beside their own data, so each may stop, crash and come back without losing an order.
  */
-import { inProcess, type Refusal, type RunningService, type StoreDriver } from "convergent";
+import { inProcess, type Refusal, type Stuck, type RunningService, type StoreDriver } from "convergent";
 import { inventory } from "./inventory/inventory.ts";
 import { orders } from "./orders/orders.ts";
 import { payments } from "./payments/payments.ts";
@@ -24,6 +24,8 @@ export async function startShop(options: {
   readonly storeOf: (service: string) => StoreDriver;
   /** Told of what an order should have caused and what was refused, for example because somebody did it by hand before. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** Told when a reader cannot apply an event and the copies behind it stand still. */
+  readonly onStuck?: (stuck: Stuck) => void;
 }): Promise<Shop> {
   const started: Array<{ stop(): Promise<void> }> = [];
   const stop = async (): Promise<void> => {
@@ -37,6 +39,7 @@ export async function startShop(options: {
   const optionsOf = (service: string) => ({
     store: options.storeOf(service),
     ...(options.onRefusal ? { onRefusal: options.onRefusal } : {}),
+    ...(options.onStuck ? { onStuck: options.onStuck } : {}),
   });
   try {
     const ordering = await running(orders.start(optionsOf(orders.name)));

@@ -44,7 +44,7 @@ export { type Accepted, accepted, type AppendedEvent, type Conflict, type Outcom
 export type { Condition, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
-export { Reader, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
+export { Reader, type ReaderFailure, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
 export type { Refusal } from "./reactions/reaction-runtime.ts";
 export type { AnyPart, AnyParts, EntityFacade, EntityState, Facade, Facades, ViewFacade } from "./service/facade.ts";
@@ -57,6 +57,7 @@ export {
   type Service,
   service,
   type StartOptions,
+  type Stuck,
 } from "./service/service.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
 export { type AnyView, type Consistency, type View, view } from "./views/view.ts";

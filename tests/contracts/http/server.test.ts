@@ -140,7 +140,7 @@ test("close does not wait for connections that are idle", async () => {
   await once(idle, "connect");
   const started = performance.now();
   await server.close();
-  expect(performance.now() - started).toBeLessThan(400);
+  expect(performance.now() - started).toBeLessThan(4000); // it would wait 10 s for them
   idle.destroy();
 });
 
@@ -155,12 +155,11 @@ test("close does not wait for clients that never stop asking", async () => {
     }
   };
   const asking = Array.from({ length: 16 }, ask);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(() => answers, { timeout: 20_000 }).toBeGreaterThan(16);
   const started = performance.now();
   await server.close();
-  expect(performance.now() - started).toBeLessThan(400);
+  expect(performance.now() - started).toBeLessThan(4000); // it would wait 10 s for them
   await Promise.all(asking);
-  expect(answers).toBeGreaterThan(16);
 });
 
 test("a port that is free again can be taken", async () => {

@@ -530,7 +530,7 @@ test("a command past a restore is refused to its author, who hears of the loss b
   expect((await gateway.run(client.order("o-1").place({ total: 1 }))).kind).toBe("accepted");
 });
 
-test("an entry that its store did not sign is dropped, and both reads and commands go on without it", async () => {
+test("an entry that its store no longer signs is reported as a lost history and dropped; reads and commands go on without it", async () => {
   const script: Script = (request) => {
     if (tokenOf(request)?.includes("orders.")) return problem(400, "token_invalid", { store: "orders" });
     return request.method === "POST" ? placed(6) : reading(null, 5);
@@ -545,7 +545,8 @@ test("an entry that its store did not sign is dropped, and both reads and comman
   const hopeless = world(() => problem(400, "token_invalid"));
   expect(await hopeless.run(failure(hopeless.client(options).orderSummary.get("o-1")))).toMatchObject({ code: "token_invalid" });
   expect(hopeless.requests.map(tokenOf)).toEqual([options.token, undefined]);
-  expect(told).toEqual([]);
+  const replaced = { store: "orders", fork: undefined };
+  expect(told).toEqual([replaced, replaced]);
 });
 
 test("conditions, order and page travel as JSON; levels as headers", async () => {

@@ -42,7 +42,10 @@ export class Versions {
         return { [names.ifNoneMatch]: "*" };
       default: {
         if (!Number.isSafeInteger(expected) || expected < 0)
-          throw new ConvergentError("invalid_input", `an expected version is a whole number from 0 on, not ${expected}`);
+          throw new ConvergentError(
+            "invalid_input",
+            `expected is a version from 0 on, "none", "some" or "any", not ${JSON.stringify(expected)}`,
+          );
         const etag = this.#etags.get(`${entity.name}/${entity.id}`)?.get(expected);
         if (etag !== undefined) return { [names.ifMatch]: etag };
         const epoch = this.#epochs.get(entity.service);

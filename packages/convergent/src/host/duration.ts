@@ -11,6 +11,9 @@ export function durationMs(duration: Duration): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(duration);
   const unit = match ? unitMs[match[2] as string] : undefined;
   if (!match || unit === undefined)
-    throw new ConvergentError("invalid_input", `"${duration}" is no duration: write it like "250ms", "2s", "5m" or "1h"`);
+    throw new ConvergentError(
+      "invalid_input",
+      `${JSON.stringify(duration)} is no duration: write it as text, like "250ms", "2s", "5m" or "1h"`,
+    );
   return Number(match[1]) * unit;
 }

@@ -56,7 +56,10 @@ export type AppendOutcome = Appended | AppendConflict | AppendRefused;
 export function requireExpected(expected: unknown): void {
   if (expected === "none" || expected === "some" || expected === "any") return;
   if (typeof expected === "number" && Number.isSafeInteger(expected) && expected >= 0) return;
-  throw new ConvergentError("invalid_input", `expected is a version from 0 on, "none", "some" or "any", not ${String(expected)}`);
+  throw new ConvergentError(
+    "invalid_input",
+    `expected is a version from 0 on, "none", "some" or "any", not ${JSON.stringify(expected) ?? String(expected)}`,
+  );
 }
 
 /** Whether a stream at `version` (0 without events) is as expected. */

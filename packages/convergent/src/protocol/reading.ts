@@ -33,6 +33,8 @@ export interface Reading<Value> {
   readonly token: Token;
   /** Stores named by the token asked for of which nothing is known here. */
   readonly unchecked?: readonly string[];
+  /** Stores named by the token asked for whose effects had not arrived in time; their readers' state is in `/readers`. */
+  readonly unmet?: readonly string[];
 }
 
 /** A condition on an index: a value, or a range with both ends included. */

@@ -86,6 +86,7 @@ export interface ViewBody<Value = unknown> {
   readonly fresh: boolean;
   readonly cursor?: string;
   readonly unchecked?: readonly string[];
+  readonly unmet?: readonly string[];
   readonly visibilityMs?: VisibilityMs;
 }
 

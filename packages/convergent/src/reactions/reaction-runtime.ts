@@ -8,7 +8,7 @@ import { type Envelope, toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
-import { Reader } from "../readers/reader.ts";
+import { Reader, type ReaderFailure } from "../readers/reader.ts";
 import type { AnyReaction, PlannedCommand } from "./reaction.ts";
 
 /** Events in one transaction: each may run several commands under the lock. */
@@ -24,6 +24,15 @@ export interface Refusal {
   readonly reason: string;
 }
 
+export interface ReactionOptions {
+  readonly source: LogSource;
+  /** The log of its own service, where its commands take effect. */
+  readonly effects: Log;
+  readonly entities: ReadonlyMap<string, EntityRuntime>;
+  readonly onRefusal: (refusal: Refusal) => void;
+  readonly onFailure: (failure: ReaderFailure) => void;
+}
+
 export class ReactionRuntime {
   readonly definition: AnyReaction;
   readonly reader: Reader<Envelope>;
@@ -31,10 +40,7 @@ export class ReactionRuntime {
   readonly #onRefusal: (refusal: Refusal) => void;
   #refused: Refusal[] = [];
 
-  constructor(
-    definition: AnyReaction,
-    options: { source: LogSource; effects: Log; entities: ReadonlyMap<string, EntityRuntime>; onRefusal: (refusal: Refusal) => void },
-  ) {
+  constructor(definition: AnyReaction, options: ReactionOptions) {
     this.definition = definition;
     this.#entities = options.entities;
     this.#onRefusal = options.onRefusal;
@@ -49,6 +55,7 @@ export class ReactionRuntime {
       orderKey: (event) => `${event.entity}/${event.entityId}`,
       inherits: true, // what it caused is caused: a new version of it begins where the old one stands
       apply: (tx, events) => this.#apply(tx, events),
+      failed: options.onFailure,
       committed: () => {
         for (const refusal of this.#refused) this.#onRefusal(refusal);
       },

@@ -58,6 +58,8 @@ export interface ReaderOptions<Item> {
   readonly orderKey: (item: Item) => string;
   /** Writes the effects of some events, in log order, inside `tx`. */
   readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
+  /** Told of each failure; the reader goes on trying. */
+  readonly failed?: (failure: ReaderFailure) => void;
   /** Called once the effects of a batch are committed. */
   readonly committed?: () => void;
   /** Whether the effects are rows that can be derived again: their commit then need not wait for the disk (see `Store.write`). */
@@ -80,7 +82,18 @@ export interface ReaderStatus {
   /** Time from write to visible, in milliseconds, of recent events. */
   readonly visibilityMs: Percentiles | undefined;
   /** Why it is stuck, and how often in a row that has happened. */
-  readonly failure: { readonly message: string; readonly attempts: number; readonly position: Position } | undefined;
+  readonly failure: ReaderFailure | undefined;
+}
+
+/** Why a reader does not get on. */
+export interface ReaderFailure {
+  readonly message: string;
+  /** How often in a row that has happened at this position. */
+  readonly attempts: number;
+  /** Up to here everything is applied. */
+  readonly position: Position;
+  /** The event that cannot be applied, once it is known which one of a batch it is. */
+  readonly event?: { readonly position: Position; readonly id: string; readonly type: string; readonly stream: string };
 }
 
 export class Reader<Item = StoredEvent> {
@@ -97,6 +110,7 @@ export class Reader<Item = StoredEvent> {
   #memory: Position = origin;
   #state: ReaderState = "starting";
   #failure: ReaderStatus["failure"];
+  #applying: readonly StoredEvent[] = [];
   #signalled = false;
   #rouse: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -237,7 +251,14 @@ export class Reader<Item = StoredEvent> {
         limit = Math.max(1, limit >> 2);
         const attempts = this.#failure?.position === this.position ? this.#failure.attempts + 1 : 1;
         this.#state = "stuck";
-        this.#failure = { message: error instanceof Error ? error.message : String(error), attempts, position: this.position };
+        const event = this.#applying.length === 1 ? this.#applying[0] : undefined;
+        this.#failure = {
+          message: error instanceof Error ? error.message : String(error),
+          attempts,
+          position: this.position,
+          ...(event ? { event: { position: event.position, id: event.id, type: event.type, stream: event.stream } } : {}),
+        };
+        this.#options.failed?.(this.#failure);
         await this.#nap(backoffMs(retryBackoff, attempts, this.#host.random), true);
       }
     }
@@ -246,6 +267,7 @@ export class Reader<Item = StoredEvent> {
 
   /** One batch. Answers whether there may be more. */
   async #step(limit: number): Promise<boolean> {
+    this.#applying = [];
     const rows = this.#rows ?? (await this.#load());
     const after = this.position;
     const page = await this.source.read({ after, limit, ...this.#types() });
@@ -265,6 +287,7 @@ export class Reader<Item = StoredEvent> {
   }
 
   async #applyBatch(rows: CheckpointRows, events: readonly StoredEvent[], scanned: Position): Promise<void> {
+    this.#applying = events;
     const items = events.map(this.#options.prepare);
     const committed = await this.#options.effects.transact(async (tx) => {
       if (!(await rows.unmoved(tx))) return undefined;

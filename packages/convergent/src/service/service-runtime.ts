@@ -8,6 +8,7 @@ import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
+import type { ReaderFailure } from "../readers/reader.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import { StrongViews } from "../views/strong-views.ts";
@@ -35,6 +36,11 @@ export class ServiceRuntime {
   }
 
   static async start(definition: { name: string; parts: AnyParts }, options: StartOptions): Promise<ServiceRuntime> {
+    if (!isDriver(options.store))
+      throw new ConvergentError(
+        "definition_invalid",
+        `start of "${definition.name}" needs a store, for example start({ store: sqlite("data/${definition.name}.db") })`,
+      );
     const log = await Log.open(options.store, definition.name);
     const runtime = new ServiceRuntime(definition.name, definition.parts, log);
     try {
@@ -101,7 +107,8 @@ export class ServiceRuntime {
     strong.install(log);
     for (const part of Object.values(this.parts)) {
       if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log));
-      else if (part.kind === "view") this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes));
+      else if (part.kind === "view")
+        this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#onFailure(part.name, options)));
     }
     for (const view of this.views.values()) await view.start(strong);
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
@@ -117,6 +124,7 @@ export class ServiceRuntime {
       effects: this.log,
       entities: this.entities,
       onRefusal,
+      onFailure: this.#onFailure(definition.name, options),
     });
     this.reactions.set(definition.name, reaction);
     if (reaction.reader.source !== this.log) {
@@ -124,6 +132,13 @@ export class ServiceRuntime {
       this.log.addInbox(reaction.reader.checkpointKey);
     }
     reaction.reader.start();
+  }
+
+  // Once when it begins, and again each tenth time: a reader that is stuck tries for ever.
+  #onFailure(reader: string, { onStuck }: StartOptions): (failure: ReaderFailure) => void {
+    return (failure) => {
+      if (failure.attempts === 2 || failure.attempts % 10 === 0) onStuck?.({ service: this.name, reader, ...failure });
+    };
   }
 
   #sourceOf(definition: AnyReaction, options: StartOptions): LogSource {
@@ -162,4 +177,9 @@ function unknown(kind: string, name: string, names: Iterable<string>): never {
   throw new ConvergentError("not_found", `there is no ${kind} "${name}"; there is ${known.join(", ") || "none at all"}`, {
     details: { known },
   });
+}
+
+// Callers without types forget it, and would meet a property of undefined somewhere below.
+function isDriver(store: unknown): boolean {
+  return typeof store === "object" && store !== null && "open" in store;
 }

@@ -10,6 +10,7 @@ import { durationMs } from "../host/duration.ts";
 import { toEnvelope } from "../log/event.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
+import type { ReaderFailure } from "../readers/reader.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
@@ -19,12 +20,20 @@ import { ServiceRuntime } from "./service-runtime.ts";
 export type Reserved = "session" | "start" | "stop" | "then" | "waitFor";
 const reserved: readonly string[] = ["session", "start", "stop", "then", "waitFor"] satisfies readonly Reserved[];
 
+/** A reader that cannot apply an event; it goes on trying, and everything that waits for it waits. */
+export interface Stuck extends ReaderFailure {
+  readonly service: string;
+  readonly reader: string;
+}
+
 export interface StartOptions {
   readonly store: StoreDriver;
   /** Where the events of other services' entities come from. */
   readonly channels?: readonly Channel[];
   /** Told of commands that reactions ran and entities refused. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** Told when a reader cannot apply an event, and again while that lasts. */
+  readonly onStuck?: (stuck: Stuck) => void;
 }
 
 /** What a running service has besides its parts. */

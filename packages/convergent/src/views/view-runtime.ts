@@ -12,7 +12,7 @@ import { comparePositions, earlierPosition, laterPosition, origin, type Position
 import { parseToken } from "../position/token.ts";
 import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
-import { Reader } from "../readers/reader.ts";
+import { Reader, type ReaderFailure } from "../readers/reader.ts";
 import { DocumentFold, type KeyedEvent, keyed, storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
@@ -25,8 +25,8 @@ interface Level {
   readonly position: Position;
   /** Something was asked for, so `fresh` speaks of that and not of head. */
   readonly asked: boolean;
-  /** Other stores' entries were all covered. */
-  readonly covered: boolean;
+  /** Other stores whose entries were not covered in time, and those of which nothing is known here. */
+  readonly unmet: readonly string[];
   readonly unchecked: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export class ViewRuntime {
   readonly #inboxes: Inboxes;
   #strong = false;
 
-  constructor(definition: AnyView, log: Log, inboxes: Inboxes) {
+  constructor(definition: AnyView, log: Log, inboxes: Inboxes, onFailure: (failure: ReaderFailure) => void) {
     this.definition = definition;
     this.#log = log;
     this.#inboxes = inboxes;
@@ -50,6 +50,7 @@ export class ViewRuntime {
       prepare: (event) => keyed(definition, toEnvelope(event)),
       orderKey: (item) => item.key,
       derived: true,
+      failed: onFailure,
       apply: (tx, items) => this.#apply(tx, items),
     });
   }
@@ -103,44 +104,49 @@ export class ViewRuntime {
       const asOf = earlierPosition(held, head.position);
       const next = comparePositions(asOf, head.position) < 0 ? await this.#log.timeAt((asOf + 1) as Position, tx) : undefined;
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, this.#log.host.clock.now() - next) };
-      const met = level.covered && comparePositions(asOf, level.position) >= 0 && behind.ms <= horizonMs;
+      const covered = level.unmet.length === 0 && level.unchecked.length === 0;
+      const met = covered && comparePositions(asOf, level.position) >= 0 && behind.ms <= horizonMs;
       const fresh = level.asked ? met : behind.positions === 0;
       const label = { asOf, behind, fresh, token: await this.#log.tokenAt(asOf, tx) };
-      return { ...(await body(tx)), ...label, ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}) };
+      return {
+        ...(await body(tx)),
+        ...label,
+        ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
+        ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
+      };
     });
     if (reading.fresh || options.stale !== "error") return reading;
+    const { asOf, behind, unmet = [], unchecked = [] } = reading;
+    const missing = [...unmet, ...unchecked];
     throw new ConvergentError(
       "not_fresh",
-      `the view "${this.definition.name}" stands at position ${reading.asOf}, ${reading.behind.positions} behind, and did not reach what was asked for in time`,
-      {
-        details: { asOf: reading.asOf, behind: reading.behind },
-      },
+      `the view "${this.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${missing.length > 0 ? `: what the token names of ${missing.join(", ")} has not arrived` : ""}`,
+      { details: { asOf, behind, unmet, unchecked } },
     );
   }
 
   // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
   async #level(options: ReadOptions, key: string | undefined): Promise<Level> {
     const asked = options.after !== undefined || options.strong === true;
-    if (!asked) return { position: origin, asked, covered: true, unchecked: [] };
     const waitMs = options.wait === undefined ? waitDefaultMs : durationMs(options.wait);
+    if (!asked) return { position: origin, asked, unmet: [], unchecked: [] };
     const elapsed = (): number => this.#log.host.clock.elapsed();
     const deadline = elapsed() + waitMs;
     let position = options.strong ? (await this.#log.head()).position : origin;
-    let covered = true;
+    let unmet: readonly string[] = [];
     let unchecked: readonly string[] = [];
     if (options.after !== undefined) {
       const demand = await this.#log.demand(typeof options.after === "string" ? parseToken(options.after) : options.after);
       const exchanged = await this.#inboxes.exchange(demand.foreign, deadline, options.signal);
       position = laterPosition(laterPosition(position, demand.position), exchanged.position);
-      unchecked = exchanged.unchecked;
-      covered = unchecked.length === 0 && exchanged.unmet.length === 0;
+      ({ unmet, unchecked } = exchanged);
     }
     if (!this.#strong)
       await this.reader.waitFor(position, deadline - elapsed(), {
         ...(key === undefined ? {} : { key }),
         ...(options.signal ? { signal: options.signal } : {}),
       });
-    return { position, asked, covered, unchecked };
+    return { position, asked, unmet, unchecked };
   }
 
   async #apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void> {

@@ -29,7 +29,9 @@ function print<T>(readers: readonly T[], json: true | undefined, format: (reader
 async function ofGateway(url: string): Promise<readonly wire.ReaderBody[]> {
   let response: Response;
   try {
-    response = await fetch(new URL("/readers", url), { signal: AbortSignal.timeout(answerWithinMs) });
+    response = await fetch(new URL("/readers", /^[\w.-]+:\d+/.test(url) ? `http://${url}` : url), {
+      signal: AbortSignal.timeout(answerWithinMs),
+    });
   } catch (cause) {
     if (cause instanceof TypeError && !URL.canParse(url))
       throw new ConvergentError("invalid_input", `"${url}" is no address; write it like http://localhost:4000`);

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type AnyService, ConvergentError, inProcess, type Running } from "convergent";
+import { type AnyService, ConvergentError, inProcess, type Running, type Stuck } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
@@ -44,9 +44,16 @@ async function startOne(service: AnyService, directory: string, running: Readonl
     channels,
     onRefusal: ({ reaction, entity, entityId, command, reason }) =>
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
+    onStuck: (stuck) => console.error(stuckSentence(stuck)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
   return started;
+}
+
+/** What an operator reads when a reader does not get on, and what ends it. */
+function stuckSentence({ service, reader, event, message, attempts }: Stuck): string {
+  const where = event ? `event ${event.position} (${event.type} of ${event.stream})` : "an event";
+  return `${service}: the reader ${reader} is stuck at ${where}, tried ${attempts} times: ${message}. It goes on trying; correct its definition and start again, or for a view see: convergent view reset ${reader}`;
 }
 
 async function load(module: string): Promise<Readonly<Record<string, unknown>>> {

@@ -1,9 +1,10 @@
 /** Reads of an entity: its state, now or as it was, and its audit trail. They come from the log and are never behind it. */
-import { ConvergentError, type EntityReading, parseToken, toEnvelope, wire } from "convergent";
+import { ConvergentError, type EntityReading, isConvergentError, parseToken, toEnvelope, wire } from "convergent";
 import type { EntityEntry } from "./directory.ts";
 import { entityTag, matchesTag } from "./preconditions.ts";
 import { preferencesOf } from "./preferences.ts";
-import { type HeaderRecord, invalidInput, json } from "./problem.ts";
+import { retryAfterMs } from "./pace.ts";
+import { type HeaderRecord, invalidInput, json, problem, retryHeaders } from "./problem.ts";
 
 const eventsDefault = 100;
 const eventsMax = 1000;
@@ -14,7 +15,8 @@ const timePattern = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[
 export async function readEntity(request: Request, entity: EntityEntry, id: string): Promise<Response> {
   const when = whenOf(new URL(request.url).searchParams);
   const awaited = await awaitToken(request, entity);
-  const reading = await entity.runtime.read(id, when);
+  const reading = await present(awaited, entity, () => entity.runtime.read(id, when));
+  if (reading instanceof Response) return reading;
   return entityAnswer(request, entity, reading, awaited);
 }
 
@@ -24,7 +26,8 @@ export async function readEvents(request: Request, entity: EntityEntry, id: stri
   const after = wholeNumber(query, "after", { least: 0, most: Number.MAX_SAFE_INTEGER }) ?? 0;
   const limit = wholeNumber(query, "limit", { least: 1, most: eventsMax }) ?? eventsDefault;
   const awaited = await awaitToken(request, entity);
-  const events = await entity.runtime.events(id, { after, limit: limit + 1 });
+  const events = await present(awaited, entity, () => entity.runtime.events(id, { after, limit: limit + 1 }));
+  if (events instanceof Response) return events;
   const page = events.slice(0, limit).map(toEnvelope);
   const next = events.length > limit ? page.at(-1)?.version : undefined;
   const body: wire.EventsBody = {
@@ -59,10 +62,22 @@ function entityAnswer(request: Request, entity: EntityEntry, reading: EntityRead
   return json(200, body, headers);
 }
 
+/** What there is of an entity; when there is nothing and the token's effects have not all arrived, a 404 that says so: it may yet come. */
+async function present<T>({ headers, body }: Label, entity: EntityEntry, read: () => Promise<T>): Promise<T | Response> {
+  try {
+    return await read();
+  } catch (error) {
+    if (body.fresh !== false || !isConvergentError(error, "entity_not_found")) throw error;
+    const message = `${error.message} yet: ${[...(body.unmet ?? []), ...(body.unchecked ?? [])].join(", ")} may still cause it`;
+    const notYet = new ConvergentError("entity_not_found", message, { details: body });
+    return problem(notYet, { ...headers, ...retryHeaders(retryAfterMs(entity.pace.visibilityMs, 0)) });
+  }
+}
+
 /** What a token's entries came to: nothing to say when all are covered. */
 interface Label {
   readonly headers: HeaderRecord;
-  readonly body: { readonly fresh?: false; readonly unchecked?: readonly string[] };
+  readonly body: { readonly fresh?: false; readonly unchecked?: readonly string[]; readonly unmet?: readonly string[] };
 }
 
 // This log's own entries are covered by any read of it; those of other services are once their effects are here.
@@ -78,7 +93,10 @@ async function awaitToken(request: Request, entity: EntityEntry): Promise<Label>
     throw new ConvergentError("not_fresh", `${entity.service.name} does not hold what the token names of ${missing}`, {
       details: { unmet, unchecked },
     });
-  return { headers: applied, body: { fresh: false, ...(unchecked.length > 0 ? { unchecked } : {}) } };
+  return {
+    headers: applied,
+    body: { fresh: false, ...(unchecked.length > 0 ? { unchecked } : {}), ...(unmet.length > 0 ? { unmet } : {}) },
+  };
 }
 
 function whenOf(query: URLSearchParams): { version?: number; atMs?: number } {

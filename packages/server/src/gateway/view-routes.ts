@@ -64,17 +64,26 @@ function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Prefe
   const headers = { ...headersOf(reading, preferences), ...retryHeaders(retryAfterMs(visibilityMs, reading.behind.ms)) };
   const body = { ...bodyOf(reading), ...(visibilityMs ? { visibilityMs } : {}) };
   if (!preferences.strict) return json(200, body, headers);
-  const { asOf, behind, unchecked } = body;
+  const { asOf, behind, unchecked, unmet } = body;
   const error = new ConvergentError(
     "not_fresh",
     `the view "${view.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time`,
-    { details: { asOf, behind, fresh: false, ...(unchecked ? { unchecked } : {}), ...(visibilityMs ? { visibilityMs } : {}) } },
+    {
+      details: {
+        asOf,
+        behind,
+        fresh: false,
+        ...(unchecked ? { unchecked } : {}),
+        ...(unmet ? { unmet } : {}),
+        ...(visibilityMs ? { visibilityMs } : {}),
+      },
+    },
   );
   return problem(error, headers);
 }
 
 function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
-  const { value, asOf, behind, fresh, unchecked } = reading;
+  const { value, asOf, behind, fresh, unchecked, unmet } = reading;
   return {
     value: value ?? null,
     asOf,
@@ -82,6 +91,7 @@ function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
     fresh,
     ...("cursor" in reading && reading.cursor !== undefined ? { cursor: reading.cursor } : {}),
     ...(unchecked ? { unchecked } : {}),
+    ...(unmet ? { unmet } : {}),
   };
 }
 
