@@ -21,9 +21,14 @@ export const nodeDisk: Disk = {
     try {
       await mkdir(dirname(path), { recursive: true });
       const unlock = await lock(path);
-      const file = await open(path, "a");
-      await syncDirectory(dirname(path));
-      return fileOf(file, path, unlock);
+      try {
+        const file = await open(path, "a");
+        await syncDirectory(dirname(path));
+        return fileOf(file, path, unlock);
+      } catch (cause) {
+        await unlock();
+        throw cause;
+      }
     } catch (cause) {
       if (cause instanceof ConvergentError) throw cause;
       throw unwritable(path, cause);
@@ -90,7 +95,7 @@ function isAlive(pid: number): boolean {
 function inUse(path: string, pid: number): ConvergentError {
   return new ConvergentError(
     "store_unwritable",
-    `${path} is open in process ${pid}, and this kind of store serves one process at a time; stop that one, or use sqlite()`,
+    `${path} is open in process ${pid}, and this kind of store serves one process at a time; stop that one, or use sqlite(). If no such process has it, delete ${path}.lock`,
     { details: { path, pid } },
   );
 }

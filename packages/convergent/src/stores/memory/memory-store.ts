@@ -71,6 +71,7 @@ export class MemoryStore implements Store {
   async write<T>(body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
     this.#check();
     const result = await this.#gate.pass(async () => {
+      this.#check(); // it may have been closed while this write waited
       const draft = new Draft(this.#tables);
       const tx = new MemoryWrite(draft);
       let value: T;

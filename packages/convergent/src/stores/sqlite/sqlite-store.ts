@@ -6,7 +6,7 @@
  * Only writes of derived rows are committed with `NORMAL`.
  * An I/O error at COMMIT leaves the outcome open: the connection is given up, and the next write reads the file anew.
  */
-import { ConvergentError, isConvergentError } from "../../errors/error.ts";
+import { assert, ConvergentError, isConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import { Gate } from "../gate.ts";
@@ -28,6 +28,7 @@ export interface StoreOptions extends OpenOptions {
 }
 
 type Synchronous = "FULL" | "NORMAL";
+const synchronousFull = 2;
 
 export class SqliteStore implements Store {
   readonly host: Host;
@@ -150,6 +151,8 @@ export class SqliteStore implements Store {
   #setSynchronous(database: Database, mode: Synchronous): void {
     if (this.#synchronous.database === database && this.#synchronous.mode === mode) return;
     database.script(`PRAGMA synchronous = ${mode}`);
+    // Read back, because SQLite ignores a setting in silence when it comes at a wrong moment.
+    assert(mode === "NORMAL" || database.get("PRAGMA synchronous")?.[0] === synchronousFull, "synchronous = FULL was not accepted");
     this.#synchronous = { database, mode };
   }
 
