@@ -1,0 +1,54 @@
+// The README's own code: what it shows compiles under the repository's settings, runs, and answers as its comments say.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..", "..");
+let folder = "";
+
+function blocks(): string[] {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  return [...readme.matchAll(/```ts\n(.*?)```/gs)].map((match) => match[1] as string);
+}
+
+// Inside the repository, so that the packages are found; on a free port, with an end.
+beforeAll(() => {
+  folder = mkdtempSync(join(root, "examples", "readme-"));
+  const [definition = "", program = "", client = ""] = blocks();
+  writeFileSync(join(folder, "orders.ts"), definition);
+  const served = program.replace("port: 4000", "port: 0").replace('"data/orders.db"', JSON.stringify(join(folder, "orders.db")));
+  const asked = client.replace('"http://localhost:4000"', "server.url").replace(/import type .*\n/, "");
+  const told = "console.log(JSON.stringify([state, reading, page, polled]));\nawait server.close();\nawait running.stop();\n";
+  const named = (served + asked)
+    .replace("await running.orderSummary.get", "const reading = await running.orderSummary.get")
+    .replace("await running.orderSummary.find", "const page = await running.orderSummary.find")
+    .replace("await client.orderSummary.poll", "const polled = await client.orderSummary.poll");
+  writeFileSync(join(folder, "program.ts"), named + told);
+  const settings = {
+    extends: "../../tsconfig.check-base.json",
+    compilerOptions: { composite: false, incremental: false, noEmit: true },
+    include: ["."],
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the README's code compiles", () => {
+  const check = spawnSync(join(root, "node_modules", ".bin", "tsc"), ["--noEmit", "-p", folder], { encoding: "utf8" });
+  expect(check.stdout).toBe("");
+  expect(check.status).toBe(0);
+});
+
+test("the README's code runs and answers as it says", () => {
+  const run = spawnSync(process.execPath, ["--conditions=convergent-source", join(folder, "program.ts")], {
+    encoding: "utf8",
+    timeout: 25_000,
+  });
+  expect(run.stderr).toBe("");
+  const [state, reading, page, polled] = JSON.parse(run.stdout) as unknown[];
+  expect(state).toEqual({ status: "placed", lines: [] });
+  expect(reading).toMatchObject({ value: { customer: "ada", items: 0 }, fresh: true });
+  expect(page).toMatchObject({ value: [{ key: "o-1", value: { customer: "ada", items: 0 } }], fresh: true });
+  expect(polled).toMatchObject({ value: { customer: "ada", items: 0 }, fresh: true });
+});
