@@ -52,7 +52,7 @@ export class Log implements LogSource {
   #strong: (() => StrongFold) | undefined;
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
   readonly #opened: { readonly elapsed: number; readonly at: number };
-  readonly #inboxes: CheckpointKey[] = [];
+  readonly #inboxes: Array<{ readonly key: CheckpointKey; readonly source: LogSource }> = [];
   #head: Head = { position: origin, at: 0 };
 
   private constructor(store: Store) {
@@ -230,7 +230,7 @@ export class Log implements LogSource {
   async seen(): Promise<{ at: Position; seen: Seen }> {
     return this.#store.read(async (tx) => {
       const rows = (await tx.checkpoints()).filter((row) =>
-        this.#inboxes.some((key) => key.reader === row.reader && key.version === row.version && key.source === row.source),
+        this.#inboxes.some(({ key }) => key.reader === row.reader && key.version === row.version && key.source === row.source),
       );
       const direct = new Map<string, SeenPosition>();
       const through = new Map<string, SeenPosition>();
@@ -240,13 +240,16 @@ export class Log implements LogSource {
         keepLower(direct, row.source, row);
         for (const [store, seen] of Object.entries(JSON.parse(row.seen) as Seen)) keepLower(through, store, seen);
       }
+      // A log that is followed and of which nothing has come yet is seen up to its origin: followers then wait instead of not knowing.
+      for (const { source } of this.#inboxes)
+        if (!direct.has(source.store)) direct.set(source.store, { epoch: source.epochs.at(-1)?.id ?? "", position: origin });
       return { at, seen: Object.fromEntries([...through, ...direct]) };
     });
   }
 
   /** Counts a reader of another log among those that `seen` speaks of. */
-  addInbox(key: CheckpointKey): void {
-    this.#inboxes.push(key);
+  addInbox(key: CheckpointKey, source: LogSource): void {
+    this.#inboxes.push({ key, source });
   }
 
   onAdvance(listener: () => void): () => void {

@@ -74,7 +74,7 @@ export class Inboxes {
       return seen?.epoch === entry.epoch ? (seen.position as Position) : undefined;
     };
     return this.#readers
-      .filter((reader) => seenBy(reader) !== undefined)
+      .filter((reader) => reader.follows(entry.store, entry.epoch))
       .map((reader) => ({ reader, passed: () => seenBy(reader) ?? origin }));
   }
 }

@@ -186,6 +186,11 @@ export class Reader<Item = StoredEvent> {
     };
   }
 
+  /** Whether what its source causes here covers this epoch of another store too, if not yet how far. */
+  follows(store: string, epoch: string): boolean {
+    return [this.reach.seen, this.#seen?.seen ?? {}].some((seen) => seen[store]?.epoch === epoch);
+  }
+
   get checkpointKey(): CheckpointKey {
     return this.#key;
   }

@@ -129,7 +129,7 @@ export class ServiceRuntime {
     this.reactions.set(definition.name, reaction);
     if (reaction.reader.source !== this.log) {
       this.#inboxes.add(reaction.reader);
-      this.log.addInbox(reaction.reader.checkpointKey);
+      this.log.addInbox(reaction.reader.checkpointKey, reaction.reader.source);
     }
     reaction.reader.start();
   }
