@@ -240,48 +240,39 @@ test("of several strong views none keeps an event that another one refused", asy
   await running.stop();
 });
 
-test("a strong view that two processes build at once holds every event once", async () => {
+/** A driver onto one open store, as processes that share a file would have it: each may close what it opened, and the store stays. */
+async function shared(name: string): Promise<StoreDriver> {
   const driver = memory();
-  const inner = await driver.open({ name: "things" });
-  const shared: StoreDriver = {
-    host: driver.host,
-    open: async () =>
-      Object.assign(Object.create(inner) as typeof inner, {
-        close: async () => undefined,
-        read: inner.read.bind(inner),
-        write: inner.write.bind(inner),
-        insideWrite: inner.insideWrite.bind(inner),
-        onCommit: inner.onCommit.bind(inner),
-      }),
-  };
-  Object.defineProperty(shared, "identity", { get: () => inner.identity });
-  const before = await service("things", { parts: { thing } }).start({ store: shared });
+  const inner = await driver.open({ name });
+  const view = (): typeof inner => ({
+    identity: inner.identity,
+    host: inner.host,
+    read: (body) => inner.read(body),
+    write: (body) => inner.write(body),
+    insideWrite: () => inner.insideWrite(),
+    onCommit: (listener) => inner.onCommit(listener),
+    close: async () => undefined,
+  });
+  return { host: driver.host, open: async () => view() };
+}
+
+test("a strong view that two processes build at once holds every event once", async () => {
+  const store = await shared("things");
+  const before = await service("things", { parts: { thing } }).start({ store });
   for (let index = 0; index < 1200; index++) void before.thing(`t${index % 5}`).add({ n: index });
   await expect.poll(() => runtimeOf(before).log.headKnown.position, { timeout: 10_000 }).toBe(1200);
   const definition = service("things", { parts: { thing, one: counting("one") } });
-  const both = await Promise.all([definition, definition, definition].map((each) => each.start({ store: shared })));
+  const both = await Promise.all([definition, definition, definition].map((each) => each.start({ store })));
   await Promise.all(both.map((running, index) => running.thing(`x${index}`).add({ n: 1 })));
   for (const running of both) expect((await running.one.get("all")).value).toEqual({ count: 1203 });
   await Promise.all([...both, before].map((running) => running.stop()));
 });
 
 test("a release with a higher version of a strong view takes over; the older one may not append any more", async () => {
-  const driver = memory();
-  const inner = await driver.open({ name: "things" });
-  const shared: StoreDriver = {
-    host: driver.host,
-    open: async () =>
-      Object.assign(Object.create(inner) as typeof inner, {
-        close: async () => undefined,
-        read: inner.read.bind(inner),
-        write: inner.write.bind(inner),
-        insideWrite: inner.insideWrite.bind(inner),
-        onCommit: inner.onCommit.bind(inner),
-      }),
-  };
-  const older = await service("things", { parts: { thing, one: counting("one") } }).start({ store: shared });
+  const store = await shared("things");
+  const older = await service("things", { parts: { thing, one: counting("one") } }).start({ store });
   await older.thing("a").add({ n: 1 });
-  const newer = await service("things", { parts: { thing, one: counting("one", { version: 2 }) } }).start({ store: shared });
+  const newer = await service("things", { parts: { thing, one: counting("one", { version: 2 }) } }).start({ store });
   await newer.thing("a").add({ n: 2 });
   expect((await newer.one.get("all")).value).toEqual({ count: 2 });
   await expect(older.thing("a").add({ n: 3 })).rejects.toMatchObject({ code: "definitions_outdated" });
