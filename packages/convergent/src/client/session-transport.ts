@@ -69,9 +69,9 @@ export class SessionTransport {
     if (code !== "token_epoch" && code !== "token_invalid") return undefined;
     const rest = typeof store === "string" ? asked.without(store) : emptyToken;
     const knew = this.#session.drop(new Token(asked.entries.filter((entry) => !rest.entries.includes(entry))));
-    // Of several requests under way at once the first one reports the loss.
     // An entry that this session got from the store itself and that is now not signed by it: the store was replaced.
     const lost = code === "token_epoch" || knew;
+    // Of several requests under way at once the first one reports the loss.
     if (lost && typeof store === "string" && (knew || after !== undefined))
       this.#onHistoryLost?.({ store, fork: typeof fork === "number" ? fork : undefined });
     return rest;

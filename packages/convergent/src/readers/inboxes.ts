@@ -6,7 +6,7 @@
 import type { CancelSignal, Host } from "../host/host.ts";
 import { inPresentHistory } from "../log/epochs.ts";
 import { horizonMs } from "../log/token-issuer.ts";
-import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
+import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import type { TokenEntry } from "../position/token.ts";
 import type { Reader } from "./reader.ts";
 
@@ -55,12 +55,6 @@ export class Inboxes {
       }
     }
     return { position, unmet, unchecked };
-  }
-
-  /** How far this service has come with another store's log: the lowest of its readers; `undefined` when it reads none of it. */
-  position(store: string): Position | undefined {
-    const direct = this.#readers.filter((reader) => reader.source.store === store);
-    return direct.length > 0 ? direct.map((reader) => reader.position).reduce(earlierPosition) : undefined;
   }
 
   // Directly when a reader follows that very log; otherwise through readers whose source had seen it.

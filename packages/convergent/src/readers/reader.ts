@@ -219,7 +219,7 @@ export class Reader<Item = StoredEvent> {
   }
 
   async status(): Promise<ReaderStatus> {
-    const { head } = { head: await this.source.head() };
+    const head = await this.source.head();
     const position = this.position;
     const positions = Math.max(0, head.position - position);
     const next = positions > 0 ? (await this.source.read({ after: position, limit: 1, ...this.#types() })).events[0] : undefined;
@@ -238,8 +238,8 @@ export class Reader<Item = StoredEvent> {
   }
 
   /** Applies everything up to head, in the caller's time and without the loop: for views that must be complete before a service starts. */
-  async catchUp(onProgress: (position: Position) => void = () => undefined): Promise<void> {
-    while (await this.#step(this.#batchEvents)) onProgress(this.position);
+  async catchUp(): Promise<void> {
+    while (await this.#step(this.#batchEvents));
   }
 
   async #run(): Promise<void> {
