@@ -4,10 +4,7 @@
  */
 
 /** Version of the tables below; a file with a higher one is refused (`store_newer`). */
-export const schemaVersion = 1;
-
-/** Steps from each older version to the next, in order, run in the transaction that opens the store. None so far. */
-export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [];
+export const schemaVersion = 2;
 
 /**
  * - Texts compare by their bytes (BINARY), which for UTF-8 is by code point: the order of every index value.
@@ -19,7 +16,7 @@ export const migrations: ReadonlyArray<{ readonly to: number; readonly script: s
  *   it keeps what the event at its position does not say.
  * - Index entries are kept twice: by document, to change and to test them, and by value, to run along them.
  */
-export const createTables = `
+const version1 = `
 CREATE TABLE convergent_store (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   schema_version INTEGER NOT NULL,
@@ -96,3 +93,12 @@ CREATE TABLE convergent_definitions (
   PRIMARY KEY (name, version)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** What version 2 adds, one subject a text. */
+const version2: readonly string[] = [];
+
+/** Steps from each older version to the next, in order, run in the transaction that opens the store. */
+export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 2, script: version2.join("") }];
+
+/** All tables, for a new store: the same statements that an older one is brought up to date with. */
+export const createTables: string = [version1, ...migrations.map(({ script }) => script)].join("");
