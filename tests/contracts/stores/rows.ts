@@ -68,7 +68,7 @@ export function rowContract(kind: StoreKind): void {
       await store.write(async (tx) => {
         for (const version of [1, 2, 3]) {
           await tx.saveDocuments([{ ...row("a", { status: "open" }), version }]);
-          await tx.saveDefinition({ kind: "view", name: "summary", version, fingerprint: `f${version}` });
+          await tx.saveDefinition({ kind: "view", name: "summary", version, fingerprint: `f${version}`, state: "active", reason: "" });
           const place = { source: "orders", slot: 0, epoch: "e", position: 1 as never, reached: 0 as never, seen: "{}" };
           await tx.saveCheckpoints([
             { ...place, reader: "summary", version },
@@ -76,7 +76,7 @@ export function rowContract(kind: StoreKind): void {
           ]);
         }
         await tx.saveDocuments([{ ...row("a", {}), view: "other" }]);
-        await tx.saveDefinition({ kind: "strong-view", name: "other", version: 1, fingerprint: "g" });
+        await tx.saveDefinition({ kind: "strong-view", name: "other", version: 1, fingerprint: "g", state: "active", reason: "" });
       });
       const left = (): Promise<unknown> =>
         store.read(async (tx) => ({
@@ -106,9 +106,13 @@ export function rowContract(kind: StoreKind): void {
 
   test("definitions are kept by name and version, and saving again replaces", async () => {
     const store = await openStore(kind);
-    await store.write((tx) => tx.saveDefinition({ kind: "view", name: "a", version: 1, fingerprint: "f" }));
-    await store.write((tx) => tx.saveDefinition({ kind: "strong-view", name: "a", version: 1, fingerprint: "g" }));
-    expect(await store.read((tx) => tx.definitions())).toEqual([{ kind: "strong-view", name: "a", version: 1, fingerprint: "g" }]);
+    await store.write((tx) => tx.saveDefinition({ kind: "view", name: "a", version: 1, fingerprint: "f", state: "active", reason: "" }));
+    await store.write((tx) =>
+      tx.saveDefinition({ kind: "strong-view", name: "a", version: 1, fingerprint: "g", state: "active", reason: "" }),
+    );
+    expect(await store.read((tx) => tx.definitions())).toEqual([
+      { kind: "strong-view", name: "a", version: 1, fingerprint: "g", state: "active", reason: "" },
+    ]);
   });
 
   describe("find", () => {
@@ -204,7 +208,9 @@ export function rowContract(kind: StoreKind): void {
       await fc.assert(
         fc.asyncProperty(fc.array(fc.array(rowOf, { maxLength: 6 }), { maxLength: 4 }), queries, async (batches, asked) => {
           await store.write((tx) => tx.dropView("summary"));
-          await store.write((tx) => tx.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f" }));
+          await store.write((tx) =>
+            tx.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f", state: "active", reason: "" }),
+          );
           const model = new Map<string, Record<string, string>>();
           for (const batch of batches) {
             const rows = batch.map(({ key, x, y, gone }) => {

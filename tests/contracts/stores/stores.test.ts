@@ -3,6 +3,7 @@ import { describe } from "vitest";
 import { appendContract } from "./appends.ts";
 import { byteContract } from "./bytes.ts";
 import { idContract } from "./ids.ts";
+import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
 import { transactionContract } from "./transactions.ts";
@@ -13,6 +14,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     idContract(kind);
     transactionContract(kind);
     rowContract(kind);
+    rebuildRowContract(kind);
     byteContract(kind);
   });
 }

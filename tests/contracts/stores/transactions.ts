@@ -31,7 +31,7 @@ export function transactionContract(kind: StoreKind): void {
       await log.append(written("order/1", null, "r-1"), { tx });
       await tx.saveDocuments([document("a", "x")]);
       await tx.saveCheckpoints([checkpoint(0, 1)]);
-      await tx.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f" });
+      await tx.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f", state: "active", reason: "" });
       throw failure;
     });
     await expect(write).rejects.toBe(failure);
@@ -85,7 +85,7 @@ export function transactionContract(kind: StoreKind): void {
       await log.transact(async (write) => {
         await write.saveDocuments([document("a", "new"), document("b", "new"), { ...document("gone", "old"), document: undefined }]);
         await write.saveCheckpoints([checkpoint(0, 1)]);
-        await write.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f" });
+        await write.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f", state: "active", reason: "" });
       });
       expect(await all(tx)).toEqual(before);
     });
@@ -115,7 +115,7 @@ export function transactionContract(kind: StoreKind): void {
     await log.transact(async (tx) => {
       write = tx;
     });
-    expect(await refusals(read!, write!)).toEqual(Array.from({ length: 12 }, () => "closed"));
+    expect(await refusals(read!, write!)).toEqual(Array.from({ length: 15 }, () => "closed"));
     await codeOf(
       log.transact(async (tx) => {
         write = tx;
@@ -180,8 +180,11 @@ function refusals(read: ReadTransaction, write: WriteTransaction): Promise<unkno
     write.insert({ events: [], heads: new Map(), ids: [] }),
     write.saveDocuments([document("a", "x")]),
     write.saveCheckpoints([]),
-    write.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f" }),
+    write.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f", state: "active", reason: "" }),
     write.dropView("summary"),
+    write.dropDocuments("summary", 1, 1),
+    write.addConsumed([]),
+    read.consumed("summary", 1),
     write.forgetIds(0, 1),
   ];
   return Promise.all(calls.map(codeOf));

@@ -120,6 +120,30 @@ export interface DefinitionRow {
   readonly version: number;
   /** Canonical JSON of the parts of the definition that stored rows depend on. */
   readonly fingerprint: string;
+  readonly state: DefinitionState;
+  /** Why a build failed; empty otherwise. */
+  readonly reason: string;
+}
+
+/**
+ * Where a version of a view stands in its life. Of one name at most one version is `active`: that one answers reads.
+ * `building`: its rows are made beside the active ones. `cancelled`, `failed`: a build that stands still. `restarting`:
+ * one whose rows are being deleted, to be made again. `retired`: replaced, kept while a process uses it. `dropping`: its
+ * rows are being deleted, for good.
+ */
+export type DefinitionState = "building" | "active" | "retired" | "cancelled" | "failed" | "restarting" | "dropping";
+
+/** What one version of a view has consumed of one range of positions: how many events, and two sums modulo 2^32 that no order changes. */
+export interface ConsumedRange {
+  readonly reader: string;
+  readonly version: number;
+  /** The range's number, counted from 0. */
+  readonly range: number;
+  readonly events: number;
+  readonly sumA: number;
+  readonly sumB: number;
+  /** A scan of the log came to the same. */
+  readonly verified: boolean;
 }
 
 export interface ReadTransaction {
@@ -138,6 +162,8 @@ export interface ReadTransaction {
   documents(view: string, version: number, keys: readonly string[]): Promise<Array<string | undefined>>;
   find(query: DocumentQuery): Promise<DocumentHit[]>;
   definitions(): Promise<DefinitionRow[]>;
+  /** By range. */
+  consumed(reader: string, version: number): Promise<ConsumedRange[]>;
 }
 
 export interface WriteTransaction extends ReadTransaction {
@@ -150,7 +176,11 @@ export interface WriteTransaction extends ReadTransaction {
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
   saveDocuments(rows: readonly DocumentRow[]): Promise<void>;
   saveDefinition(row: DefinitionRow): Promise<void>;
-  /** Deletes the documents, definition and checkpoints of a view, of one version or of all. */
+  /** Adds to what was consumed of each range; a range of which nothing is known begins at nothing. Verified once stays verified. */
+  addConsumed(ranges: readonly ConsumedRange[]): Promise<void>;
+  /** Deletes documents of one version of a view, with their index entries, and says how many: less than `limit` when none are left. */
+  dropDocuments(view: string, version: number, limit: number): Promise<number>;
+  /** Deletes the documents, definition, checkpoints and consumed ranges of a view, of one version or of all. */
   dropView(view: string, version?: number): Promise<void>;
 }
 

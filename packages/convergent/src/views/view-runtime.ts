@@ -13,10 +13,11 @@ import { parseToken } from "../position/token.ts";
 import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
 import { Reader, type ReaderFailure } from "../readers/reader.ts";
-import { DocumentFold, type KeyedEvent, keyed, storableKey } from "./fold.ts";
+import { type KeyedEvent, keyed, storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
 import { type AnyView, fingerprint } from "./view.ts";
+import { rowsOf, type ViewRows } from "./view-rows.ts";
 
 const waitDefaultMs = 1000;
 
@@ -35,12 +36,14 @@ export class ViewRuntime {
   readonly reader: Reader<KeyedEvent>;
   readonly #log: Log;
   readonly #inboxes: Inboxes;
+  readonly #rows: ViewRows;
   #strong = false;
 
   constructor(definition: AnyView, log: Log, inboxes: Inboxes, onFailure: (failure: ReaderFailure) => void) {
     this.definition = definition;
     this.#log = log;
     this.#inboxes = inboxes;
+    this.#rows = rowsOf(definition);
     this.reader = new Reader<KeyedEvent>({
       name: definition.name,
       version: definition.version,
@@ -152,9 +155,7 @@ export class ViewRuntime {
   async #apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void> {
     // Another process has switched the view that this one still builds: appends fold these events.
     if (this.definition.consistency === "strong" && (await this.#storedAs(tx)) === "strong-view") return;
-    const fold = new DocumentFold(this.definition);
-    (await fold.fold(tx, items))();
-    await fold.save(tx);
+    await this.#rows.apply(tx, items);
   }
 
   /** Remembers the definition, or compares it with what is remembered. Throws `definition_changed`. */
@@ -172,6 +173,7 @@ export class ViewRuntime {
     if (stored) return;
     await tx.dropView(name, version); // leftovers of a process that went on after a reset
     await tx.saveDefinition(this.#row("view"));
+    await this.#rows.prepare(tx);
   }
 
   // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
@@ -200,6 +202,13 @@ export class ViewRuntime {
   }
 
   #row(kind: DefinitionRow["kind"]): DefinitionRow {
-    return { kind, name: this.definition.name, version: this.definition.version, fingerprint: fingerprint(this.definition) };
+    return {
+      kind,
+      name: this.definition.name,
+      version: this.definition.version,
+      fingerprint: fingerprint(this.definition),
+      state: "active",
+      reason: "",
+    };
   }
 }

@@ -4,6 +4,7 @@ import type { StoredEvent } from "../../log/event.ts";
 import type {
   Checkpoint,
   CheckpointKey,
+  ConsumedRange,
   DefinitionRow,
   DocumentHit,
   DocumentQuery,
@@ -107,6 +108,12 @@ class MemoryRead implements ReadTransaction {
     return [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);
   }
 
+  async consumed(reader: string, version: number): Promise<ConsumedRange[]> {
+    this.check();
+    const rows = [...this.view.rows("consumed")].map(([, row]) => row as ConsumedRange);
+    return rows.filter((row) => row.reader === reader && row.version === version).sort((a, b) => a.range - b.range);
+  }
+
   protected check(): void {
     if (!this.#open) throw new ConvergentError("closed", "the transaction has ended; begin another one");
   }
@@ -170,6 +177,30 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
     this.#draft.set("definitions", definitionName(row), row);
   }
 
+  async addConsumed(ranges: readonly ConsumedRange[]): Promise<void> {
+    this.check();
+    for (const row of ranges) {
+      const name = consumedName(row);
+      const known = this.view.get("consumed", name) as ConsumedRange | undefined;
+      this.#draft.set("consumed", name, {
+        ...row,
+        events: (known?.events ?? 0) + row.events,
+        sumA: ((known?.sumA ?? 0) + row.sumA) >>> 0,
+        sumB: ((known?.sumB ?? 0) + row.sumB) >>> 0,
+        verified: row.verified || (known?.verified ?? false),
+      });
+    }
+  }
+
+  async dropDocuments(view: string, version: number, limit: number): Promise<number> {
+    this.check();
+    const table = documentTable(view, version);
+    const keys: string[] = [];
+    for (const [key] of this.view.rows(table)) if (keys.push(key) === limit) break;
+    for (const key of keys) this.#draft.set(table, key, undefined);
+    return keys.length;
+  }
+
   async dropView(view: string, version?: number): Promise<void> {
     this.check();
     const every = documentTable(view);
@@ -180,6 +211,8 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
       if (dropped(row.name, row.version)) this.#draft.set("definitions", definitionName(row), undefined);
     for (const row of await this.checkpoints())
       if (dropped(row.reader, row.version)) this.#draft.set("checkpoints", checkpointName(row), undefined);
+    for (const [name, row] of [...this.view.rows("consumed")])
+      if (dropped((row as ConsumedRange).reader, (row as ConsumedRange).version)) this.#draft.set("consumed", name, undefined);
   }
 }
 
@@ -190,6 +223,10 @@ function documentTable(view: string, version?: number): string {
 
 function checkpointName(row: Checkpoint): string {
   return [row.reader, row.version, row.source, row.slot].join(separator);
+}
+
+function consumedName(row: ConsumedRange): string {
+  return [row.reader, row.version, row.range].join(separator);
 }
 
 function definitionName(row: DefinitionRow): string {

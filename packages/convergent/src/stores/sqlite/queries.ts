@@ -30,7 +30,7 @@ export const readAllCheckpoints: string = `SELECT ${checkpointColumns} FROM conv
 
 export const readDocument = "SELECT document FROM convergent_documents WHERE view = ? AND version = ? AND key = ?";
 
-export const readDefinitions = "SELECT kind, name, version, fingerprint FROM convergent_definitions ORDER BY name, version";
+export const readDefinitions = "SELECT kind, name, version, fingerprint, state, reason FROM convergent_definitions ORDER BY name, version";
 
 // One statement a row: at two to three microseconds each it is as fast as inserts of 8 rows a statement and faster than
 // of 16 and more, because the time goes into the tables and not into the calls (Node 24.21, batches of 64).
@@ -65,8 +65,20 @@ export const saveIndexEntry: string = `INSERT INTO convergent_index_entries (vie
 
 export const deleteIndexEntry = "DELETE FROM convergent_index_entries WHERE view = ? AND version = ? AND key = ? AND field = ?";
 
-export const saveDefinition: string = `INSERT INTO convergent_definitions (kind, name, version, fingerprint) VALUES (?, ?, ?, ?)
-  ON CONFLICT (name, version) DO UPDATE SET kind = excluded.kind, fingerprint = excluded.fingerprint`;
+export const saveDefinition: string = `INSERT INTO convergent_definitions (kind, name, version, fingerprint, state, reason) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (name, version) DO UPDATE SET
+    kind = excluded.kind, fingerprint = excluded.fingerprint, state = excluded.state, reason = excluded.reason`;
+
+export const readConsumed =
+  "SELECT range, events, sum_a, sum_b, verified FROM convergent_consumed WHERE reader = ? AND version = ? ORDER BY range";
+
+export const addConsumed: string = `INSERT INTO convergent_consumed (reader, version, range, events, sum_a, sum_b, verified) VALUES (?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (reader, version, range) DO UPDATE SET events = events + excluded.events,
+    sum_a = (sum_a + excluded.sum_a) & 4294967295, sum_b = (sum_b + excluded.sum_b) & 4294967295, verified = max(verified, excluded.verified)`;
+
+export const readSomeKeys = "SELECT key FROM convergent_documents WHERE view = ? AND version = ? LIMIT ?";
+
+export const deleteIndexEntries = "DELETE FROM convergent_index_entries WHERE view = ? AND version = ? AND key = ?";
 
 // A view is dropped in steps, so that a large one does not hold up the event loop. Versions between two bounds: one or all.
 export const dropSomeDocuments: string = `DELETE FROM convergent_documents
@@ -79,6 +91,8 @@ export const dropSomeIndexEntries: string = `DELETE FROM convergent_index_entrie
 export const dropDefinition = "DELETE FROM convergent_definitions WHERE name = ? AND version BETWEEN ? AND ?";
 
 export const dropCheckpoints = "DELETE FROM convergent_checkpoints WHERE reader = ? AND version BETWEEN ? AND ?";
+
+export const dropConsumed = "DELETE FROM convergent_consumed WHERE reader = ? AND version BETWEEN ? AND ?";
 
 export function placeholders(count: number): string {
   return Array.from({ length: count }, () => "?").join(", ");

@@ -94,8 +94,30 @@ CREATE TABLE convergent_definitions (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * - Of an older file, the newest version of each view is the one that answered reads.
+ * - Consumed ranges are what a build has read of the log, to be compared with the log before it is used.
+ */
+const rebuilds = `
+ALTER TABLE convergent_definitions ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+ALTER TABLE convergent_definitions ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+UPDATE convergent_definitions SET state = 'retired'
+  WHERE EXISTS (SELECT 1 FROM convergent_definitions newer WHERE newer.name = convergent_definitions.name AND newer.version > convergent_definitions.version);
+
+CREATE TABLE convergent_consumed (
+  reader TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  range INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  sum_a INTEGER NOT NULL,
+  sum_b INTEGER NOT NULL,
+  verified INTEGER NOT NULL,
+  PRIMARY KEY (reader, version, range)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** What version 2 adds, one subject a text. */
-const version2: readonly string[] = [];
+const version2: readonly string[] = [rebuilds];
 
 /** Steps from each older version to the next, in order, run in the transaction that opens the store. */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 2, script: version2.join("") }];

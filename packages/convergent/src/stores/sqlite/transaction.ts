@@ -13,6 +13,7 @@ import type { StoredEvent } from "../../log/event.ts";
 import type {
   Checkpoint,
   CheckpointKey,
+  ConsumedRange,
   DefinitionRow,
   DocumentHit,
   DocumentQuery,
@@ -116,6 +117,22 @@ export class SqliteRead implements ReadTransaction {
         name: row[1] as string,
         version: row[2] as number,
         fingerprint: row[3] as string,
+        state: row[4] as DefinitionRow["state"],
+        reason: row[5] as string,
+      })),
+    );
+  }
+
+  async consumed(reader: string, version: number): Promise<ConsumedRange[]> {
+    return this.ask((database) =>
+      database.all(sql.readConsumed, reader, version).map((row) => ({
+        reader,
+        version,
+        range: row[0] as number,
+        events: row[1] as number,
+        sumA: row[2] as number,
+        sumB: row[3] as number,
+        verified: row[4] === 1,
       })),
     );
   }
@@ -211,7 +228,25 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   }
 
   async saveDefinition(row: DefinitionRow): Promise<void> {
-    this.#change((database) => database.run(sql.saveDefinition, row.kind, row.name, row.version, row.fingerprint));
+    this.#change((database) => database.run(sql.saveDefinition, row.kind, row.name, row.version, row.fingerprint, row.state, row.reason));
+  }
+
+  async addConsumed(ranges: readonly ConsumedRange[]): Promise<void> {
+    this.#change((database) => {
+      for (const { reader, version, range, events, sumA, sumB, verified } of ranges)
+        database.run(sql.addConsumed, reader, version, range, events, sumA, sumB, verified ? 1 : 0);
+    });
+  }
+
+  async dropDocuments(view: string, version: number, limit: number): Promise<number> {
+    return this.#change((database) => {
+      const keys = database.all(sql.readSomeKeys, view, version, limit);
+      for (const [key] of keys) {
+        database.run(sql.deleteIndexEntries, view, version, key as string);
+        database.run(sql.deleteDocument, view, version, key as string);
+      }
+      return keys.length;
+    });
   }
 
   async dropView(view: string, version?: number): Promise<void> {
@@ -222,6 +257,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     }
     this.#change((database) => database.run(sql.dropDefinition, view, lowest, highest));
     this.#change((database) => database.run(sql.dropCheckpoints, view, lowest, highest));
+    this.#change((database) => database.run(sql.dropConsumed, view, lowest, highest));
   }
 
   #change<T>(run: (database: Database) => T): T {

@@ -1,0 +1,34 @@
+/**
+ * The rows that one version of a view keeps, whatever their form. Whoever builds, swaps and drops versions does it
+ * through this, so that every form of a view is built beside its older version in the same way.
+ */
+import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
+import { DocumentFold, type KeyedEvent } from "./fold.ts";
+import type { AnyView } from "./view.ts";
+
+export interface ViewRows {
+  /** Makes what the rows will lie in, in the transaction that registers the version. */
+  prepare(tx: WriteTransaction): Promise<void>;
+  /** Applies events, in log order, in the transaction that moves the checkpoint. */
+  apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void>;
+}
+
+export function rowsOf(definition: AnyView): ViewRows {
+  return documentRows(definition);
+}
+
+/** Deletes at most `limit` rows of a stored version, which this process need not have a definition of. Answers whether none are left. */
+export async function dropSomeRows(tx: WriteTransaction, row: DefinitionRow, limit: number): Promise<boolean> {
+  return (await tx.dropDocuments(row.name, row.version, limit)) < limit;
+}
+
+function documentRows(definition: AnyView): ViewRows {
+  return {
+    prepare: async () => undefined,
+    apply: async (tx, items) => {
+      const fold = new DocumentFold(definition);
+      (await fold.fold(tx, items))();
+      await fold.save(tx);
+    },
+  };
+}
