@@ -66,6 +66,8 @@ test("views answer with their document and are found by declared indexes only", 
   expectTypeOf(client.orderSummary.get("o-1")).resolves.toEqualTypeOf<RemoteReading<Document | undefined>>();
   expectTypeOf(client.orderSummary.find({ status: "placed" })).resolves.toEqualTypeOf<RemotePage<Document>>();
   expectTypeOf(client.orderSummary.pages({})).toEqualTypeOf<AsyncIterable<RemotePage<Document>>>();
+  expectTypeOf(client.orderSummary.count({ status: "placed" }, { maxAge: "5s" })).resolves.toEqualTypeOf<RemoteReading<number>>();
+  expectTypeOf((await client.orderSummary.find({}, { count: true })).count).toEqualTypeOf<number>();
   await client.orderSummary.poll("o-1", { until: ({ value }) => value?.total === 3, after: null, timeout: "5s" });
   await client.orderSummary.find({ customer: { from: "a" } }, { orderBy: "status", after: "token" });
   // @ts-expect-error total is a field and no index

@@ -122,6 +122,11 @@ test("views answer with their document and are found by declared indexes only", 
   expectTypeOf(running.summary.get("o-1")).resolves.toEqualTypeOf<Reading<Document | undefined>>();
   expectTypeOf(running.summary.find({})).resolves.toEqualTypeOf<Page<Document>>();
   await running.summary.find({ status: "placed", total: { from: 1, to: 5 } }, { orderBy: "customer" });
+  expectTypeOf((await running.summary.find({}, { count: true })).count).toEqualTypeOf<number>();
+  expectTypeOf((await running.summary.find({}, { limit: 3 })).count).toEqualTypeOf<number | undefined>();
+  expectTypeOf(running.summary.count({ status: "placed" }, { maxAge: "5s", after: "token" })).resolves.toEqualTypeOf<Reading<number>>();
+  // @ts-expect-error counted by declared indexes only
+  await running.summary.count({ note: "x" });
   // @ts-expect-error note is a field and no index
   await running.summary.find({ note: "x" });
   // @ts-expect-error no such status

@@ -41,13 +41,13 @@ export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDr
 export { comparePositions, origin, type Position, position } from "./position/position.ts";
 export { emptyToken, mergeTokens, parseToken, Token, type TokenEntry } from "./position/token.ts";
 export { type Accepted, accepted, type AppendedEvent, type Conflict, type Outcome, type Rejected } from "./protocol/outcome.ts";
-export type { Condition, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
+export type { Condition, CountedPage, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
 export { Reader, type ReaderFailure, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
 export type { Refusal } from "./reactions/reaction-runtime.ts";
-export type { AnyPart, AnyParts, EntityFacade, EntityState, Facade, Facades, ViewFacade } from "./service/facade.ts";
+export type { AnyPart, AnyParts, Conditions, EntityFacade, EntityState, Facade, Facades, ViewFacade } from "./service/facade.ts";
 export {
   type AnyService,
   inProcess,

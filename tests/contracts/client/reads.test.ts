@@ -108,6 +108,36 @@ test("pages follow one another by cursor; conditions, ranges and order are those
   await expect(untyped.find({ color: "red" })).rejects.toMatchObject({ code: "index_not_declared" });
 });
 
+test("counts are those of the service, with a page or alone, and as fresh as any read", async () => {
+  const shop = await openShop();
+  const client = shop.client();
+  for (let index = 1; index <= 5; index++)
+    await client.order(`o-${index}`).place({ customer: index === 4 ? "bob" : "ada", ...lines(index) });
+  expect(await client.orderSummary.count({ customer: "ada", units: { from: 2 } })).toMatchObject({ value: 3, fresh: true });
+  const page = await client.orderSummary.find({ customer: "ada" }, { limit: 1, count: true });
+  expect([page.count, page.value.length]).toEqual([4, 1]);
+  shop.pause("order-summary");
+  await client.order("o-6").place({ customer: "ada", ...lines(1) });
+  expect(await client.orderSummary.count({}, { wait: "50ms" })).toMatchObject({ value: 5, fresh: false });
+});
+
+test("a read by age is answered at once while what it lacks is young enough, and waits when it is not", async () => {
+  const shop = await openShop();
+  const client = shop.client();
+  await client.order("o-1").place({ customer: "ada", ...lines(1) });
+  await client.orderSummary.get("o-1");
+  shop.pause("order-summary");
+  await client.order("o-1").amend(lines(2));
+  expect(await client.orderSummary.get("o-1", { after: null, maxAge: "1h" })).toMatchObject({ fresh: true, value: { units: 1 } });
+  // The session's own write must be in it all the same.
+  expect(await client.orderSummary.get("o-1", { maxAge: "1h", wait: "50ms" })).toMatchObject({ fresh: false, value: { units: 1 } });
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(await client.orderSummary.get("o-1", { after: null, maxAge: "20ms", wait: "50ms" })).toMatchObject({ fresh: false });
+  const waiting = client.orderSummary.get("o-1", { after: null, maxAge: "20ms", wait: "5s" });
+  shop.resume("order-summary");
+  expect(await waiting).toMatchObject({ fresh: true, value: { units: 2 } });
+});
+
 test("a token that was issued by another store of the same name is dropped, and reads and commands go on", async () => {
   const shop = await openShop();
   const other = await orders.start({ store: memory() });

@@ -71,6 +71,18 @@ test("pages follow a cursor to the end, and a cursor of another query is refused
   expect((await find("?cursor=%00")).body.code).toBe("cursor_invalid");
 });
 
+test("count=true counts all that meets the conditions, on whatever page; limit=0 asks for nothing else", async () => {
+  const page = await find("?customer=ada&limit=1&count=true");
+  expect(page.body).toMatchObject({ count: 2, fresh: true, asOf: 4 });
+  expect(keysOf(page)).toEqual(["o-1"]);
+  const next = await find(`?customer=ada&limit=1&count=true&cursor=${encodeURIComponent(page.body.cursor)}`);
+  expect(next.body).toMatchObject({ count: 2 });
+  const alone = await find("?total.from=200&count=true&limit=0");
+  expect(alone.body).toMatchObject({ value: [], count: 3, fresh: true });
+  expect(alone.body).not.toHaveProperty("cursor");
+  expect((await find("?customer=ada&count=false")).body).not.toHaveProperty("count");
+});
+
 test("text is taken as it stands where the document's schema allows text only", async () => {
   expect(await keys("?customer=42")).toEqual(["true"]);
   expect(await keys("?order.is=true")).toEqual(["true"]);
@@ -107,6 +119,9 @@ test("a field that is no index is 400 index_not_declared with the indexes there 
 test("words of the query that make no sense are 400", async () => {
   for (const query of [
     "limit=0",
+    "limit=0&count=false",
+    "count=1",
+    "count=true&count=true",
     "limit=501",
     "limit=x",
     "order=up",

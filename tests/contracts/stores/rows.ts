@@ -184,6 +184,23 @@ export function rowContract(kind: StoreKind): void {
       }
     });
 
+    test("counts what all pages hold, however many, along keys, one value or a range, with further conditions", async () => {
+      const store = await openStore(kind);
+      const count = 9000; // more than any store reads in one step
+      const rows = Array.from({ length: count }, (_, n) => row(`k${n}`, { one: "s", two: `n${n % 7}`, odd: n % 2 === 1 ? "b1" : "b0" }));
+      await store.write((tx) => tx.saveDocuments(rows));
+      const counted = (part: Partial<Query>): Promise<number> => store.read((tx) => tx.count(query(part)));
+      const even = { field: "odd", from: "b0", to: "b0" };
+      expect(await counted({})).toBe(count);
+      expect(await counted({ from: "k5", to: "k6" })).toBe(1112); // k5, k5…, k6
+      expect(await counted({ field: "one", from: "s", to: "s" })).toBe(count);
+      expect(await counted({ field: "two", from: "n2", to: "n4" })).toBe(rows.filter((_, n) => n % 7 >= 2 && n % 7 <= 4).length);
+      expect(await counted({ field: "two", from: "n0", where: [even] })).toBe(count / 2);
+      expect(await counted({ where: [even] })).toBe(count / 2);
+      expect(await counted({ field: "none" })).toBe(0);
+      expect(await counted({ version: 2 })).toBe(0);
+    });
+
     test("answers like a sorted and filtered list, whatever the rows and the query", async () => {
       const store = await openStore(kind);
       const value = fc.constantFrom("a", "b", "bb", "c", "é", "😀", "");
@@ -223,6 +240,7 @@ export function rowContract(kind: StoreKind): void {
           }
           const { bounds: range, from, ...rest } = asked;
           const whole = expectedHits(model, { ...query(rest), ...range, limit: 100 });
+          expect(await store.read((tx) => tx.count({ ...query(rest), ...range }))).toBe(whole.length);
           const start = from === null ? undefined : whole[from];
           const page = query({ ...rest, ...range, ...(start ? { after: { value: start.value, key: start.key } } : {}) });
           expect(await store.read((tx) => tx.find(page))).toEqual(whole.slice(start ? from! + 1 : 0).slice(0, rest.limit));

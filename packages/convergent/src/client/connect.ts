@@ -70,6 +70,7 @@ function partOf(key: string, shared: Shared): unknown {
     events: entity.events.bind(entity),
     get: view.get.bind(view),
     find: view.find.bind(view),
+    count: view.count.bind(view),
     pages: view.pages.bind(view),
     poll: view.poll.bind(view),
   });

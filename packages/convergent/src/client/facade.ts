@@ -10,7 +10,7 @@ import type { Duration } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
 import type { Accepted, Conflict, Rejected } from "../protocol/outcome.ts";
-import type { Condition, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { VisibilityMs } from "../protocol/wire.ts";
 import type { Session } from "./session.ts";
 
@@ -110,6 +110,11 @@ export interface RemotePage<Document> extends Page<Document> {
   readonly visibilityMs?: VisibilityMs;
 }
 
+/** A page whose count was asked for. */
+export interface RemoteCountedPage<Document> extends CountedPage<Document> {
+  readonly visibilityMs?: VisibilityMs;
+}
+
 /** Commands of one entity id, and reads of it beside them. */
 export interface RemoteEntity<State, Inputs extends Readonly<Record<string, Schema>>> {
   /**
@@ -135,7 +140,13 @@ export interface RemoteView<Document, Index extends string> {
   /** One document; `undefined` when there is none. Never older than this session's writes and reads, unless it says `fresh: false`. */
   get(key: string, options?: RemoteReadOptions): Promise<RemoteReading<Document | undefined>>;
   /** A page of documents by declared indexes: values, or ranges with both ends included. */
+  find(
+    where: Where<Document, Index>,
+    options: RemoteFindOptions & { readonly orderBy?: Index; readonly count: true },
+  ): Promise<RemoteCountedPage<Document>>;
   find(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): Promise<RemotePage<Document>>;
+  /** How many documents meet the conditions. */
+  count(where: Where<Document, Index>, options?: RemoteReadOptions): Promise<RemoteReading<number>>;
   /** Every page, one after another. */
   pages(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): AsyncIterable<RemotePage<Document>>;
   /**

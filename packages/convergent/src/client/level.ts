@@ -11,17 +11,30 @@ export interface Level {
   readonly waitMs: number;
 }
 
-export function levelOf(options: { readonly wait?: Duration; readonly strong?: boolean; readonly stale?: "label" | "error" }): Level {
+export function levelOf(options: {
+  readonly wait?: Duration;
+  readonly strong?: boolean;
+  readonly maxAge?: Duration;
+  readonly stale?: "label" | "error";
+}): Level {
   const waitMs = options.wait === undefined ? waitDefaultMs : durationMs(options.wait);
   const preferences = [
-    ...(options.wait === undefined ? [] : [`wait=${Number((waitMs / 1000).toFixed(3))}`]),
+    ...(options.wait === undefined ? [] : [`wait=${secondsOf(waitMs)}`]),
     ...(options.stale === "error" ? ["handling=strict"] : []),
   ];
   return {
     headers: {
       ...(preferences.length > 0 ? { [names.prefer]: preferences.join(", ") } : {}),
       ...(options.strong ? { [names.cacheControl]: "no-cache" } : {}),
+      // Fractions, as in the wait: an age is often less than a second. What is at head has no age.
+      ...(options.maxAge === undefined || options.strong
+        ? {}
+        : { [names.cacheControl]: `max-age=${secondsOf(durationMs(options.maxAge))}` }),
     },
     waitMs,
   };
+}
+
+function secondsOf(ms: number): number {
+  return Number((ms / 1000).toFixed(3));
 }

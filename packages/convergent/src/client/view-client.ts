@@ -58,6 +58,7 @@ export class ViewClient {
       ["order", options.descending === undefined ? undefined : options.descending ? "desc" : "asc"],
       ["limit", options.limit],
       ["cursor", options.cursor],
+      ["count", options.count ? "true" : undefined],
     ]);
     const { answer } = await this.#shared.requests.send({
       method: "GET",
@@ -66,12 +67,24 @@ export class ViewClient {
       view: part.name,
       ...levelOf(options),
       signal: options.signal,
-      accepts: (body) => isViewBody(body) && Array.isArray(body["value"]),
+      accepts: (body) =>
+        isViewBody(body) && Array.isArray(body["value"]) && (options.count !== true || Number.isSafeInteger(body["count"])),
       after: options.after,
     });
     if (answer.kind === "refusal") throw problemError(answer.problem);
     const body = answer.body as unknown as ViewBody<ReadonlyArray<{ readonly key: string; readonly value: unknown }>>;
-    return { ...labelOf(body, answer), value: body.value, ...(body.cursor === undefined ? {} : { cursor: body.cursor }) };
+    return {
+      ...labelOf(body, answer),
+      value: body.value,
+      ...(body.cursor === undefined ? {} : { cursor: body.cursor }),
+      ...(body.count === undefined ? {} : { count: body.count }),
+    };
+  }
+
+  /** How many documents meet the conditions. Throws what `find` throws. */
+  async count(where: Conditions = {}, options: RemoteReadOptions = {}): Promise<RemoteReading<number>> {
+    const { count = 0, value: _, ...label } = await this.find(where, { ...options, limit: 0, count: true });
+    return { ...label, value: count };
   }
 
   /** Every page, one after another. */

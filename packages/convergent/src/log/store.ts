@@ -91,8 +91,8 @@ export interface DocumentRow {
   readonly indexes: ReadonlyArray<{ readonly field: string; readonly value: string }>;
 }
 
-/** A page of documents by one index, or by key when `field` is undefined. Text bounds, both included; order (value, key). */
-export interface DocumentQuery {
+/** Documents along one index, or along their keys when `field` is undefined. Text bounds, both included. */
+export interface DocumentRange {
   readonly view: string;
   readonly version: number;
   readonly field: string | undefined;
@@ -100,6 +100,10 @@ export interface DocumentQuery {
   readonly to?: string;
   /** Further conditions: for each field, the encoded value lies between both bounds. */
   readonly where: ReadonlyArray<{ readonly field: string; readonly from?: string; readonly to?: string }>;
+}
+
+/** A page of a range, in the order (value, key). */
+export interface DocumentQuery extends DocumentRange {
   /** Start after this row. */
   readonly after?: { readonly value: string; readonly key: string };
   readonly descending: boolean;
@@ -161,6 +165,8 @@ export interface ReadTransaction {
   /** In the order asked for. */
   documents(view: string, version: number, keys: readonly string[]): Promise<Array<string | undefined>>;
   find(query: DocumentQuery): Promise<DocumentHit[]>;
+  /** How many documents a range holds: as many as all its pages together. */
+  count(range: DocumentRange): Promise<number>;
   definitions(): Promise<DefinitionRow[]>;
   /** By range. */
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;

@@ -13,6 +13,8 @@ export interface ReadOptions {
   readonly after?: Token | string;
   /** As of the head at the moment of the call, or later. */
   readonly strong?: boolean;
+  /** The oldest event that the answer lacks may be this old: "5s". With `after` or `strong`, both must hold. */
+  readonly maxAge?: Duration;
   /** How long to wait for the freshness asked for. Default "1s". */
   readonly wait?: Duration;
   /** What to do when it is not fresh in time: answer with the stale value and its label (default), or throw `not_fresh`. */
@@ -41,13 +43,15 @@ export interface Reading<Value> {
 export type Condition<Value extends IndexValue = IndexValue> = Value | { readonly from?: Value; readonly to?: Value };
 
 export interface FindOptions extends ReadOptions {
-  /** At most so many documents. Default 50, at most 500. */
+  /** At most so many documents. Default 50, at most 500; with `count`, 0 asks for the count alone. */
   readonly limit?: number;
   /** From the page before. */
   readonly cursor?: string;
   /** The index the page is sorted by; by default the one that is asked for, else the key. */
   readonly orderBy?: string;
   readonly descending?: boolean;
+  /** Whether to count, too, all that meets the conditions, on whatever page. */
+  readonly count?: boolean;
 }
 
 export interface Found<Document> {
@@ -59,4 +63,11 @@ export interface Found<Document> {
 export interface Page<Document> extends Reading<ReadonlyArray<Found<Document>>> {
   /** For the next page; absent on the last one. */
   readonly cursor?: string;
+  /** All that meets the conditions, on whatever page; when it was asked for. */
+  readonly count?: number;
+}
+
+/** A page whose count was asked for. */
+export interface CountedPage<Document> extends Page<Document> {
+  readonly count: number;
 }

@@ -85,6 +85,8 @@ export interface ViewBody<Value = unknown> {
   readonly behind: { readonly positions: number; readonly ms: number };
   readonly fresh: boolean;
   readonly cursor?: string;
+  /** All that meets the conditions, with `count=true`. */
+  readonly count?: number;
   readonly unchecked?: readonly string[];
   readonly unmet?: readonly string[];
   readonly visibilityMs?: VisibilityMs;

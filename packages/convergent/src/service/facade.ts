@@ -5,7 +5,7 @@ import type { Envelope } from "../log/event.ts";
 import type { InputOf, Schemas } from "../log/schema.ts";
 import type { Token } from "../position/token.ts";
 import type { Outcome } from "../protocol/outcome.ts";
-import type { Condition, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import type { AnyView, View } from "../views/view.ts";
 
@@ -38,10 +38,18 @@ export interface ViewFacade<Document, Index extends string> {
   get(key: string, options?: ReadOptions): Promise<Reading<Document | undefined>>;
   /** A page of documents by declared indexes: values, or ranges with both ends included. */
   find(
-    where: { readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>> },
-    options?: FindOptions & { readonly orderBy?: Index },
-  ): Promise<Page<Document>>;
+    where: Conditions<Document, Index>,
+    options: FindOptions & { readonly orderBy?: Index; readonly count: true },
+  ): Promise<CountedPage<Document>>;
+  find(where: Conditions<Document, Index>, options?: FindOptions & { readonly orderBy?: Index }): Promise<Page<Document>>;
+  /** How many documents meet the conditions. */
+  count(where: Conditions<Document, Index>, options?: ReadOptions): Promise<Reading<number>>;
 }
+
+/** Conditions on declared indexes. */
+export type Conditions<Document, Index extends string> = {
+  readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>>;
+};
 
 export type Facade<Part> =
   Part extends Entity<string, infer State, infer _Events, infer Inputs>

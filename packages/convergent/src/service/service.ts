@@ -125,6 +125,7 @@ function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
       facade[key] = {
         get: runtime.view(part.name).get.bind(runtime.view(part.name)),
         find: runtime.view(part.name).find.bind(runtime.view(part.name)),
+        count: runtime.view(part.name).count.bind(runtime.view(part.name)),
       };
   }
   return facade as unknown as Running;

@@ -24,8 +24,9 @@ export function findQuery(definition: AnyView, conditions: Conditions, options: 
   for (const field of [...bounds.map((bound) => bound.field), ...(orderBy === undefined ? [] : [orderBy])])
     requireDeclared(definition, field);
   const limit = options.limit ?? limitDefault;
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > limitMax)
-    throw new ConvergentError("invalid_input", `a page holds 1 to ${limitMax} documents, not ${limit}`);
+  const limitMin = options.count ? 0 : 1; // the count alone is an answer, nothing at all is none
+  if (!Number.isSafeInteger(limit) || limit < limitMin || limit > limitMax)
+    throw new ConvergentError("invalid_input", `a page holds ${limitMin} to ${limitMax} documents, not ${limit}`);
   const along = orderBy === undefined ? bounds[0] : (bounds.find((bound) => bound.field === orderBy) ?? { field: orderBy });
   const query = {
     view: definition.name,

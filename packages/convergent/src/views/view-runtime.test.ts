@@ -108,6 +108,52 @@ test("pages by an index are sorted, stable under change, and complete", async ()
   await running.stop();
 });
 
+test.each(["eventual", "strong"] as const)(
+  "of an %s view a count is what all pages together hold, whatever is asked for",
+  async (consistency) => {
+    const condition = fc.record(
+      { owner: fc.constantFrom("o0", "o1", "o9"), size: fc.record({ from: fc.nat(9), to: fc.nat(9) }, { requiredKeys: [] }) },
+      { requiredKeys: [] },
+    );
+    const running = await start(memory(), { consistency });
+    await Promise.all(Array.from({ length: 40 }, (_, n) => running.file(`f${n}`).put({ owner: `o${n % 2}`, size: n % 10 })));
+    await fc.assert(
+      fc.asyncProperty(condition, fc.constantFrom(undefined, "owner", "size"), fc.nat({ max: 9 }), async (where, orderBy, rest) => {
+        const options = { limit: rest + 1, count: true as const, ...(orderBy === undefined ? {} : { orderBy }) };
+        let page = await running.listing.find(where, { ...options, strong: true });
+        const { count } = page;
+        let found = page.value.length;
+        while (page.cursor !== undefined) {
+          page = await running.listing.find(where, { ...options, cursor: page.cursor });
+          expect(page.count).toBe(count);
+          found += page.value.length;
+        }
+        expect(found).toBe(count);
+        expect((await running.listing.count(where)).value).toBe(count);
+      }),
+      { numRuns: 40 },
+    );
+    await running.stop();
+  },
+);
+
+test("a read by age is fresh while the oldest missing event is young enough, waits when it is not, and a token must be met beside it", async () => {
+  const running = await start();
+  const { reader } = runtimeOf(running).view("listing");
+  reader.pause();
+  await expect.poll(() => reader.state, { timeout: 2000 }).toBe("paused");
+  const put = accepted(await running.file("a").put({ owner: "ada", size: 3 }));
+  expect(await running.listing.get("a", { maxAge: "1h" })).toMatchObject({ fresh: true, value: undefined, behind: { positions: 1 } });
+  expect(await running.listing.get("a", { maxAge: "1h", after: put.token, wait: "20ms" })).toMatchObject({ fresh: false });
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  expect(await running.listing.count({}, { maxAge: "30ms", wait: "20ms" })).toMatchObject({ fresh: false, value: 0 });
+  await expect(running.listing.get("a", { maxAge: "30ms", wait: "0s", stale: "error" })).rejects.toMatchObject({ code: "not_fresh" });
+  const waiting = running.listing.get("a", { maxAge: "30ms", wait: "10s" });
+  reader.resume();
+  expect(await waiting).toMatchObject({ fresh: true, value: { size: 3 } });
+  await running.stop();
+});
+
 test("a strong view refuses the append whose event it cannot hold, and only that one", async () => {
   const running = await start(memory(), { consistency: "strong", sizeMax: 10 });
   const outcomes = await Promise.all([5, 11, 7].map((size, index) => running.file(`f${index}`).put({ owner: "ada", size })));

@@ -49,6 +49,6 @@ export function maxAgeMsOf(headers: Headers): number | undefined {
   const header = headers.get(wire.headers.cacheControl);
   if (header === null) return undefined;
   if (/(?:^|[,\s])no-cache(?:$|[,\s])/i.test(header)) return 0;
-  const match = /(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])/i.exec(header);
+  const match = /(?:^|[,\s])max-age=(\d{1,9}(?:\.\d{1,3})?)(?:$|[,\s])/i.exec(header);
   return match ? Number(match[1]) * 1000 : undefined;
 }

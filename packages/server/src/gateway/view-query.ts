@@ -5,6 +5,7 @@
  *   total.from=100&total.to=500        a range, both ends included, either end alone
  *   orderBy=total&order=desc           sorted by an index (asc is the default)
  *   limit=20&cursor=…                  page
+ *   count=true                         counts, too, all that meets the conditions; with limit=0 nothing else
  *   order.is=o-1                       equal, for an index that is called like one of the words above
  *
  * A value is read by the type its field has in the document's schema: where that is text alone, as it stands. Otherwise
@@ -17,7 +18,7 @@ import type { JsonType } from "./field-types.ts";
 import { invalidInput } from "./problem.ts";
 
 const pageMax = 500;
-const words: ReadonlySet<string> = new Set(["limit", "cursor", "orderBy", "order"]);
+const words: ReadonlySet<string> = new Set(["limit", "cursor", "orderBy", "order", "count"]);
 
 type Types = ReadonlyMap<string, ReadonlySet<JsonType>>;
 
@@ -48,20 +49,31 @@ export function viewQuery(query: URLSearchParams, view: AnyView, types: Types): 
 
 function optionsOf(query: URLSearchParams, declared: readonly string[]): FindOptions {
   for (const word of words) if (query.has(word)) single(query, word);
-  const limit = wholeNumber(query, "limit", { least: 1, most: pageMax });
+  const count = query.get("count");
+  if (count !== null && count !== "true" && count !== "false")
+    throw invalidInput(`count is true or false, not "${count.slice(0, 80)}"${hintFor("count", declared)}`, [
+      { path: "count", reason: "true or false" },
+    ]);
+  const limit = wholeNumber(query, "limit", { least: count === "true" ? 0 : 1, most: pageMax });
   const cursor = query.get("cursor");
   const orderBy = query.get("orderBy");
   const order = query.get("order");
   if (order !== null && order !== "asc" && order !== "desc") {
-    const hint = declared.includes("order") ? `; to find by the index "order", write order.is=…` : "";
-    throw invalidInput(`order is asc or desc, not "${order.slice(0, 80)}"${hint}`, [{ path: "order", reason: "asc or desc" }]);
+    throw invalidInput(`order is asc or desc, not "${order.slice(0, 80)}"${hintFor("order", declared)}`, [
+      { path: "order", reason: "asc or desc" },
+    ]);
   }
   return {
     ...(limit === undefined ? {} : { limit }),
     ...(cursor === null ? {} : { cursor }),
     ...(orderBy === null ? {} : { orderBy }),
     ...(order === "desc" ? { descending: true } : {}),
+    ...(count === "true" ? { count: true } : {}),
   };
+}
+
+function hintFor(word: string, declared: readonly string[]): string {
+  return declared.includes(word) ? `; to find by the index "${word}", write ${word}.is=…` : "";
 }
 
 // The whole name first: an index may itself end in ".from".

@@ -12,7 +12,7 @@ import { viewQuery } from "./view-query.ts";
 /** `GET /views/{view}/{key}` */
 export async function readDocument(request: Request, view: ViewEntry, key: string): Promise<Response> {
   const preferences = preferencesOf(request.headers);
-  const reading = await readAtLevel(request, preferences, (options) => view.runtime.get(key, options));
+  const reading = await view.runtime.get(key, levelOf(request, preferences));
   if (!reading.fresh) return notFresh(view, reading, preferences);
   const headers = headersOf(reading, preferences);
   if (reading.value === undefined) {
@@ -35,28 +35,20 @@ export async function readDocument(request: Request, view: ViewEntry, key: strin
 export async function findDocuments(request: Request, view: ViewEntry): Promise<Response> {
   const preferences = preferencesOf(request.headers);
   const { conditions, options } = viewQuery(new URL(request.url).searchParams, view.definition, typesOf(view));
-  const page = await readAtLevel(request, preferences, (level) => view.runtime.find(conditions, { ...options, ...level }));
+  const page = await view.runtime.find(conditions, { ...options, ...levelOf(request, preferences) });
   return page.fresh ? json(200, bodyOf(page), headersOf(page, preferences)) : notFresh(view, page, preferences);
 }
 
-/** Reads at the level that the headers ask for: any, after a token, no older than an age, or as of head. */
-async function readAtLevel<R extends Reading<unknown>>(
-  request: Request,
-  preferences: Preferences,
-  read: (options: ReadOptions) => Promise<R>,
-): Promise<R> {
+/** The level that the headers ask for: any, after a token, no older than an age, or as of head. */
+function levelOf(request: Request, preferences: Preferences): ReadOptions {
   const token = request.headers.get(wire.headers.token);
   const maxAgeMs = maxAgeMsOf(request.headers);
-  const options: ReadOptions = { ...(token === null ? {} : { after: token }), wait: `${preferences.waitMs}ms`, signal: request.signal };
-  if (maxAgeMs === undefined) return read(options);
-  if (maxAgeMs > 0) {
-    const reading = await read(options);
-    const met = token === null || reading.fresh;
-    if (reading.behind.ms <= maxAgeMs || !met) return { ...reading, fresh: met };
-  }
-  // What is at head is young enough; in time or not, the age decides.
-  const reading = await read({ ...options, strong: true });
-  return maxAgeMs > 0 && token === null ? { ...reading, fresh: reading.fresh || reading.behind.ms <= maxAgeMs } : reading;
+  return {
+    ...(token === null ? {} : { after: token }),
+    ...(maxAgeMs === undefined ? {} : maxAgeMs === 0 ? { strong: true } : { maxAge: `${maxAgeMs}ms` as const }),
+    wait: `${preferences.waitMs}ms`,
+    signal: request.signal,
+  };
 }
 
 function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Preferences): Response {
@@ -90,6 +82,7 @@ function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
     behind,
     fresh,
     ...("cursor" in reading && reading.cursor !== undefined ? { cursor: reading.cursor } : {}),
+    ...("count" in reading && reading.count !== undefined ? { count: reading.count } : {}),
     ...(unchecked ? { unchecked } : {}),
     ...(unmet ? { unmet } : {}),
   };

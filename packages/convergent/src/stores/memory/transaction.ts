@@ -8,6 +8,7 @@ import type {
   DefinitionRow,
   DocumentHit,
   DocumentQuery,
+  DocumentRange,
   DocumentRow,
   Head,
   IdKey,
@@ -87,20 +88,16 @@ class MemoryRead implements ReadTransaction {
   }
 
   async find(query: DocumentQuery): Promise<DocumentHit[]> {
-    this.check();
-    const hits: DocumentHit[] = [];
-    for (const [key, row] of this.view.rows(documentTable(query.view, query.version))) {
-      const { document, indexes } = row as DocumentEntry;
-      const value = query.field === undefined ? key : indexes[query.field];
-      if (value === undefined || !within(value, query)) continue;
-      if (!query.where.every((bounds) => within(indexes[bounds.field], bounds))) continue;
-      hits.push({ key, value, document });
-    }
+    const hits = this.#hits(query);
     const direction = query.descending ? -1 : 1;
     const order = (a: { value: string; key: string }, b: { value: string; key: string }): number =>
       direction * (compareText(a.value, b.value) || compareText(a.key, b.key));
     const after = query.after;
     return (after ? hits.filter((hit) => order(hit, after) > 0) : hits).sort(order).slice(0, query.limit);
+  }
+
+  async count(range: DocumentRange): Promise<number> {
+    return this.#hits(range).length;
   }
 
   async definitions(): Promise<DefinitionRow[]> {
@@ -112,6 +109,19 @@ class MemoryRead implements ReadTransaction {
     this.check();
     const rows = [...this.view.rows("consumed")].map(([, row]) => row as ConsumedRange);
     return rows.filter((row) => row.reader === reader && row.version === version).sort((a, b) => a.range - b.range);
+  }
+
+  #hits(range: DocumentRange): DocumentHit[] {
+    this.check();
+    const hits: DocumentHit[] = [];
+    for (const [key, row] of this.view.rows(documentTable(range.view, range.version))) {
+      const { document, indexes } = row as DocumentEntry;
+      const value = range.field === undefined ? key : indexes[range.field];
+      if (value === undefined || !within(value, range)) continue;
+      if (!range.where.every((bounds) => within(indexes[bounds.field], bounds))) continue;
+      hits.push({ key, value, document });
+    }
+    return hits;
   }
 
   protected check(): void {

@@ -1,8 +1,8 @@
 /**
  * A page of documents as one statement: it runs along one index from where the last page ended, so the hundredth page
- * costs what the first did, and rows that come and go in between shift nothing.
+ * costs what the first did, and rows that come and go in between shift nothing. Counts run along the same indexes.
  */
-import type { DocumentHit, DocumentQuery } from "../../log/store.ts";
+import type { DocumentHit, DocumentQuery, DocumentRange } from "../../log/store.ts";
 import type { Database, SqlValue } from "./database.ts";
 
 interface Clause {
@@ -15,12 +15,71 @@ export function findDocuments(database: Database, query: DocumentQuery): Documen
   return database.all(sql, ...values).map((row) => ({ key: row[0] as string, value: row[1] as string, document: row[2] as string }));
 }
 
+interface Step {
+  readonly after: DocumentQuery["after"];
+  /** Rows looked at, whether they meet the further conditions or not. */
+  readonly rows: number;
+}
+
+/** Counts one step of a range, and says where it ended, unless it was the last one. */
+export function countDocuments(
+  database: Database,
+  range: DocumentRange,
+  { after, rows }: Step,
+): { readonly count: number; readonly end: DocumentQuery["after"] } {
+  const query: DocumentQuery = { ...range, descending: false, limit: 1, ...(after ? { after } : {}) };
+  const { table, value, place, upTo } = range.field === undefined ? keyIndex(query) : valueIndex(query, range.field);
+  const step = all(place);
+  const row = database.get(
+    `SELECT ${value}, i.key FROM ${table} WHERE ${step.sql} ORDER BY ${value}, i.key LIMIT 1 OFFSET ?`,
+    ...step.values,
+    rows - 1,
+  );
+  const end = row && { value: row[0] as string, key: row[1] as string };
+  const counted = all([...place, ...(end ? [upTo(end)] : []), ...range.where.map((condition) => has(condition, "i"))]);
+  const count = database.get(`SELECT count(*) FROM ${table} WHERE ${counted.sql}`, ...counted.values)?.[0] as number;
+  return { count, end };
+}
+
+interface Index {
+  readonly table: string;
+  /** The column that the index is sorted by. */
+  readonly value: string;
+  readonly place: readonly Clause[];
+  readonly upTo: (end: { readonly value: string; readonly key: string }) => Clause;
+}
+
+function keyIndex(query: DocumentQuery): Index {
+  const place: Clause[] = [
+    { sql: "i.view = ? AND i.version = ?", values: [query.view, query.version] },
+    ...bounds("i.key", query.after ? keepTo(query.to) : query),
+    ...(query.after ? [{ sql: "i.key > ?", values: [query.after.key] }] : []),
+  ];
+  const table = "convergent_documents i INDEXED BY convergent_documents_by_key";
+  return { table, value: "i.key", place, upTo: ({ key }) => ({ sql: "i.key <= ?", values: [key] }) };
+}
+
+function valueIndex(query: DocumentQuery, field: string): Index {
+  const place: Clause[] = [
+    { sql: "i.view = ? AND i.version = ? AND i.field = ?", values: [query.view, query.version, field] },
+    ...placeOf(query, "i"),
+  ];
+  const isOneValue = query.from !== undefined && query.from === query.to;
+  return {
+    table: "convergent_index_entries i INDEXED BY convergent_index_entries_by_value",
+    value: "i.value",
+    place,
+    upTo: ({ value, key }) =>
+      isOneValue ? { sql: "i.key <= ?", values: [key] } : { sql: "(i.value, i.key) <= (?, ?)", values: [value, key] },
+  };
+}
+
 function alongKeys(query: DocumentQuery): Clause {
   const clauses: Clause[] = [
     { sql: "d.view = ? AND d.version = ?", values: [query.view, query.version] },
     ...bounds("d.key", query),
     ...(query.after ? [{ sql: `d.key ${query.descending ? "<" : ">"} ?`, values: [query.after.key] }] : []),
-    ...query.where.map((condition) => has(condition)),
+    ...query.where.map((condition) => has(condition, "d")),
   ];
   const { sql, values } = all(clauses);
   return {
@@ -34,8 +93,8 @@ function alongKeys(query: DocumentQuery): Clause {
 function alongIndex(query: DocumentQuery, field: string): Clause {
   const clauses: Clause[] = [
     { sql: "e.view = ? AND e.version = ? AND e.field = ?", values: [query.view, query.version, field] },
-    ...place(query),
-    ...query.where.map((condition) => has(condition)),
+    ...placeOf(query, "e"),
+    ...query.where.map((condition) => has(condition, "d")),
   ];
   const { sql, values } = all(clauses);
   const order = query.descending ? "e.value DESC, e.key DESC" : "e.value, e.key";
@@ -50,16 +109,18 @@ function alongIndex(query: DocumentQuery, field: string): Clause {
 
 // The end of the last page takes the place of the bound on its side: with both, SQLite seeks to the bound and walks over
 // all earlier pages (50,000 documents, page 900 of 50: 3.06 ms with both, 0.06 ms like this, as the first page).
-function place(query: DocumentQuery): Clause[] {
+function placeOf(query: DocumentQuery, table: "e" | "i"): Clause[] {
   const { from, to, after, descending } = query;
-  if (!after) return bounds("e.value", query);
+  const value = `${table}.value`;
+  const key = `${table}.key`;
+  if (!after) return bounds(value, query);
   if (from !== undefined && from === to)
     return [
-      { sql: "e.value = ?", values: [from] },
-      { sql: `e.key ${descending ? "<" : ">"} ?`, values: [after.key] },
+      { sql: `${value} = ?`, values: [from] },
+      { sql: `${key} ${descending ? "<" : ">"} ?`, values: [after.key] },
     ];
-  const beyond: Clause = { sql: `(e.value, e.key) ${descending ? "<" : ">"} (?, ?)`, values: [after.value, after.key] };
-  return [beyond, ...bounds("e.value", descending ? keepFrom(from) : keepTo(to))];
+  const beyond: Clause = { sql: `(${value}, ${key}) ${descending ? "<" : ">"} (?, ?)`, values: [after.value, after.key] };
+  return [beyond, ...bounds(value, descending ? keepFrom(from) : keepTo(to))];
 }
 
 function keepFrom(from: string | undefined): { from?: string } {
@@ -70,10 +131,10 @@ function keepTo(to: string | undefined): { to?: string } {
   return to === undefined ? {} : { to };
 }
 
-function has(condition: { readonly field: string; readonly from?: string; readonly to?: string }): Clause {
+function has(condition: { readonly field: string; readonly from?: string; readonly to?: string }, table: "d" | "i"): Clause {
   const { sql, values } = all([{ sql: "w.field = ?", values: [condition.field] }, ...bounds("w.value", condition)]);
   return {
-    sql: `EXISTS (SELECT 1 FROM convergent_index_entries w WHERE w.view = d.view AND w.version = d.version AND w.key = d.key AND ${sql})`,
+    sql: `EXISTS (SELECT 1 FROM convergent_index_entries w WHERE w.view = ${table}.view AND w.version = ${table}.version AND w.key = ${table}.key AND ${sql})`,
     values,
   };
 }

@@ -17,6 +17,7 @@ import type {
   DefinitionRow,
   DocumentHit,
   DocumentQuery,
+  DocumentRange,
   DocumentRow,
   Head,
   IdKey,
@@ -27,7 +28,7 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import type { Database, Row } from "./database.ts";
-import { findDocuments } from "./find.ts";
+import { countDocuments, findDocuments } from "./find.ts";
 import * as sql from "./queries.ts";
 
 /** Rows read or deleted in one go: 3 to 4 ms. Between two steps the event loop turns. */
@@ -108,6 +109,17 @@ export class SqliteRead implements ReadTransaction {
 
   async find(query: DocumentQuery): Promise<DocumentHit[]> {
     return this.ask((database) => findDocuments(database, query));
+  }
+
+  async count(range: DocumentRange): Promise<number> {
+    let count = 0;
+    for (let after: DocumentQuery["after"]; ; await this.turn()) {
+      const from = after;
+      const step = this.ask((database) => countDocuments(database, range, { after: from, rows: rowsPerStepMax }));
+      count += step.count;
+      after = step.end;
+      if (!after) return count;
+    }
   }
 
   async definitions(): Promise<DefinitionRow[]> {

@@ -1,0 +1,141 @@
+/**
+ * Answers reads with the level they ask for: waits for what was asked, at most as long as was asked, and labels what it
+ * then finds. `asOf` and the value come from one snapshot: the label is never better than the value.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import { durationMs } from "../host/duration.ts";
+import type { Log } from "../log/log.ts";
+import type { ReadTransaction } from "../log/store.ts";
+import { horizonMs } from "../log/token-issuer.ts";
+import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
+import { parseToken } from "../position/token.ts";
+import type { Reading, ReadOptions } from "../protocol/reading.ts";
+import type { AnyReader, Inboxes } from "../readers/inboxes.ts";
+
+const waitDefaultMs = 1000;
+
+/** A read's options, and the order key it asks for: of a reader's slots, that of the key then counts. */
+export interface Asked extends ReadOptions {
+  readonly key?: string;
+}
+
+/** What a read asks for, as positions of this log. */
+interface Level {
+  readonly position: Position;
+  /** A position was asked for, so `fresh` speaks of that and not of head. */
+  readonly asked: boolean;
+  /** The oldest missing event may be this old. */
+  readonly maxAgeMs: number | undefined;
+  /** Other stores whose entries were not covered in time, and those of which nothing is known here. */
+  readonly unmet: readonly string[];
+  readonly unchecked: readonly string[];
+}
+
+export interface AnswersOptions {
+  readonly view: string;
+  readonly log: Log;
+  readonly inboxes: Inboxes;
+  readonly reader: AnyReader;
+  /** Whether the view is folded inside appends by now. */
+  readonly neverBehind: () => boolean;
+}
+
+export class Answers {
+  readonly #options: AnswersOptions;
+
+  constructor(options: AnswersOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `body` on a snapshot and labels what it returns. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
+  async answer<Body extends object>(
+    asked: Asked,
+    body: (tx: ReadTransaction) => Promise<Body>,
+  ): Promise<Body & Omit<Reading<never>, "value">> {
+    const { log, reader, view } = this.#options;
+    const level = await this.#reach(asked);
+    const claim = reader.claim();
+    const reading = await log.snapshot(async (tx) => {
+      const head = await tx.head();
+      const held = this.#options.neverBehind() ? head.position : claim(await tx.checkpoints(reader.checkpointKey), asked.key);
+      const asOf = earlierPosition(held, head.position);
+      const next = comparePositions(asOf, head.position) < 0 ? await log.timeAt((asOf + 1) as Position, tx) : undefined;
+      const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
+      const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
+      return {
+        ...(await body(tx)),
+        ...label,
+        ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
+        ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
+      };
+    });
+    if (reading.fresh || asked.stale !== "error") return reading;
+    const { asOf, behind, unmet = [], unchecked = [] } = reading;
+    const missing = [...unmet, ...unchecked];
+    throw new ConvergentError(
+      "not_fresh",
+      `the view "${view}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${missing.length > 0 ? `: what the token names of ${missing.join(", ")} has not arrived` : ""}`,
+      { details: { asOf, behind, unmet, unchecked } },
+    );
+  }
+
+  // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
+  async #reach(asked: Asked): Promise<Level> {
+    const { log, inboxes, reader } = this.#options;
+    const { after, strong, maxAge, signal } = asked;
+    const elapsed = (): number => log.host.clock.elapsed();
+    const deadline = elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
+    const maxAgeMs = maxAge === undefined ? undefined : durationMs(maxAge);
+    let position = strong ? (await log.head()).position : origin;
+    let unmet: readonly string[] = [];
+    let unchecked: readonly string[] = [];
+    if (after !== undefined) {
+      const demand = await log.demand(typeof after === "string" ? parseToken(after) : after);
+      const exchanged = await inboxes.exchange(demand.foreign, deadline, signal);
+      position = laterPosition(laterPosition(position, demand.position), exchanged.position);
+      ({ unmet, unchecked } = exchanged);
+    }
+    if (!this.#options.neverBehind()) {
+      const place = { ...(asked.key === undefined ? {} : { key: asked.key }), ...(signal ? { signal } : {}) };
+      if (comparePositions(position, origin) > 0) await reader.waitFor(position, deadline - elapsed(), place);
+      if (maxAgeMs !== undefined) await this.#reachAge(maxAgeMs, deadline, place);
+    }
+    return { position, asked: after !== undefined || strong === true, maxAgeMs, unmet, unchecked };
+  }
+
+  // While it waits, events that were young enough grow too old: what is asked for is found anew after each wait.
+  async #reachAge(maxAgeMs: number, deadline: number, place: { readonly key?: string; readonly signal?: Asked["signal"] }): Promise<void> {
+    const { log, reader } = this.#options;
+    for (;;) {
+      const wanted = await this.#lastOlderThan(log.host.clock.now() - maxAgeMs, place.key);
+      if (wanted === undefined) return;
+      const { key, signal } = place;
+      const options = { ...(key === undefined ? {} : { key }), ...(signal ? { signal } : {}) };
+      if (!(await reader.waitFor(wanted, deadline - log.host.clock.elapsed(), options))) return;
+    }
+  }
+
+  /** The last position the reader lacks whose event is older than `time`; `undefined` when there is none. Times never decrease (L1). */
+  async #lastOlderThan(time: number, key: string | undefined): Promise<Position | undefined> {
+    const { log, reader } = this.#options;
+    const isOlder = async (position: number): Promise<boolean> =>
+      ((await log.timeAt(position as Position)) ?? Number.POSITIVE_INFINITY) < time;
+    let least = (key === undefined ? reader.position : reader.positionOf(key)) + 1;
+    if (!(await isOlder(least))) return undefined;
+    let beyond = (await log.head()).position + 1;
+    while (beyond - least > 1) {
+      const middle = Math.floor((least + beyond) / 2);
+      if (await isOlder(middle)) least = middle;
+      else beyond = middle;
+    }
+    return least as Position;
+  }
+}
+
+// With nothing asked for, nothing may be missing.
+function isMet(level: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
+  const { asked, maxAgeMs } = level;
+  if (!asked && maxAgeMs === undefined) return behind.positions === 0;
+  if (level.unmet.length > 0 || level.unchecked.length > 0 || comparePositions(asOf, level.position) < 0) return false;
+  return behind.ms <= Math.min(maxAgeMs ?? Number.POSITIVE_INFINITY, asked ? horizonMs : Number.POSITIVE_INFINITY);
+}
