@@ -9,7 +9,7 @@
 import { ConvergentError } from "../errors/error.ts";
 import { type AppendId, type Expected, meets, requireExpected } from "../log/append.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
-import { type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "../log/event.ts";
+import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { type Schemas, validated } from "../log/schema.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
@@ -17,15 +17,12 @@ import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { AppendedEvent, Outcome, Rejected } from "../protocol/outcome.ts";
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
-import { frozen } from "./frozen.ts";
+import { appendedEvent, Folding } from "./folding.ts";
 import { Queues } from "./queues.ts";
-import { type KnownState, StateCache } from "./state-cache.ts";
+import type { KnownState } from "./state-cache.ts";
 
 /** Decisions on ever newer states, the last one under the log's lock. */
 const attemptsMax = 5;
-
-/** Events read at a time when a long stream is folded. */
-const foldPage = 2000;
 
 export interface CommandOptions {
   /** Names this request: the same id again has no further effect and gets the first answer. */
@@ -61,14 +58,13 @@ export class EntityRuntime {
   readonly definition: AnyEntity;
   readonly #log: Log;
   readonly #emit: Emit<Record<string, never>>;
-  readonly #states = new StateCache();
+  readonly #states: Folding;
   readonly #queues = new Queues();
-  // States that a transaction has led to and not committed: a batch of commands on one stream folds each event once.
-  readonly #staged = new WeakMap<ReadTransaction, Map<string, KnownState>>();
 
   constructor(definition: AnyEntity, log: Log) {
     this.definition = definition;
     this.#log = log;
+    this.#states = new Folding(definition, log);
     this.#emit = emitOf(definition.events as Record<string, never>);
   }
 
@@ -112,14 +108,11 @@ export class EntityRuntime {
       const head = await this.#log.streamHead(stream, tx);
       if (!head || (when.version !== undefined && (when.version > head.version || when.version < 1))) throw missing();
       if (when.version === undefined && when.atMs === undefined) {
-        const { state, version } = await this.#stateAt(stream, head.version, tx);
+        const { state, version } = await this.#states.at(stream, head.version, tx);
         return { state, version, pending: this.definition.pending(state), token: await this.#log.tokenAt(head.position, tx) };
       }
-      const { state, version, last } = await this.#fold(
-        stream,
-        { upTo: when.version ?? head.version, untilMs: when.atMs ?? Number.POSITIVE_INFINITY },
-        tx,
-      );
+      const bounds = { upTo: when.version ?? head.version, ...(when.atMs === undefined ? {} : { untilMs: when.atMs }) };
+      const { state, version, last } = await this.#states.fold(stream, bounds, tx);
       if (!last) throw missing();
       return { state, version, pending: this.definition.pending(state), token: await this.#log.tokenAt(last.position, tx) };
     });
@@ -177,7 +170,7 @@ export class EntityRuntime {
    * after asking the store.
    */
   async #attemptRemembered(stream: string, decision: Decision): Promise<Outcome<unknown> | undefined> {
-    const known = this.#states.get(stream);
+    const known = this.#states.remembered(stream);
     if (!known || !meets(decision.expected, known.version)) return undefined;
     let events: readonly NewEvent[] | Rejected;
     try {
@@ -231,13 +224,8 @@ export class EntityRuntime {
     }
     if (outcome.kind === "refused") return refusal(outcome.reason);
     if (outcome.repeated) return this.#repeated(outcome, outcome.token, tx);
-    // The stored text is parsed again, so that the state is the fold of what the log holds and not of what was meant.
-    const appended = outcome.events.map(appendedEvent);
-    const state = frozen(appended.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state));
-    const next = { version: outcome.lastVersion, state };
-    if (tx) this.#stagedIn(tx).set(stream, next);
-    else this.#states.keep(stream, next);
-    return this.#acceptedAt(next, { events: appended, token: outcome.token, repeated: false });
+    const next = this.#states.appended(known, outcome.events, tx);
+    return this.#acceptedAt(next, { events: next.events, token: outcome.token, repeated: false });
   }
 
   /** The answer that was given when these versions were appended. */
@@ -246,7 +234,7 @@ export class EntityRuntime {
     token: Token,
     tx?: ReadTransaction,
   ): Promise<Outcome<unknown>> {
-    const known = await this.#fold(stream, { upTo: lastVersion, untilMs: Number.POSITIVE_INFINITY }, tx);
+    const known = await this.#states.fold(stream, { upTo: lastVersion }, tx);
     const events = await this.#log.stream(stream, { after: firstVersion - 1, upTo: lastVersion }, tx);
     return this.#acceptedAt(known, { events: events.map(appendedEvent), token, repeated: true });
   }
@@ -261,56 +249,7 @@ export class EntityRuntime {
   async #present(stream: string, { id }: Decision, tx: ReadTransaction): Promise<Present> {
     const record = id && (await this.#log.remembered(id, id.digest, tx));
     const head = await this.#log.streamHead(stream, tx);
-    return { record, head, known: await this.#stateAt(stream, head?.version ?? 0, tx) };
-  }
-
-  async #stateAt(stream: string, version: number, tx: ReadTransaction): Promise<KnownState> {
-    const known = this.#staged.get(tx)?.get(stream) ?? this.#states.get(stream);
-    if (known?.version === version) return known;
-    const base = known && known.version < version ? known : undefined;
-    const { state } = await this.#fold(stream, { upTo: version, untilMs: Number.POSITIVE_INFINITY }, tx, base);
-    const present = { version, state };
-    // What is staged may yet be rolled back.
-    if (version > 0 && !this.#log.isStaged(tx, stream)) this.#states.keep(stream, present);
-    return present;
-  }
-
-  #stagedIn(tx: ReadTransaction): Map<string, KnownState> {
-    let staged = this.#staged.get(tx);
-    if (!staged) this.#staged.set(tx, (staged = new Map<string, KnownState>()));
-    return staged;
-  }
-
-  async #fold(
-    stream: string,
-    bounds: { upTo: number; untilMs: number },
-    tx?: ReadTransaction,
-    base: KnownState = { version: 0, state: this.definition.initial() },
-  ): Promise<KnownState & { last: StoredEvent | undefined }> {
-    let { state, version } = base;
-    let last: StoredEvent | undefined;
-    while (version < bounds.upTo) {
-      const page = await this.#log.stream(stream, { after: version, upTo: bounds.upTo, limit: foldPage }, tx);
-      for (const event of page) {
-        if (event.at > bounds.untilMs) return { state: frozen(state), version, last };
-        state = this.#evolve(state, event.type, JSON.parse(event.data));
-        version = event.version;
-        last = event;
-      }
-      if (page.length < foldPage) break;
-    }
-    return { state: frozen(state), version, last };
-  }
-
-  #evolve(state: unknown, type: string, data: unknown): unknown {
-    const name = type.slice(this.definition.name.length + 1);
-    const evolve = Object.hasOwn(this.definition.evolve, name) ? this.definition.evolve[name] : undefined;
-    if (!evolve)
-      throw new ConvergentError(
-        "definition_invalid",
-        `${this.definition.name} has events of type "${type}" in its log and no evolve for them; bring the event back into the definition`,
-      );
-    return evolve(state, data);
+    return { record, head, known: await this.#states.at(stream, head?.version ?? 0, tx) };
   }
 
   async #checked(type: string, data: unknown): Promise<unknown> {
@@ -339,11 +278,6 @@ interface Decision {
   readonly decide: (state: unknown) => readonly Emitted[] | Rejected;
   readonly expected: Expected;
   readonly onConflict: OnConflict;
-}
-
-function appendedEvent(event: StoredEvent): AppendedEvent {
-  const { id, type, version, position, at, data } = toEnvelope(event);
-  return { id, type, version, position, at, data };
 }
 
 function refusal(reason: unknown): Rejected {
