@@ -32,23 +32,17 @@ export type {
   Timers,
 } from "./host/host.ts";
 export type { Appended, AppendOutcome, AppendRequest, Expected } from "./log/append.ts";
+export { beginEpoch, type Claim, type Fork } from "./log/epochs.ts";
 export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
 export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
 export { Log } from "./log/log.ts";
+export { writeWitness } from "./log/witness.ts";
 export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
 export type { LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
 export { comparePositions, origin, type Position, position } from "./position/position.ts";
 export { emptyToken, mergeTokens, parseToken, Token, type TokenEntry } from "./position/token.ts";
-export {
-  type Accepted,
-  accepted,
-  type AppendedEvent,
-  type Conflict,
-  type Outcome,
-  type Rejected,
-  type UniqueClaim,
-} from "./protocol/outcome.ts";
+export { type Accepted, accepted, type AppendedEvent, type Conflict, type Outcome, type Rejected } from "./protocol/outcome.ts";
 export type { Condition, CountedPage, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
@@ -68,5 +62,5 @@ export {
   type Stuck,
 } from "./service/service.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
-export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
+export { type AnyView, type Consistency, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

@@ -143,6 +143,7 @@ class BreakableStore {
         return store.identity;
       },
       host: store.host,
+      witness: store.witness,
       read: (body) => store.read(body),
       write: async (body) => {
         if (this.failing) throw new ConvergentError(this.failing, "the test made the store fail");

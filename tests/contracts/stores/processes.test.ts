@@ -1,6 +1,8 @@
 // Several processes on one store: dense positions in real-time order, nobody starves, ids are known to all, and one wakes the other.
+import { beginEpoch } from "convergent";
 import { describe, expect, test } from "vitest";
 import { disorders } from "./appends.ts";
+import { tokenOf } from "./epochs.ts";
 import { appended, soundEvents, written } from "./log-questions.ts";
 import { startWriter } from "./start-writer.ts";
 import { newPlace, openLog, openStore, storeKinds } from "./store-kinds.ts";
@@ -93,5 +95,17 @@ describe.each(storeKinds.filter((each) => each.severalProcesses))("$name", (kind
     const writer = startWriter({ kind: kind.name, place: newPlace(), load: { name: "a", writers: 1, turns: 3 }, leavesOpen: true });
     expect(await writer.ended).toEqual({ code: 0, signal: null, complaint: "" });
     expect(writer.acknowledged).toHaveLength(3);
+  });
+
+  test("an epoch that another process begins is known before a token is issued or judged", async () => {
+    const place = newPlace();
+    const [here, there] = [await openLog(kind, place), await openLog(kind, place)];
+    const before = await tokenOf(here, "order/1");
+    const store = await openStore(kind, place);
+    const { epoch } = await store.write((tx) => beginEpoch(tx, store.host.random));
+    const fresh = await tokenOf(there, "order/2");
+    expect(fresh.entries[0]?.epoch).toBe(epoch.id);
+    expect(await here.demand(fresh)).toMatchObject({ position: 2 });
+    expect(await here.demand(before)).toMatchObject({ position: 1 });
   });
 });

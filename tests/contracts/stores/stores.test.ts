@@ -2,6 +2,7 @@
 import { describe } from "vitest";
 import { appendContract } from "./appends.ts";
 import { byteContract } from "./bytes.ts";
+import { epochContract } from "./epochs.ts";
 import { idContract } from "./ids.ts";
 import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
@@ -16,6 +17,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     rowContract(kind);
     rebuildRowContract(kind);
     byteContract(kind);
+    epochContract(kind);
   });
 }
 

@@ -3,7 +3,7 @@
  * process is gone (kill -9) is taken over. A new file's directory entry is synced
  * too, or a crash could lose the file whole.
  */
-import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { ConvergentError } from "../errors/error.ts";
 import type { Disk, DiskFile } from "../host/host.ts";
@@ -31,6 +31,16 @@ export const nodeDisk: Disk = {
       }
     } catch (cause) {
       if (cause instanceof ConvergentError) throw cause;
+      throw unwritable(path, cause);
+    }
+  },
+  replace: async (path, bytes) => {
+    const made = `${path}.${process.pid}.new`;
+    try {
+      await writeFile(made, bytes);
+      await rename(made, path);
+    } catch (cause) {
+      await rm(made, { force: true });
       throw unwritable(path, cause);
     }
   },

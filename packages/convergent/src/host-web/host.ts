@@ -14,7 +14,7 @@ export function webHost(): Host {
     clock: { now: () => Date.now(), elapsed: () => performance.now() },
     random: { fraction: () => Math.random(), id: () => crypto.randomUUID().replaceAll("-", "") },
     timers: webTimers,
-    disk: { read: noDisk, open: noDisk },
+    disk: { read: noDisk, open: noDisk, replace: noDisk },
     network: webNetwork,
     reached: () => undefined,
   };

@@ -56,6 +56,11 @@ export interface Disk {
    * throws `store_unwritable` while another one, of this process or of another, has not closed it and lives.
    */
   open(path: string): Promise<DiskFile>;
+  /**
+   * Replaces a file as a whole: whoever reads it meanwhile finds the old content or the new one. Not synced: a power cut
+   * may leave it empty.
+   */
+  replace(path: string, bytes: Uint8Array): Promise<void>;
 }
 
 export interface NetworkRequest {

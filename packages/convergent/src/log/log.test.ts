@@ -22,7 +22,7 @@ const request = (over: Partial<AppendRequest> = {}): AppendRequest => ({
 function slowHeads(): StoreDriver {
   const inner = memory();
   const slow = (store: Store): Store =>
-    Object.assign(Object.create(store) as Store, {
+    Object.assign(Object.create(store, { identity: { value: store.identity } }) as Store, {
       read: (body: Parameters<Store["read"]>[0]) =>
         store.read(async (tx) => {
           const head = await tx.head();

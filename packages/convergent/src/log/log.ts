@@ -11,6 +11,7 @@ import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
 import { type Admitted, admit, idsKeptMs, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
 import type { AppendOutcome, AppendRequest } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
+import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { LogPage, LogSource, Seen } from "./source.ts";
 import type {
@@ -27,6 +28,7 @@ import type {
 } from "./store.ts";
 import { Tail } from "./tail.ts";
 import { horizonMs, TokenIssuer } from "./token-issuer.ts";
+import { Witness } from "./witness.ts";
 
 /** Positions one page scans when only some types are asked for: bounds the time a read holds its snapshot. */
 const scanPositionsMax = 20_000;
@@ -45,6 +47,8 @@ export class Log implements LogSource {
   readonly #store: Store;
   readonly #group: GroupCommit;
   readonly #issuer: TokenIssuer;
+  readonly #witness: Witness;
+  #onFork: ((fork: Fork) => void) | undefined;
   readonly #tail = new Tail();
   readonly #listeners = new Set<() => void>();
   readonly #written = new WeakMap<WriteTransaction, StoredEvent[]>();
@@ -59,17 +63,31 @@ export class Log implements LogSource {
     this.#store = store;
     this.store = store.identity.store;
     this.host = store.host;
-    this.#issuer = new TokenIssuer(store.identity);
+    this.#issuer = new TokenIssuer(store);
+    this.#witness = new Witness(store);
     this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
     this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
     this.#stopListening = store.onCommit(() => this.#wake());
   }
 
-  /** Opens the log of the service `name`; creates its store when it is missing. */
-  static async open(driver: StoreDriver, name: string): Promise<Log> {
-    const log = new Log(await driver.open({ name }));
-    await log.head();
-    return log;
+  /**
+   * Opens the log of the service `name`; creates its store when it is missing. `onFork` is told when the store turns out
+   * to be an older copy of itself, now or later, and has begun a new epoch.
+   */
+  static async open(driver: StoreDriver, name: string, options: { readonly onFork?: (fork: Fork) => void } = {}): Promise<Log> {
+    const store = await driver.open({ name });
+    const log = new Log(store);
+    log.#onFork = options.onFork;
+    try {
+      const fork = await log.#witness.compare();
+      if (fork) log.#onFork?.(fork);
+      await log.head();
+      await log.#witness.write();
+      return log;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   }
 
   get epochs(): readonly Epoch[] {
@@ -219,6 +237,7 @@ export class Log implements LogSource {
     let position = origin;
     for (const entry of token.entries) {
       if (entry.store === this.store) {
+        if (!this.epochs.some((epoch) => epoch.id === entry.epoch)) await this.head(); // another process may have begun it
         this.#issuer.verify(entry);
         await this.#recognise(entry);
         if (entry.time >= oldest) position = laterPosition(position, entry.position);
@@ -247,6 +266,19 @@ export class Log implements LogSource {
     });
   }
 
+  /**
+   * Looks into somebody's word that this log once had an event. If it is true and the event is gone, the store is an
+   * older copy of itself: a new epoch begins, once, so that what is appended from now on is told apart.
+   */
+  async doubt(claim: Claim): Promise<void> {
+    // Inside a transaction of this log the lock is taken; the next one who asks will find the same.
+    if (claim.epoch !== this.epoch.id || this.#store.insideWrite()) return;
+    const fork = await this.#store.write((tx) => forkIfRefuted(tx, claim, this.host.random));
+    if (!fork) return;
+    await this.#witness.write();
+    this.#onFork?.({ ...fork, store: this.store });
+  }
+
   /** Counts a reader of another log among those that `seen` speaks of. */
   addInbox(key: CheckpointKey, source: LogSource): void {
     this.#inboxes.push({ key, source });
@@ -271,6 +303,7 @@ export class Log implements LogSource {
   /** Finishes what was begun and closes the store. */
   async close(): Promise<void> {
     await this.#group.drained();
+    await this.#witness.close();
     this.#stopListening();
     this.#listeners.clear();
     await this.#store.close();
@@ -322,14 +355,22 @@ export class Log implements LogSource {
   // L5: an entry above head, or with another event at its position, was issued by a history that is not this one.
   async #recognise(entry: TokenEntry): Promise<void> {
     if (entry.position === origin) return;
-    const event = await this.#eventAt(entry.position);
-    if (event && this.#issuer.matches(entry, event.id)) return;
+    if (await this.#holds(entry)) return;
+    await this.doubt({ by: "token", epoch: entry.epoch, position: entry.position, check: entry.check });
+    if (await this.#holds(entry)) return;
     const head = await this.head();
     throw this.#issuer.lost(entry, Math.min(head.position, entry.position - 1) as Position);
   }
 
+  async #holds(entry: TokenEntry): Promise<boolean> {
+    const event = await this.#eventAt(entry.position);
+    return event !== undefined && this.#issuer.matches(entry, event.id);
+  }
+
   #advanceTo(head: Head): void {
-    if (comparePositions(head.position, this.#head.position) > 0) this.#head = { position: head.position, at: head.at };
+    if (comparePositions(head.position, this.#head.position) <= 0) return;
+    this.#head = { position: head.position, at: head.at };
+    this.#witness.advanced();
   }
 
   // What is committed is committed: a listener that throws must not turn it into a failure.

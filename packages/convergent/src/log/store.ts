@@ -152,6 +152,8 @@ export interface ConsumedRange {
 
 export interface ReadTransaction {
   head(): Promise<Head>;
+  /** The epochs as this transaction sees them: in order, the last one is the present one. */
+  epochs(): Promise<readonly Epoch[]>;
   /** Events after a position, oldest first, at most `limit`, up to `upTo`; only of `types` when given. */
   events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]>;
   /** Events of one stream with versions in (`after`, `upTo`], oldest first, at most `limit`. */
@@ -167,8 +169,6 @@ export interface ReadTransaction {
   find(query: DocumentQuery): Promise<DocumentHit[]>;
   /** How many documents a range holds: as many as all its pages together. */
   count(range: DocumentRange): Promise<number>;
-  /** The keys of two documents of a range along an index (without further conditions) that have the same value, if there are any. */
-  duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined>;
   definitions(): Promise<DefinitionRow[]>;
   /** By range. */
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;
@@ -177,6 +177,8 @@ export interface ReadTransaction {
 export interface WriteTransaction extends ReadTransaction {
   /** Takes the lock under which positions are given, if the store has not taken it already, and reads the head. */
   lock(): Promise<Head>;
+  /** Adds an epoch; its first position lies behind the head (L5). */
+  beginEpoch(epoch: Epoch): Promise<void>;
   /** Events with their positions, the new heads of their streams, and what to remember. */
   insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void>;
   /** Forgets done ids that are older than `before`, oldest first, at most `limit`; voided ones are kept for ever. */
@@ -193,8 +195,11 @@ export interface WriteTransaction extends ReadTransaction {
 }
 
 export interface Store {
+  /** As of this process's newest transaction: another process may have begun an epoch since. */
   readonly identity: Identity;
   readonly host: Host;
+  /** Path, on the host's disk, of the file beside the store that witnesses how far it had come; not part of its copies. */
+  readonly witness: string;
   read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T>;
   /**
    * With `derived`, what is written can be derived again from what is durable: the store may answer before it is on the

@@ -19,7 +19,7 @@ const identity = {
 const entryOf = (token: Token): TokenEntry => parseToken(String(token)).entries[0] as TokenEntry;
 
 test("a token is issued in the epoch of its position, and verified there", () => {
-  const issuer = new TokenIssuer(identity);
+  const issuer = new TokenIssuer({ identity });
   const before = entryOf(issuer.issue({ position: position(10), at: 5, id: "abcdefgh" }));
   const after = entryOf(issuer.issue({ position: position(11), at: 5, id: "abcdefgh" }));
   expect([before.epoch, after.epoch]).toEqual(["e1", "e2"]);
@@ -30,9 +30,9 @@ test("a token is issued in the epoch of its position, and verified there", () =>
 });
 
 test("a token past the fork of a restore is answered with the fork; a forged one is invalid", () => {
-  const old = new TokenIssuer({ ...identity, epochs: identity.epochs.slice(0, 1) });
+  const old = new TokenIssuer({ identity: { ...identity, epochs: identity.epochs.slice(0, 1) } });
   const lost = entryOf(old.issue({ position: position(12), at: 5, id: "abcdefgh" }));
-  const issuer = new TokenIssuer(identity);
+  const issuer = new TokenIssuer({ identity });
   expect(() => issuer.verify(lost)).toThrow(
     expect.objectContaining({ code: "token_epoch", details: { store: "orders", position: 12, fork: 10 } }) as Error,
   );

@@ -6,7 +6,7 @@ import { ConvergentError } from "../errors/error.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import { signedPart, Token, type TokenEntry } from "../position/token.ts";
 import { Signer } from "./digest.ts";
-import { forkAfter } from "./epochs.ts";
+import { epochAt, forkAfter } from "./epochs.ts";
 import type { Identity } from "./store.ts";
 
 /** Characters of the event's id that an entry carries: 20 random bits. */
@@ -24,19 +24,20 @@ export interface Place {
 }
 
 export class TokenIssuer {
-  readonly #identity: Identity;
+  readonly #owner: { readonly identity: Identity };
   readonly #signer: Signer;
 
-  constructor(identity: Identity) {
-    this.#identity = identity;
-    this.#signer = new Signer(identity.key);
+  /** For the store `owner`, whose epochs may become more. */
+  constructor(owner: { readonly identity: Identity }) {
+    this.#owner = owner;
+    this.#signer = new Signer(owner.identity.key);
   }
 
   /** A token that asks for everything up to a place. */
   issue(place: Place): Token {
     const part = {
-      store: this.#identity.store,
-      epoch: this.#epochOf(place.position),
+      store: this.#owner.identity.store,
+      epoch: epochAt(this.#owner.identity.epochs, place.position).id,
       position: place.position,
       time: place.at,
       check: place.id.slice(0, checkLength),
@@ -56,7 +57,7 @@ export class TokenIssuer {
         { details: { store: entry.store } },
       );
     }
-    const fork = forkAfter(this.#identity.epochs, entry.epoch);
+    const fork = forkAfter(this.#owner.identity.epochs, entry.epoch);
     if (fork !== undefined && comparePositions(entry.position, fork) > 0) throw this.lost(entry, fork);
   }
 
@@ -74,15 +75,6 @@ export class TokenIssuer {
         details: { store: entry.store, position: entry.position, fork },
       },
     );
-  }
-
-  #epochOf(position: Position): string {
-    const epochs = this.#identity.epochs;
-    for (let index = epochs.length - 1; index > 0; index--) {
-      const epoch = epochs[index];
-      if (epoch && comparePositions(position, epoch.first) >= 0) return epoch.id;
-    }
-    return epochs[0]?.id ?? "";
   }
 
   #sign(entry: Omit<TokenEntry, "mac">): string {

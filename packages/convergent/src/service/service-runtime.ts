@@ -41,7 +41,7 @@ export class ServiceRuntime {
         "definition_invalid",
         `start of "${definition.name}" needs a store, for example start({ store: sqlite("data/${definition.name}.db") })`,
       );
-    const log = await Log.open(options.store, definition.name);
+    const log = await Log.open(options.store, definition.name, options.onFork ? { onFork: options.onFork } : {});
     const runtime = new ServiceRuntime(definition.name, definition.parts, log);
     try {
       await runtime.#start(options);

@@ -8,6 +8,7 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Duration } from "../host/duration.ts";
 import { durationMs } from "../host/duration.ts";
 import { toEnvelope } from "../log/event.ts";
+import type { Fork } from "../log/epochs.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
 import type { ReaderFailure } from "../readers/reader.ts";
@@ -34,6 +35,8 @@ export interface StartOptions {
   readonly onRefusal?: (refusal: Refusal) => void;
   /** Told when a reader cannot apply an event, and again while that lasts. */
   readonly onStuck?: (stuck: Stuck) => void;
+  /** Told when the store turns out to be an older copy of itself, which begins a new epoch: what was written after the copy was made is gone. */
+  readonly onFork?: (fork: Fork) => void;
 }
 
 /** What a running service has besides its parts. */

@@ -292,6 +292,7 @@ async function shared(name: string): Promise<StoreDriver> {
   const inner = await driver.open({ name });
   const view = (): typeof inner => ({
     identity: inner.identity,
+    witness: inner.witness,
     host: inner.host,
     read: (body) => inner.read(body),
     write: (body) => inner.write(body),

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type AnyService, ConvergentError, inProcess, type Running, type Stuck } from "convergent";
+import { type AnyService, ConvergentError, type Fork, inProcess, type Running, type Stuck } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
@@ -45,6 +45,7 @@ async function startOne(service: AnyService, directory: string, running: Readonl
     onRefusal: ({ reaction, entity, entityId, command, reason }) =>
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
     onStuck: (stuck) => console.error(stuckSentence(stuck)),
+    onFork: (fork) => console.error(forkSentence(fork)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
   return started;
@@ -54,6 +55,12 @@ async function startOne(service: AnyService, directory: string, running: Readonl
 function stuckSentence({ service, reader, event, message, attempts }: Stuck): string {
   const where = event ? `event ${event.position} (${event.type} of ${event.stream})` : "an event";
   return `${service}: the reader ${reader} is stuck at ${where}, tried ${attempts} times: ${message}. It goes on trying; correct its definition and start again, or for a view see: convergent view reset ${reader}`;
+}
+
+/** What an operator reads when an older copy of a store was put in place by hand. */
+function forkSentence({ store, by, epoch, fork, lost }: Fork): string {
+  const witness = { witness: "the witness file beside it", token: "a token", checkpoint: "a follower's checkpoint" }[by];
+  return `${store}: the store is an older copy of itself: ${witness} knows position ${lost}, and the log agrees with that history up to ${fork} at most. The epoch ${epoch.id} begins at ${epoch.first}; tokens and checkpoints past ${fork} are answered with token_epoch`;
 }
 
 async function load(module: string): Promise<Readonly<Record<string, unknown>>> {

@@ -111,11 +111,7 @@ function answerOf(outcome: Outcome<unknown>, entity: EntityEntry): Response {
     case "accepted":
       return acceptedAnswer(outcome, entity);
     case "rejected":
-      return problem(
-        new ConvergentError("rejected", outcome.reason, {
-          details: { reason: outcome.reason, ...(outcome.unique ? { unique: outcome.unique } : {}) },
-        }),
-      );
+      return problem(new ConvergentError("rejected", outcome.reason, { details: { reason: outcome.reason } }));
     case "conflict": {
       const { state, version } = outcome;
       const at = version === 0 ? "does not exist" : `is at version ${version}`;

@@ -53,6 +53,7 @@ test("after a full disk nothing of the failed write is kept, and the next one su
   let full = false;
   const disk: Disk = {
     read: (path) => inner.read(path),
+    replace: (path, bytes) => inner.replace(path, bytes),
     open: async (path) => {
       const file = await inner.open(path);
       return {
@@ -78,6 +79,7 @@ test("when the disk does not confirm, the outcome is unknown and nothing more is
   let broken = false;
   const disk: Disk = {
     read: (path) => inner.read(path),
+    replace: (path, bytes) => inner.replace(path, bytes),
     open: async (path) => ({ ...(await inner.open(path)), sync: async () => (broken ? Promise.reject(new Error("EIO")) : undefined) }),
   };
   const journal = await Journal.open(disk, "j", () => undefined);

@@ -12,6 +12,9 @@ export function memoryDisk(): Disk {
       if (!files.has(path)) files.set(path, []);
       return fileOf(files, path);
     },
+    replace: async (path, bytes) => {
+      files.set(path, [bytes.slice()]);
+    },
   };
 }
 

@@ -6,6 +6,7 @@
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import { newEpochId } from "../../log/epochs.ts";
 import { position } from "../../position/position.ts";
 import { Gate } from "../gate.ts";
 import { Journal } from "./journal.ts";
@@ -14,16 +15,16 @@ import { MemoryRead, MemoryWrite } from "./transaction.ts";
 
 export class MemoryStore implements Store {
   readonly host: Host;
-  readonly identity: Identity;
+  readonly witness: string;
   readonly #tables: Tables;
   readonly #journal: Journal;
   readonly #gate: Gate;
   readonly #listeners = new Set<() => void>();
   #closed = false;
 
-  private constructor(tables: Tables, journal: Journal, identity: Identity, options: { host: Host; limitMs?: number }) {
+  private constructor(tables: Tables, journal: Journal, options: { host: Host; path: string; limitMs?: number }) {
     this.host = options.host;
-    this.identity = identity;
+    this.witness = `${options.path}-witness`;
     this.#tables = tables;
     this.#journal = journal;
     this.#gate = new Gate(options.host, options.limitMs);
@@ -38,7 +39,7 @@ export class MemoryStore implements Store {
     const identity = known ?? {
       store: name,
       key: host.random.id() + host.random.id(),
-      epochs: [{ id: host.random.id().slice(0, 12), first: position(1) }],
+      epochs: [{ id: newEpochId(host.random), first: position(1) }],
     };
     if (identity.store !== name) {
       await journal.close();
@@ -52,7 +53,11 @@ export class MemoryStore implements Store {
       await journal.append(first);
       tables.apply(first);
     }
-    return new MemoryStore(tables, journal, identity, options);
+    return new MemoryStore(tables, journal, options);
+  }
+
+  get identity(): Identity {
+    return this.#tables.get("identity", "identity") as Identity;
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {

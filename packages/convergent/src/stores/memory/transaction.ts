@@ -10,9 +10,11 @@ import type {
   DocumentQuery,
   DocumentRange,
   DocumentRow,
+  Epoch,
   Head,
   IdKey,
   IdRecord,
+  Identity,
   ReadTransaction,
   StreamHead,
   WriteTransaction,
@@ -43,6 +45,11 @@ class MemoryRead implements ReadTransaction {
   async head(): Promise<Head> {
     this.check();
     return (this.view.get("log", "head") as Head | undefined) ?? { position: origin, at: 0 };
+  }
+
+  async epochs(): Promise<readonly Epoch[]> {
+    this.check();
+    return (this.view.get("identity", "identity") as Identity).epochs;
   }
 
   async events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]> {
@@ -100,16 +107,6 @@ class MemoryRead implements ReadTransaction {
     return this.#hits(range).length;
   }
 
-  async duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined> {
-    const owners = new Map<string, string>();
-    for (const { key, value } of this.#hits(range)) {
-      const owner = owners.get(value);
-      if (owner !== undefined) return [owner, key];
-      owners.set(value, key);
-    }
-    return undefined;
-  }
-
   async definitions(): Promise<DefinitionRow[]> {
     this.check();
     return [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);
@@ -151,6 +148,12 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
 
   async lock(): Promise<Head> {
     return this.head();
+  }
+
+  async beginEpoch(epoch: Epoch): Promise<void> {
+    this.check();
+    const identity = this.view.get("identity", "identity") as Identity;
+    this.#draft.set("identity", "identity", { ...identity, epochs: [...identity.epochs, epoch] });
   }
 
   async insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void> {

@@ -7,11 +7,13 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
-import type { Epoch, Identity } from "../../log/store.ts";
-import { origin, advance, type Position } from "../../position/position.ts";
+import { newEpochId } from "../../log/epochs.ts";
+import type { Identity } from "../../log/store.ts";
+import { advance, origin } from "../../position/position.ts";
 import { Database } from "./database.ts";
 import { unwritable } from "./failure.ts";
 import { whenUnlocked } from "./lock-wait.ts";
+import { epochsOf } from "./standing.ts";
 import { createTables, migrations, schemaVersion } from "./schema.ts";
 
 export interface OpenOptions {
@@ -20,9 +22,6 @@ export interface OpenOptions {
   readonly name: string;
   readonly lockWaitMs: number;
 }
-
-/** Characters of an epoch's id: 60 random bits. */
-const epochIdLength = 12;
 
 /** Opens or creates the file. Throws `sqlite_unsupported` and the `store_…` codes, each with the way out. */
 export async function openFile(options: OpenOptions): Promise<{ database: Database; identity: Identity }> {
@@ -121,8 +120,7 @@ function readOrCreate(database: Database, { host, path, name }: OpenOptions): Id
     database.script(createTables);
     const key = host.random.id() + host.random.id();
     database.run("INSERT INTO convergent_store (one, schema_version, name, signing_key) VALUES (1, ?, ?, ?)", schemaVersion, name, key);
-    const epoch = host.random.id().slice(0, epochIdLength);
-    database.run("INSERT INTO convergent_epochs (number, id, first) VALUES (1, ?, ?)", epoch, advance(origin, 1));
+    database.run("INSERT INTO convergent_epochs (number, id, first) VALUES (1, ?, ?)", newEpochId(host.random), advance(origin, 1));
   }
   const row = database.get("SELECT schema_version, name, signing_key FROM convergent_store");
   if (!row) throw broken(path, "its table convergent_store is empty");
@@ -134,9 +132,7 @@ function readOrCreate(database: Database, { host, path, name }: OpenOptions): Id
       { details: { path, owner: row[1], name } },
     );
   }
-  const epochs = database
-    .all("SELECT id, first FROM convergent_epochs ORDER BY number")
-    .map((epoch): Epoch => ({ id: epoch[0] as string, first: epoch[1] as Position }));
+  const epochs = epochsOf(database);
   if (epochs.length === 0) throw broken(path, "its table convergent_epochs is empty");
   return { store: name, key: row[2] as string, epochs };
 }

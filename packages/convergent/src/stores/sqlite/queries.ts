@@ -2,6 +2,15 @@
 
 const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
 
+export const readGeneration = "SELECT generation FROM convergent_store";
+
+export const nextGeneration = "UPDATE convergent_store SET generation = generation + 1";
+
+export const readEpochs = "SELECT id, first FROM convergent_epochs ORDER BY number";
+
+export const insertEpoch: string = `INSERT INTO convergent_epochs (number, id, first)
+  SELECT max(number) + 1, ?, ? FROM convergent_epochs`;
+
 export const readHead = "SELECT position, at FROM convergent_events ORDER BY position DESC LIMIT 1";
 
 export const readEvents: string = `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`;

@@ -13,6 +13,13 @@ export const readConnectionsMax = 8;
 /** How long a read may wait for a connection: reads inside reads could otherwise wait for each other for ever. */
 const poolWaitLimitMs = 30_000;
 
+/** Where the pool's connections come from. */
+export interface ReadSource {
+  connect(): Database;
+  /** Asks a first statement of a transaction that has just begun, which takes its snapshot. */
+  took(database: Database): void;
+}
+
 interface Waiter {
   readonly serve: () => void;
   readonly refuse: (error: ConvergentError) => void;
@@ -21,7 +28,7 @@ interface Waiter {
 export class ReadPool {
   readonly #host: Host;
   readonly #path: string;
-  readonly #connect: () => Database;
+  readonly #source: ReadSource;
   readonly #limits: { readonly connections: number; readonly lockWaitMs: number };
   readonly #idle: Database[] = [];
   readonly #waiters = new Set<Waiter>();
@@ -30,10 +37,10 @@ export class ReadPool {
   #closed = false;
   readonly #drained = new Set<() => void>();
 
-  constructor(host: Host, path: string, connect: () => Database, limits: { connections: number; lockWaitMs: number }) {
+  constructor(host: Host, path: string, source: ReadSource, limits: { connections: number; lockWaitMs: number }) {
     this.#host = host;
     this.#path = path;
-    this.#connect = connect;
+    this.#source = source;
     this.#limits = limits;
   }
 
@@ -121,10 +128,10 @@ export class ReadPool {
   async #begin(): Promise<Database> {
     let database = this.#idle.pop();
     const attempt = (): void => {
-      database ??= this.#connect();
+      database ??= this.#source.connect();
       database.rollback();
       database.run("BEGIN");
-      database.get("SELECT 1 FROM convergent_store");
+      this.#source.took(database);
     };
     try {
       await whenUnlocked(this.#host, attempt, { path: this.#path, ms: this.#limits.lockWaitMs });

@@ -116,8 +116,13 @@ CREATE TABLE convergent_consumed (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** `generation` counts the changes of what processes remember of the store: its epochs. */
+const generation = `
+ALTER TABLE convergent_store ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+`;
+
 /** What version 2 adds, one subject a text. */
-const version2: readonly string[] = [rebuilds];
+const version2: readonly string[] = [rebuilds, generation];
 
 /** Steps from each older version to the next, in order, run in the transaction that opens the store. */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 2, script: version2.join("") }];

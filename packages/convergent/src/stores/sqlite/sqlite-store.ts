@@ -16,6 +16,7 @@ import { Turns, whenUnlocked } from "./lock-wait.ts";
 import { connect, openFile, type OpenOptions } from "./open.ts";
 import { ReadPool } from "./read-pool.ts";
 import { SharedReads } from "./shared-reads.ts";
+import { Standing } from "./standing.ts";
 import { SqliteRead, SqliteWrite } from "./transaction.ts";
 import { Wal } from "./wal.ts";
 
@@ -32,7 +33,8 @@ const synchronousFull = 2;
 
 export class SqliteStore implements Store {
   readonly host: Host;
-  readonly identity: Identity;
+  readonly witness: string;
+  readonly #standing: Standing;
   readonly #options: StoreOptions;
   readonly #gate: Gate;
   readonly #turns: Turns;
@@ -49,11 +51,13 @@ export class SqliteStore implements Store {
   private constructor(options: StoreOptions, database: Database, identity: Identity) {
     const { host, path } = options;
     this.host = host;
-    this.identity = identity;
+    this.witness = `${path}-witness`;
+    this.#standing = new Standing(identity);
     this.#options = options;
     this.#gate = new Gate(host, options.transactionLimitMs);
     this.#turns = new Turns(host);
-    this.#reads = new ReadPool(host, path, () => connect(path), { connections: options.readConnections, lockWaitMs: options.lockWaitMs });
+    const source = { connect: () => connect(path), took: (some: Database) => this.#standing.look(some) };
+    this.#reads = new ReadPool(host, path, source, { connections: options.readConnections, lockWaitMs: options.lockWaitMs });
     this.#shared = new SharedReads(host, this.#reads);
     this.#wal = new Wal(path, this.#reads);
     this.#writer = database;
@@ -64,6 +68,10 @@ export class SqliteStore implements Store {
   static async open(options: StoreOptions): Promise<SqliteStore> {
     const { database, identity } = await openFile(options);
     return new SqliteStore(options, database, identity);
+  }
+
+  get identity(): Identity {
+    return this.#standing.identity;
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
@@ -133,11 +141,13 @@ export class SqliteStore implements Store {
   async #transact<T>(database: Database, body: (tx: WriteTransaction) => Promise<T>): Promise<{ value: T; changed: boolean }> {
     const tx = new SqliteWrite(database, this.host.timers, { logOpen: this.#synchronous.mode === "FULL" });
     try {
+      this.#standing.look(database);
       const value = await this.#gate.body(() => body(tx));
       tx.end();
       if (tx.failure) throw tx.failure;
       if (tx.changed) database.commit();
       else database.rollback();
+      if (tx.changedStanding) this.#standing.lookAfterCommit(database);
       return { value, changed: tx.changed };
     } catch (error) {
       tx.end();

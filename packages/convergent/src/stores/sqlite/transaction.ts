@@ -19,6 +19,7 @@ import type {
   DocumentQuery,
   DocumentRange,
   DocumentRow,
+  Epoch,
   Head,
   IdKey,
   IdRecord,
@@ -28,8 +29,9 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import type { Database, Row } from "./database.ts";
-import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
+import { countDocuments, findDocuments } from "./find.ts";
 import * as sql from "./queries.ts";
+import { epochsOf } from "./standing.ts";
 
 /** Rows read or deleted in one go: 3 to 4 ms. Between two steps the event loop turns. */
 const rowsPerStepMax = 4096;
@@ -57,6 +59,10 @@ export class SqliteRead implements ReadTransaction {
 
   async head(): Promise<Head> {
     return this.ask((database) => headOf(database.get(sql.readHead)));
+  }
+
+  async epochs(): Promise<readonly Epoch[]> {
+    return this.ask((database) => epochsOf(database));
   }
 
   async events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]> {
@@ -119,15 +125,6 @@ export class SqliteRead implements ReadTransaction {
       count += step.count;
       after = step.end;
       if (!after) return count;
-    }
-  }
-
-  async duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined> {
-    for (let from = range.from ?? ""; ; await this.turn()) {
-      const start = from;
-      const step = this.ask((database) => findDuplicate(database, { ...range, from: start }, rowsPerStepMax));
-      if (step.keys || step.end === undefined) return step.keys;
-      from = step.end;
     }
   }
 
@@ -196,6 +193,7 @@ export class SqliteRead implements ReadTransaction {
 export class SqliteWrite extends SqliteRead implements WriteTransaction {
   readonly #logOpen: boolean;
   #changed = false;
+  #changedStanding = false;
 
   constructor(database: Database, timers: Timers, { logOpen }: { readonly logOpen: boolean }) {
     super(database, timers);
@@ -207,9 +205,22 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     return this.#changed;
   }
 
+  /** Whether it changed what processes remember of the store. */
+  get changedStanding(): boolean {
+    return this.#changedStanding;
+  }
+
   // BEGIN IMMEDIATE has taken the file's write lock already.
   async lock(): Promise<Head> {
     return this.head();
+  }
+
+  async beginEpoch(epoch: Epoch): Promise<void> {
+    this.#changedStanding = true;
+    this.#change((database) => {
+      database.run(sql.insertEpoch, epoch.id, epoch.first);
+      database.run(sql.nextGeneration);
+    });
   }
 
   // The new heads are the events themselves: see schema.ts.

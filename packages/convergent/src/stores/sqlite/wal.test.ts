@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { nodeHost } from "../../host-node/host.ts";
 import type { Database } from "./database.ts";
 import { connect, openFile } from "./open.ts";
+import { readHead } from "./queries.ts";
 import { ReadPool } from "./read-pool.ts";
 import { Wal } from "./wal.ts";
 
@@ -14,7 +15,12 @@ async function longWal(): Promise<{ file: string; database: Database; reads: Rea
   const file = join(directory, "store.db");
   const host = nodeHost();
   const { database } = await openFile({ host, path: file, name: "orders", lockWaitMs: 1000 });
-  const reads = new ReadPool(host, file, () => connect(file), { connections: 2, lockWaitMs: 1000 });
+  const reads = new ReadPool(
+    host,
+    file,
+    { connect: () => connect(file), took: (some) => void some.get(readHead) },
+    { connections: 2, lockWaitMs: 1000 },
+  );
   onTestFinished(() => database.close());
   onTestFinished(() => reads.close(10));
   const wal = new Wal(file, reads, { bytesMax: 100_000, commitsBetweenLooks: 1, holdMs: 50 });

@@ -1,0 +1,45 @@
+/**
+ * What a process remembers of a store between its transactions: who it is and its epochs. Another process may begin an
+ * epoch; every snapshot therefore begins by asking for the store's generation, the statement that takes the snapshot
+ * anyway, so that no token is issued for a position of an epoch that this process has not heard of.
+ */
+import type { Epoch, Identity } from "../../log/store.ts";
+import type { Position } from "../../position/position.ts";
+import type { Database } from "./database.ts";
+import * as sql from "./queries.ts";
+
+export class Standing {
+  #identity: Identity;
+  #generation: unknown;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** Learns what has changed, in a transaction of `database`. A snapshot older than what is known teaches nothing. */
+  look(database: Database): void {
+    const generation = database.get(sql.readGeneration)?.[0] as number;
+    if (generation === this.#generation) return;
+    const epochs = epochsOf(database);
+    if (epochs.length < this.#identity.epochs.length) return;
+    this.#identity = { ...this.#identity, epochs };
+    this.#generation = generation;
+  }
+
+  /** Learns what was just committed. A failure here must not make the commit one: the next transaction looks again. */
+  lookAfterCommit(database: Database): void {
+    try {
+      this.look(database);
+    } catch {
+      // As said.
+    }
+  }
+}
+
+export function epochsOf(database: Database): Epoch[] {
+  return database.all(sql.readEpochs).map((epoch): Epoch => ({ id: epoch[0] as string, first: epoch[1] as Position }));
+}
