@@ -164,6 +164,13 @@ test("definitions that cannot be are refused where they are written", () => {
   view("v", shape).on({ "order.placed": () => ({}) });
   // @ts-expect-error an index is a field of the document
   view("v", { ...shape, indexes: ["colour"] });
+  // @ts-expect-error unique is a field of the document
+  view("v", { ...shape, unique: ["colour"], consistency: "strong" });
+  const listed = { ...shape, document: z.object({ lines: Lines, code: z.string().nullable().optional() }) };
+  // @ts-expect-error a list cannot be unique
+  view("v", { ...listed, unique: ["lines"], consistency: "strong" });
+  const coded = view("v", { ...listed, unique: ["code"], consistency: "strong" }).on({});
+  expectTypeOf(coded.indexes).toEqualTypeOf<ReadonlyArray<"code">>(); // found by it, too
   reaction("r", { from: [order], to: { stock } }).on({
     // @ts-expect-error the quantity is a number
     "order.placed": (_, { commands }) => commands.stock("p").reserve({ quantity: "1" }),

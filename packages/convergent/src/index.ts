@@ -42,7 +42,15 @@ export type { LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
 export { comparePositions, origin, type Position, position } from "./position/position.ts";
 export { emptyToken, mergeTokens, parseToken, Token, type TokenEntry } from "./position/token.ts";
-export { type Accepted, accepted, type AppendedEvent, type Conflict, type Outcome, type Rejected } from "./protocol/outcome.ts";
+export {
+  type Accepted,
+  accepted,
+  type AppendedEvent,
+  type Conflict,
+  type Outcome,
+  type Rejected,
+  type UniqueClaim,
+} from "./protocol/outcome.ts";
 export type { Condition, CountedPage, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
@@ -62,5 +70,5 @@ export {
   type Stuck,
 } from "./service/service.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
-export { type AnyView, type Consistency, type View, view } from "./views/view.ts";
+export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

@@ -201,6 +201,19 @@ export function rowContract(kind: StoreKind): void {
       expect(await counted({ version: 2 })).toBe(0);
     });
 
+    test("finds two documents of a range that have the same value, wherever they lie", async () => {
+      const store = await openStore(kind);
+      const rows = Array.from({ length: 9000 }, (_, n) => row(`k${n}`, { at: `b${String(n).padStart(5, "0")}` }));
+      await store.write((tx) => tx.saveDocuments([...rows, row("x", { at: "a" }), row("y", { at: "a" })]));
+      const duplicate = (from?: string) => store.read((tx) => tx.duplicate({ ...query({}), field: "at", ...(from ? { from } : {}) }));
+      expect(await duplicate("b")).toBeUndefined();
+      expect([...((await duplicate()) ?? [])].sort()).toEqual(["x", "y"]);
+      for (const twin of [0, 4095, 4096, 8999]) {
+        await store.write((tx) => tx.saveDocuments([row("twin", { at: `b${String(twin).padStart(5, "0")}` })]));
+        expect([...((await duplicate("b")) ?? [])].sort()).toEqual([`k${twin}`, "twin"].sort());
+      }
+    });
+
     test("answers like a sorted and filtered list, whatever the rows and the query", async () => {
       const store = await openStore(kind);
       const value = fc.constantFrom("a", "b", "bb", "c", "é", "😀", "");

@@ -4,7 +4,7 @@ import type { CancelSignal } from "../host/host.ts";
 import type { Envelope, Metadata } from "../log/event.ts";
 import { position } from "../position/position.ts";
 import { parseToken } from "../position/token.ts";
-import type { AppendedEvent } from "../protocol/outcome.ts";
+import type { AppendedEvent, UniqueClaim } from "../protocol/outcome.ts";
 import { type CommandBody, type EntityBody, type EventBody, headers as names, type PartBody } from "../protocol/wire.ts";
 import type { Definition } from "./definition.ts";
 import type { RemoteCommandOptions, RemoteEventsOptions, RemoteOutcome, RemoteState, RemoteStateOptions } from "./facade.ts";
@@ -62,8 +62,12 @@ export class EntityClient {
     if (answer.kind === "success") return this.#accepted(answer, session);
     const { problem } = answer;
     if (problem.code === "rejected") {
-      const reason = problem.details["reason"];
-      return { kind: "rejected", reason: typeof reason === "string" ? reason : problem.detail };
+      const { reason, unique } = problem.details;
+      return {
+        kind: "rejected",
+        reason: typeof reason === "string" ? reason : problem.detail,
+        ...(isUniqueClaim(unique) ? { unique: { view: unique.view, field: unique.field } } : {}),
+      };
     }
     if (problem.code === "version_conflict" && typeof problem.details["version"] === "number")
       return { kind: "conflict", version: problem.details["version"], state: problem.details["state"] };
@@ -154,6 +158,10 @@ export class EntityClient {
       ...(answer.visibilityMs ? { visibilityMs: answer.visibilityMs } : {}),
     };
   }
+}
+
+function isUniqueClaim(value: unknown): value is UniqueClaim {
+  return typeof value === "object" && value !== null && "view" in value && "field" in value;
 }
 
 function isCommandBody(body: Readonly<Record<string, unknown>>): boolean {

@@ -7,7 +7,7 @@ import type { Client, RemoteAccepted, RemoteOutcome, Served } from "./facade.ts"
 export { ConvergentError, isConvergentError } from "../errors/error.ts";
 export { type ErrorCode } from "../errors/catalogue.ts";
 export { mergeTokens, parseToken, Token } from "../position/token.ts";
-export type { Accepted, Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
+export type { Accepted, Conflict, Outcome, Rejected, UniqueClaim } from "../protocol/outcome.ts";
 export type { VisibilityMs } from "../protocol/wire.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type {
@@ -16,6 +16,7 @@ export type {
   PollOptions,
   RemoteAccepted,
   RemoteCommandOptions,
+  RemoteCountedPage,
   RemoteEntity,
   RemoteEventsOptions,
   RemoteFindOptions,

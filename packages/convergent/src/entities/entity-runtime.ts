@@ -6,7 +6,7 @@
  * - With a named one, `onConflict` says: `reject` answers with the present state, `retry` decides again on it.
  * - An id is looked up before deciding (L4), so that a repeat is answered even when the entity would now refuse it.
  */
-import { ConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { type AppendId, type Expected, meets, requireExpected } from "../log/append.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
 import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
@@ -15,7 +15,7 @@ import { type Schemas, validated } from "../log/schema.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
 import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
-import type { AppendedEvent, Outcome, Rejected } from "../protocol/outcome.ts";
+import type { AppendedEvent, Outcome, Rejected, UniqueClaim } from "../protocol/outcome.ts";
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
 import { appendedEvent, Folding } from "./folding.ts";
 import { Queues } from "./queues.ts";
@@ -281,5 +281,10 @@ interface Decision {
 }
 
 function refusal(reason: unknown): Rejected {
+  // Neither the value nor who has it: both may be somebody else's.
+  if (isConvergentError(reason, "unique_violated")) {
+    const { view, field } = reason.details as unknown as UniqueClaim;
+    return { kind: "rejected", reason: `the "${field}" is taken: it is unique in the view "${view}"`, unique: { view, field } };
+  }
   return { kind: "rejected", reason: reason instanceof Error ? reason.message : String(reason) };
 }

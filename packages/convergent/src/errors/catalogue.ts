@@ -51,6 +51,11 @@ export const catalogue = {
   token_invalid: { retry: "never", status: 400, summary: "The token is malformed or was not signed by the store it names." },
   transaction_timeout: { retry: "later", status: 503, summary: "A write transaction stayed open past its limit and was rolled back." },
   unavailable: { retry: "later", status: 503, summary: "The store or server cannot be reached; nothing was written." },
+  unique_violated: {
+    retry: "never",
+    status: 500,
+    summary: "Two documents of a strong view have the same value of a unique field, so the view cannot be used.",
+  },
   version_conflict: { retry: "never", status: 412, summary: "The entity is not at the expected version." },
 } as const;
 

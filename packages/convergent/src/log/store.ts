@@ -169,6 +169,8 @@ export interface ReadTransaction {
   find(query: DocumentQuery): Promise<DocumentHit[]>;
   /** How many documents a range holds: as many as all its pages together. */
   count(range: DocumentRange): Promise<number>;
+  /** The keys of two documents of a range along an index (without further conditions) that have the same value, if there are any. */
+  duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined>;
   definitions(): Promise<DefinitionRow[]>;
   /** By range. */
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;

@@ -6,6 +6,14 @@ import type { Token } from "../position/token.ts";
 export interface Rejected {
   readonly kind: "rejected";
   readonly reason: string;
+  /** The unique field of a strong view that would have the same value twice; it was this that refused the command. */
+  readonly unique?: UniqueClaim;
+}
+
+/** A unique field, by the name of its view. */
+export interface UniqueClaim {
+  readonly view: string;
+  readonly field: string;
 }
 
 /** An event that a command appended. */
@@ -48,7 +56,7 @@ export function accepted<State>(outcome: Outcome<State>): Accepted<State> {
     case "accepted":
       return outcome;
     case "rejected":
-      throw new ConvergentError("rejected", outcome.reason);
+      throw new ConvergentError("rejected", outcome.reason, outcome.unique ? { details: { unique: outcome.unique } } : {});
     case "conflict":
       throw new ConvergentError("version_conflict", `the entity is at version ${outcome.version}, which is not what the command expected`, {
         details: { version: outcome.version, state: outcome.state },

@@ -8,6 +8,7 @@ import type { Envelope } from "../log/event.ts";
 import { validated } from "../log/schema.ts";
 import type { DocumentRow, WriteTransaction } from "../log/store.ts";
 import { encodeIndexValue } from "./index-value.ts";
+import { UniqueOwners } from "./unique.ts";
 import type { AnyView } from "./view.ts";
 
 /** An event with the document it belongs to. */
@@ -41,9 +42,12 @@ export class DocumentFold {
   readonly #definition: AnyView;
   readonly #documents = new Map<string, Held>();
   readonly #changed = new Set<string>();
+  readonly #owners: UniqueOwners | undefined;
 
-  constructor(definition: AnyView) {
+  /** `unique`: whether to refuse events that lead to two documents with the same value of a unique field. */
+  constructor(definition: AnyView, options: { readonly unique?: boolean } = {}) {
     this.#definition = definition;
+    this.#owners = options.unique && definition.unique.length > 0 ? new UniqueOwners(definition) : undefined;
   }
 
   /** Folds events, in order. Nothing is changed before the function it returns is called; throws when a handler does. */
@@ -57,7 +61,12 @@ export class DocumentFold {
       const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event);
       after.set(key, next === undefined ? none : await this.#held(next, key, event));
     }
+    const own = await this.#owners?.claim(
+      tx,
+      [...after].map(([key, held]) => ({ key, before: this.#documents.get(key)?.indexes ?? [], after: held.indexes })),
+    );
     return () => {
+      own?.();
       for (const [key, held] of after) {
         this.#documents.set(key, held);
         this.#changed.add(key);
@@ -77,22 +86,28 @@ export class DocumentFold {
     const missing = [...new Set(events.map(({ key }) => key))].filter((key) => !this.#documents.has(key));
     if (missing.length === 0) return;
     const found = await tx.documents(this.#definition.name, this.#definition.version, missing);
-    missing.forEach((key, index) => this.#documents.set(key, { document: found[index], indexes: [] }));
+    missing.forEach((key, index) => {
+      const document = found[index];
+      const indexes = this.#owners && document !== undefined ? this.#entries(JSON.parse(document) as Record<string, unknown>) : [];
+      this.#documents.set(key, { document, indexes });
+    });
   }
 
   async #held(document: unknown, key: string, { type, position }: Envelope): Promise<Held> {
-    const { name, indexes } = this.#definition;
+    const { name } = this.#definition;
     const checked: unknown = await validated(
       this.#definition.document,
       document,
       `the document "${key}" of the view ${name}, after ${type} at ${position},`,
     );
     const text = JSON.stringify(checked);
-    const fields = JSON.parse(text) as Record<string, unknown>;
-    const entries = (indexes as readonly string[]).flatMap((field) => {
+    return { document: text, indexes: this.#entries(JSON.parse(text) as Record<string, unknown>) };
+  }
+
+  #entries(fields: Readonly<Record<string, unknown>>): DocumentRow["indexes"] {
+    return (this.#definition.indexes as readonly string[]).flatMap((field) => {
       const value = fields[field];
       return value === undefined ? [] : [{ field, value: encodeIndexValue(value, field) }];
     });
-    return { document: text, indexes: entries };
   }
 }

@@ -9,6 +9,9 @@ import { digestOf } from "../log/digest.ts";
 /** Longest text that is indexed as it is. A longer one is cut and followed by its digest: found exactly, sorted by its beginning. */
 const textMax = 256;
 
+/** Every value but null is encoded to this text or a greater one. */
+export const valueLeast = "b";
+
 export function encodeIndexValue(value: unknown, field: string): string {
   switch (typeof value) {
     case "string":

@@ -46,7 +46,7 @@ export class StrongViews {
   }
 
   #fold(): StrongFold {
-    const folds = this.#active.map((definition) => ({ definition, fold: new DocumentFold(definition) }));
+    const folds = this.#active.map((definition) => ({ definition, fold: new DocumentFold(definition, { unique: true }) }));
     return {
       // Every view must be able to hold the events before any of them does.
       apply: async (tx, events) => {

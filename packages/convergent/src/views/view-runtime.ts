@@ -14,6 +14,7 @@ import { Answers } from "./answers.ts";
 import { type KeyedEvent, keyed, storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
+import { requireUnique } from "./unique.ts";
 import { type AnyView, fingerprint } from "./view.ts";
 import { rowsOf, type ViewRows } from "./view-rows.ts";
 
@@ -121,6 +122,7 @@ export class ViewRuntime {
       const head = await tx.lock();
       if ((await this.#storedAs(tx)) !== "strong-view") {
         if (comparePositions(this.reader.position, head.position) < 0) return false;
+        await requireUnique(tx, this.definition);
         await tx.saveDefinition(this.#row("strong-view"));
         await this.#retireOlder(tx);
       }

@@ -21,6 +21,8 @@ export interface View<Name extends string, Document, Index extends string> {
   readonly from: readonly AnyEntity[];
   readonly document: Schema<unknown, Document>;
   readonly indexes: readonly Index[];
+  /** Those of the indexes of whose values no two documents have the same. */
+  readonly unique: readonly Index[];
   readonly consistency: Consistency;
   readonly key: (event: Envelope) => string;
   readonly handlers: ReadonlyMap<string, Handler<Document, Envelope>>;
@@ -31,7 +33,17 @@ export interface View<Name extends string, Document, Index extends string> {
 // oxlint-disable-next-line typescript/no-explicit-any -- the document appears as parameter and as result, so no narrower bound accepts every view
 export type AnyView = View<string, any, any>;
 
-export interface ViewShape<From extends readonly AnyEntity[], Document extends Schema, Index extends string> {
+/** Fields that hold text, numbers or booleans, or nothing. */
+export type UniqueField<Document> = {
+  readonly [Field in keyof Document & string]-?: NonNullable<Document[Field]> extends string | number | boolean ? Field : never;
+}[keyof Document & string];
+
+export interface ViewShape<
+  From extends readonly AnyEntity[],
+  Document extends Schema,
+  Index extends string,
+  Unique extends string = never,
+> {
   /** Version of the definition; a higher one builds its own rows from the first event. Default 1. */
   readonly version?: number;
   /** The entities whose events it folds. */
@@ -42,6 +54,11 @@ export interface ViewShape<From extends readonly AnyEntity[], Document extends S
   readonly key: (event: EventOf<From[number]>) => string;
   /** Fields of the document by which it can be found, sorted and ranged. */
   readonly indexes?: readonly Index[];
+  /**
+   * Fields of which no two documents may have the same value; each is an index, too. An append that would break this is
+   * refused alone, and its command is `rejected` with `unique`. Null and absent are never the same. Strong views only.
+   */
+  readonly unique?: readonly Unique[];
   readonly consistency?: Consistency;
 }
 
@@ -59,7 +76,8 @@ export function view<
   const From extends readonly AnyEntity[],
   Document extends Schema,
   const Index extends keyof OutputOf<Document> & string = never,
->(name: Name, shape: ViewShape<From, Document, Index>): NeedsOn<Name, From, OutputOf<Document>, Index> {
+  const Unique extends UniqueField<OutputOf<Document>> = never,
+>(name: Name, shape: ViewShape<From, Document, Index, Unique>): NeedsOn<Name, From, OutputOf<Document>, Index | Unique> {
   const version = shape.version ?? 1;
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
     throw new ConvergentError(
@@ -68,6 +86,13 @@ export function view<
     );
   if (!Number.isSafeInteger(version) || version < 1)
     throw new ConvergentError("definition_invalid", `the version of the view "${name}" is a whole number from 1 on, not ${version}`);
+  const unique = shape.unique ?? [];
+  const consistency = shape.consistency ?? "eventual";
+  if (unique.length > 0 && consistency !== "strong")
+    throw new ConvergentError(
+      "definition_invalid",
+      `the view "${name}" is eventual and cannot keep ${unique.join(", ")} unique: by the time it sees an event the append is done; add consistency: "strong"`,
+    );
   const known = new Set(shape.from.flatMap((entity) => Object.keys(entity.events as object).map((event) => `${entity.name}.${event}`)));
   return {
     on: (by) => {
@@ -83,8 +108,9 @@ export function view<
         version,
         from: shape.from,
         document: shape.document,
-        indexes: shape.indexes ?? [],
-        consistency: shape.consistency ?? "eventual",
+        indexes: [...new Set<Index | Unique>([...(shape.indexes ?? []), ...unique])],
+        unique,
+        consistency,
         key: shape.key as (event: Envelope) => string,
         handlers: new Map(Object.entries(by) as Array<[string, Handler<OutputOf<Document>, Envelope>]>),
       };
@@ -99,5 +125,6 @@ export function fingerprint(definition: AnyView): string {
     handles: [...definition.handlers.keys()].sort(),
     indexes: [...(definition.indexes as readonly string[])].sort(),
     consistency: definition.consistency,
+    ...(definition.unique.length > 0 ? { unique: [...(definition.unique as readonly string[])].sort() } : {}),
   });
 }

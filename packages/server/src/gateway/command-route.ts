@@ -111,7 +111,11 @@ function answerOf(outcome: Outcome<unknown>, entity: EntityEntry): Response {
     case "accepted":
       return acceptedAnswer(outcome, entity);
     case "rejected":
-      return problem(new ConvergentError("rejected", outcome.reason, { details: { reason: outcome.reason } }));
+      return problem(
+        new ConvergentError("rejected", outcome.reason, {
+          details: { reason: outcome.reason, ...(outcome.unique ? { unique: outcome.unique } : {}) },
+        }),
+      );
     case "conflict": {
       const { state, version } = outcome;
       const at = version === 0 ? "does not exist" : `is at version ${version}`;

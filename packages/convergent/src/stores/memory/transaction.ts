@@ -107,6 +107,16 @@ class MemoryRead implements ReadTransaction {
     return this.#hits(range).length;
   }
 
+  async duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined> {
+    const owners = new Map<string, string>();
+    for (const { key, value } of this.#hits(range)) {
+      const owner = owners.get(value);
+      if (owner !== undefined) return [owner, key];
+      owners.set(value, key);
+    }
+    return undefined;
+  }
+
   async definitions(): Promise<DefinitionRow[]> {
     this.check();
     return [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);

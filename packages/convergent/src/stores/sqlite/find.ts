@@ -41,6 +41,23 @@ export function countDocuments(
   return { count, end };
 }
 
+/** Looks for two documents with the same value in one step of a range; where it ended, unless it was the last one, the next one begins. */
+export function findDuplicate(
+  database: Database,
+  range: DocumentRange & { readonly field: string },
+  rows: number,
+): { readonly keys: readonly [string, string] | undefined; readonly end: string | undefined } {
+  const { table, place } = valueIndex({ ...range, descending: false, limit: 1 }, range.field);
+  const { sql, values } = all(place);
+  const end = database.get(`SELECT i.value FROM ${table} WHERE ${sql} ORDER BY i.value, i.key LIMIT 1 OFFSET ?`, ...values, rows - 1)?.[0];
+  const step = all([...place, ...(end === undefined ? [] : [{ sql: "i.value <= ?", values: [end] }])]);
+  const keys = database.get(
+    `SELECT min(i.key), max(i.key) FROM ${table} WHERE ${step.sql} GROUP BY i.value HAVING count(*) > 1 LIMIT 1`,
+    ...step.values,
+  );
+  return { keys: keys && [keys[0] as string, keys[1] as string], end: end as string | undefined };
+}
+
 interface Index {
   readonly table: string;
   /** The column that the index is sorted by. */

@@ -29,7 +29,7 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import type { Database, Row } from "./database.ts";
-import { countDocuments, findDocuments } from "./find.ts";
+import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 
@@ -125,6 +125,15 @@ export class SqliteRead implements ReadTransaction {
       count += step.count;
       after = step.end;
       if (!after) return count;
+    }
+  }
+
+  async duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined> {
+    for (let from = range.from ?? ""; ; await this.turn()) {
+      const start = from;
+      const step = this.ask((database) => findDuplicate(database, { ...range, from: start }, rowsPerStepMax));
+      if (step.keys || step.end === undefined) return step.keys;
+      from = step.end;
     }
   }
 
