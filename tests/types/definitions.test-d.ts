@@ -5,6 +5,8 @@ import {
   command,
   entity,
   type Envelope,
+  event,
+  type EventOf,
   type Outcome,
   type Page,
   type Reading,
@@ -105,6 +107,35 @@ test("commands take their schema's input and answer with the entity's state", as
   await place({ lines: [], priority: 3 });
   // @ts-expect-error expected is a number or one of three words
   await amend({ lines: [] }, { expected: "maybe" });
+});
+
+test("an event with older forms has the type of its present schema", () => {
+  const Placed = z.object({ customer: z.string() });
+  const cart = entity("cart", {
+    initial: () => 0,
+    events: { placed: event(Placed, { upcast: [(old: { who: string }) => ({ customer: old.who })] }), emptied: z.object({}) },
+    retired: ["shelved"],
+  })
+    .evolve({
+      placed: (state, data) => {
+        expectTypeOf(data).toEqualTypeOf<{ customer: string }>();
+        return state;
+      },
+      emptied: (state) => state,
+    })
+    .commands({
+      place: command(Placed, (_, input, emit) => {
+        expectTypeOf(emit.placed).parameter(0).toEqualTypeOf<{ customer: string }>();
+        // @ts-expect-error a retired event is not written any more
+        void emit.shelved;
+        return emit.placed(input);
+      }),
+    });
+  expectTypeOf<Extract<EventOf<typeof cart>, { type: "cart.placed" }>["data"]>().toEqualTypeOf<{ customer: string }>();
+  // Between them, upcasters may pass what they like.
+  event(Placed, { upcast: [(old: number) => String(old), (old: string) => (old === "" ? undefined : { customer: old })] });
+  // @ts-expect-error the last upcaster gives what the schema describes
+  event(Placed, { upcast: [(old: { who: string }) => ({ who: old.who })] });
 });
 
 test("outcomes are told apart by kind", async () => {

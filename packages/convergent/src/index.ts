@@ -12,6 +12,7 @@ export {
   type OnConflict,
   reject,
 } from "./entities/entity.ts";
+export { type EventFixtures, fixtureProblems } from "./entities/fixtures.ts";
 export type { CommandCall, CommandOptions, EntityReading } from "./entities/entity-runtime.ts";
 export { EntityRuntime } from "./entities/entity-runtime.ts";
 export { catalogue, type ErrorCode } from "./errors/catalogue.ts";
@@ -33,8 +34,10 @@ export type {
 } from "./host/host.ts";
 export type { Appended, AppendOutcome, AppendRequest, Expected } from "./log/append.ts";
 export { beginEpoch, type Claim, type Fork } from "./log/epochs.ts";
+export { EventCodec, type EventFamily } from "./log/codec.ts";
 export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
 export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
+export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";
 export { Log } from "./log/log.ts";
 export { writeWitness } from "./log/witness.ts";
 export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";

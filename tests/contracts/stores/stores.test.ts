@@ -4,6 +4,7 @@ import { appendContract } from "./appends.ts";
 import { byteContract } from "./bytes.ts";
 import { epochContract } from "./epochs.ts";
 import { idContract } from "./ids.ts";
+import { oldEventContract } from "./old-events.ts";
 import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
@@ -18,6 +19,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     rebuildRowContract(kind);
     byteContract(kind);
     epochContract(kind);
+    oldEventContract(kind);
   });
 }
 

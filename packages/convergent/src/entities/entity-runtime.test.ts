@@ -174,7 +174,7 @@ test("property: an entity's state is the fold of its events, whatever order comm
       for (const entityId of seen) {
         const events = await runtime.events(entityId, { after: 0, limit: 1000 }).catch(() => []);
         if (events.length === 0) continue;
-        const amounts = events.map((event) => (JSON.parse(event.data) as { amount: number }).amount);
+        const amounts = events.map((event) => (event.data as { amount: number }).amount);
         expect(events.map((event) => event.version)).toEqual(amounts.map((_, index) => index + 1));
         expect((await runtime.read(entityId)).state).toEqual({ balance: amounts.reduce((sum, amount) => sum + amount, 0), moves: amounts });
       }

@@ -8,8 +8,9 @@
  */
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { type AppendId, type Expected, meets, requireExpected } from "../log/append.ts";
+import { EventCodec } from "../log/codec.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
-import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
+import { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { type Schemas, validated } from "../log/schema.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
@@ -17,7 +18,7 @@ import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { AppendedEvent, Outcome, Rejected, UniqueClaim } from "../protocol/outcome.ts";
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
-import { appendedEvent, Folding } from "./folding.ts";
+import { Folding } from "./folding.ts";
 import { Queues } from "./queues.ts";
 import type { KnownState } from "./state-cache.ts";
 
@@ -57,6 +58,7 @@ export interface EntityReading {
 export class EntityRuntime {
   readonly definition: AnyEntity;
   readonly #log: Log;
+  readonly #codec: EventCodec;
   readonly #emit: Emit<Record<string, never>>;
   readonly #states: Folding;
   readonly #queues = new Queues();
@@ -64,7 +66,8 @@ export class EntityRuntime {
   constructor(definition: AnyEntity, log: Log) {
     this.definition = definition;
     this.#log = log;
-    this.#states = new Folding(definition, log);
+    this.#codec = new EventCodec([definition]);
+    this.#states = new Folding(definition, log, this.#codec);
     this.#emit = emitOf(definition.events as Record<string, never>);
   }
 
@@ -118,13 +121,13 @@ export class EntityRuntime {
     });
   }
 
-  /** The audit trail: events with versions after `after`, oldest first. Throws `entity_not_found`. */
-  async events(entityId: string, query: { after: number; limit: number }): Promise<StoredEvent[]> {
+  /** The audit trail: events with versions after `after`, oldest first, those that cannot be brought up to date as they were written. Throws `entity_not_found`. */
+  async events(entityId: string, query: { after: number; limit: number }): Promise<Envelope[]> {
     const stream = this.stream(entityId);
     const events = await this.#log.stream(stream, query);
     if (events.length === 0 && !(await this.#log.streamHead(stream)))
       throw new ConvergentError("entity_not_found", `there is no ${this.definition.name} "${entityId}"`);
-    return events;
+    return events.map(this.#codec.audited);
   }
 
   /** The stream of an entity id. Throws `invalid_input` for an id that cannot be stored. */
@@ -207,7 +210,7 @@ export class EntityRuntime {
     const decided = decision.decide(state);
     if ("kind" in decided) return decided;
     return Promise.all(
-      decided.map(async ({ type, data }) => ({ type: eventType(this.definition.name, type), data: await this.#checked(type, data) })),
+      decided.map(async ({ type, data }) => this.#codec.encode(eventType(this.definition.name, type), await this.#checked(type, data))),
     );
   }
 
@@ -225,7 +228,7 @@ export class EntityRuntime {
     if (outcome.kind === "refused") return refusal(outcome.reason);
     if (outcome.repeated) return this.#repeated(outcome, outcome.token, tx);
     const next = this.#states.appended(known, outcome.events, tx);
-    return this.#acceptedAt(next, { events: next.events, token: outcome.token, repeated: false });
+    return this.#acceptedAt(next, { events: outcome.events.map((event) => this.#appended(event)), token: outcome.token, repeated: false });
   }
 
   /** The answer that was given when these versions were appended. */
@@ -236,7 +239,7 @@ export class EntityRuntime {
   ): Promise<Outcome<unknown>> {
     const known = await this.#states.fold(stream, { upTo: lastVersion }, tx);
     const events = await this.#log.stream(stream, { after: firstVersion - 1, upTo: lastVersion }, tx);
-    return this.#acceptedAt(known, { events: events.map(appendedEvent), token, repeated: true });
+    return this.#acceptedAt(known, { events: events.map((event) => this.#appended(event)), token, repeated: true });
   }
 
   #acceptedAt(
@@ -244,6 +247,11 @@ export class EntityRuntime {
     rest: { events: readonly AppendedEvent[]; token: Token; repeated: boolean },
   ): Outcome<unknown> {
     return { kind: "accepted", state, version, pending: this.definition.pending(state), ...rest };
+  }
+
+  #appended(stored: StoredEvent): AppendedEvent {
+    const { id, type, version, position, at, data } = this.#codec.audited(stored);
+    return { id, type, version, position, at, data };
   }
 
   async #present(stream: string, { id }: Decision, tx: ReadTransaction): Promise<Present> {

@@ -43,6 +43,8 @@ export interface Entity<Name extends string, State, Events extends Schemas, Inpu
   readonly name: Name;
   readonly initial: () => State;
   readonly events: Events;
+  /** Names of events that earlier releases wrote and that mean nothing any more: they are passed over wherever they lie. */
+  readonly retired: readonly string[];
   readonly evolve: { readonly [Type in keyof Events]: (state: State, data: OutputOf<Events[Type]>) => State };
   readonly pending: (state: State) => readonly string[];
   readonly commands: Commands<State, Events, Inputs>;
@@ -82,29 +84,43 @@ const namePattern = /^[a-z][a-z0-9-]{0,62}$/;
 
 /**
  * Begins an entity. `name` is kebab-case and part of every stream and event type, so it never changes;
- * `initial` makes the state before the first event. Throws `definition_invalid` for a name that cannot be stored.
+ * `initial` makes the state before the first event; `retired` names events that are not written any more and are to be
+ * passed over. Throws `definition_invalid` for a name that cannot be stored.
  */
 export function entity<const Name extends string, State, const Events extends Schemas>(
   name: Name,
-  start: { readonly initial: () => State; readonly events: Events },
+  start: { readonly initial: () => State; readonly events: Events; readonly retired?: readonly string[] },
 ): NeedsEvolve<Name, State, Events> {
   if (!namePattern.test(name))
     throw new ConvergentError(
       "definition_invalid",
       `"${name}" is no name for an entity: use lower case letters, digits and dashes, for example "order-return"`,
     );
+  const retired = start.retired ?? [];
+  const both = retired.find((event) => Object.hasOwn(start.events, event));
+  if (both !== undefined)
+    throw new ConvergentError("definition_invalid", `the event "${both}" of "${name}" is defined and retired at once; an event is either`);
   return {
-    evolve: (by, options = {}) => ({
-      commands: (commands) => ({
-        kind: "entity",
-        name,
-        initial: start.initial,
-        events: start.events,
-        evolve: by,
-        pending: options.pending ?? (() => []),
-        commands,
-      }),
-    }),
+    evolve: (by, options = {}) => {
+      for (const event of Object.keys(start.events))
+        if (!Object.hasOwn(by, event))
+          throw new ConvergentError(
+            "definition_invalid",
+            `"${name}" has an event "${event}" and no evolve for it; an event that changes nothing returns the state`,
+          );
+      return {
+        commands: (commands) => ({
+          kind: "entity",
+          name,
+          initial: start.initial,
+          events: start.events,
+          retired,
+          evolve: by,
+          pending: options.pending ?? (() => []),
+          commands,
+        }),
+      };
+    },
   };
 }
 

@@ -2,11 +2,10 @@
  * The states of an entity's streams: folded from the log, remembered in memory, and staged within a transaction that
  * has appended. What is remembered is a hint that is compared with the stream's version before it counts.
  */
-import { ConvergentError } from "../errors/error.ts";
-import { type StoredEvent, toEnvelope } from "../log/event.ts";
+import { dropped, type EventCodec } from "../log/codec.ts";
+import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { ReadTransaction } from "../log/store.ts";
-import type { AppendedEvent } from "../protocol/outcome.ts";
 import type { AnyEntity } from "./entity.ts";
 import { frozen } from "./frozen.ts";
 import { type KnownState, StateCache } from "./state-cache.ts";
@@ -28,13 +27,15 @@ export interface FoldedState extends KnownState {
 export class Folding {
   readonly #definition: AnyEntity;
   readonly #log: Log;
+  readonly #codec: EventCodec;
   readonly #remembered = new StateCache();
   // States that a transaction has led to and not committed: a batch of commands on one stream folds each event once.
   readonly #staged = new WeakMap<ReadTransaction, Map<string, KnownState>>();
 
-  constructor(definition: AnyEntity, log: Log) {
+  constructor(definition: AnyEntity, log: Log, codec: EventCodec) {
     this.#definition = definition;
     this.#log = log;
+    this.#codec = codec;
   }
 
   /** The state in memory, of whatever version. */
@@ -72,7 +73,7 @@ export class Folding {
       const page = await this.#log.stream(stream, { after: version, upTo, limit: foldPage }, tx);
       for (const event of page) {
         if (event.at > untilMs) return { state: frozen(state), version, last };
-        state = this.#evolve(state, event.type, JSON.parse(event.data));
+        state = this.#evolve(state, event);
         version = event.version;
         last = event;
       }
@@ -82,15 +83,14 @@ export class Folding {
   }
 
   /** The state after events that were just appended, remembered, or staged when `tx` is still to commit them. */
-  appended(known: KnownState, events: readonly StoredEvent[], tx?: ReadTransaction): KnownState & { events: AppendedEvent[] } {
+  appended(known: KnownState, events: readonly StoredEvent[], tx?: ReadTransaction): KnownState {
     const newest = events.at(-1) as StoredEvent;
     // The stored text is parsed again, so that the state is the fold of what the log holds and not of what was meant.
-    const appended = events.map(appendedEvent);
-    const state = frozen(appended.reduce((folded, event) => this.#evolve(folded, event.type, event.data), known.state));
+    const state = frozen(events.reduce((folded, event) => this.#evolve(folded, event), known.state));
     const next = { version: newest.version, state };
     if (tx) this.#stagedIn(tx).set(newest.stream, next);
     else this.#remembered.keep(newest.stream, next);
-    return { ...next, events: appended };
+    return next;
   }
 
   #stagedIn(tx: ReadTransaction): Map<string, KnownState> {
@@ -99,20 +99,13 @@ export class Folding {
     return staged;
   }
 
-  #evolve(state: unknown, type: string, data: unknown): unknown {
-    const name = type.slice(this.#definition.name.length + 1);
-    const evolve = Object.hasOwn(this.#definition.evolve, name) ? this.#definition.evolve[name] : undefined;
-    if (!evolve)
-      throw new ConvergentError(
-        "definition_invalid",
-        `${this.#definition.name} has events of type "${type}" in its log and no evolve for them; bring the event back into the definition`,
-      );
+  #evolve(state: unknown, event: StoredEvent): unknown {
+    const data = this.#codec.data(event);
+    if (data === dropped) return state;
+    const evolve = this.#definition.evolve[event.type.slice(this.#definition.name.length + 1)] as (
+      state: unknown,
+      data: unknown,
+    ) => unknown;
     return evolve(state, data);
   }
-}
-
-/** An event as a command's answer shows it. */
-export function appendedEvent(event: StoredEvent): AppendedEvent {
-  const { id, type, version, position, at, data } = toEnvelope(event);
-  return { id, type, version, position, at, data };
 }

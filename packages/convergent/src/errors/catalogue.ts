@@ -25,6 +25,11 @@ export const catalogue = {
   },
   disk_full: { retry: "later", status: 503, summary: "The disk is full; nothing of this write was acknowledged." },
   entity_not_found: { retry: "never", status: 404, summary: "The entity has no events, or had none at the version or time asked for." },
+  event_unknown: {
+    retry: "never",
+    status: 500,
+    summary: "The log holds an event that the definition does not know, in its type or its version.",
+  },
   forbidden: { retry: "never", status: 403, summary: "The request comes from a place that may not use this address." },
   id_voided: { retry: "never", status: 409, summary: "This id was voided: it is refused for ever." },
   idempotency_key_reused: { retry: "never", status: 422, summary: "The id or key was used before with other content." },
@@ -56,6 +61,7 @@ export const catalogue = {
     status: 500,
     summary: "Two documents of a strong view have the same value of a unique field, so the view cannot be used.",
   },
+  upcast_failed: { retry: "never", status: 500, summary: "An upcaster threw on an event that was written in an older version." },
   version_conflict: { retry: "never", status: 412, summary: "The entity is not at the expected version." },
 } as const;
 

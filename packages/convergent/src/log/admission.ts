@@ -15,6 +15,7 @@ import { advance, type Position } from "../position/position.ts";
 import { type AppendRequest, meets, requireExpected } from "./append.ts";
 import { canonicalJson, digestOf, eventDigest, notJson } from "./digest.ts";
 import type { StoredEvent } from "./event.ts";
+import { requireUnmarked } from "./marks.ts";
 import type { Head, IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
 
 /** Ids are remembered for at least this long (L4). */
@@ -53,8 +54,14 @@ export const eventsMax = 10_000;
 export function prepareAppend(request: AppendRequest, host: Host): PreparedAppend {
   requireStorable(request);
   const metadata = jsonOf(request.metadata ?? {});
-  const events = request.events.map(({ type, data }) => {
-    const content = { id: host.random.id(), stream: request.stream, type, data: jsonOf(data), metadata };
+  const events = request.events.map(({ type, data, marks }) => {
+    const content = {
+      id: host.random.id(),
+      stream: request.stream,
+      type,
+      data: jsonOf(data),
+      metadata: marks ? jsonOf({ ...request.metadata, ...marks }) : metadata,
+    };
     return { ...content, digest: eventDigest(content) };
   });
   const id = request.id;
@@ -67,13 +74,14 @@ export function prepareAppend(request: AppendRequest, host: Host): PreparedAppen
 }
 
 // Refused before the transaction begins, so that nobody else's append shares the failure.
-function requireStorable({ stream, expected, events, id }: AppendRequest): void {
+function requireStorable({ stream, expected, events, id, metadata = {} }: AppendRequest): void {
   if (events.length === 0 || events.length > eventsMax)
     throw new ConvergentError("invalid_input", `an append holds 1 to ${eventsMax} events; this one to ${stream} holds ${events.length}`);
   const slash = stream.indexOf("/");
   if (slash < 1 || slash === stream.length - 1)
     throw new ConvergentError("invalid_input", `"${stream}" is no stream: it is written entity/id`);
   requireExpected(expected);
+  requireUnmarked(metadata);
   for (const text of [stream, ...events.map((event) => event.type), ...(id ? [id.scope, id.id] : [])]) requireText(text);
 }
 

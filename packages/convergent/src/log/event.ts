@@ -3,6 +3,7 @@
  * JSON text) and a digest of them, so that a copy in any store compares equal. An event never changes.
  */
 import type { Position } from "../position/position.ts";
+import type { Marks } from "./marks.ts";
 
 /** Who and what caused an event. JSON values only; the named keys are the ones this project sets and shows. */
 export interface Metadata {
@@ -23,6 +24,8 @@ export interface NewEvent {
   readonly type: string;
   /** Any JSON value; `undefined` is written as `null`. */
   readonly data: unknown;
+  /** What its codec wrote beside the data. */
+  readonly marks?: Marks;
 }
 
 /** An event as it lies in a store. */
@@ -65,8 +68,13 @@ export function streamOf(entity: string, entityId: string): string {
   return `${entity}/${entityId}`;
 }
 
-/** Parses the stored text. The result is one reader's own: it may keep or change it. */
+/** Parses the stored text as it is, whatever version it was written in; code that knows the event's definition uses a codec. */
 export function toEnvelope(event: StoredEvent): Envelope {
+  return envelopeAround(event, JSON.parse(event.data), event.metadata === "{}" ? {} : (JSON.parse(event.metadata) as Metadata));
+}
+
+/** The envelope of an event around its data. The result is one reader's own: it may keep or change it. */
+export function envelopeAround(event: StoredEvent, data: unknown, metadata: Metadata): Envelope {
   const slash = event.stream.indexOf("/");
   return {
     id: event.id,
@@ -76,7 +84,7 @@ export function toEnvelope(event: StoredEvent): Envelope {
     version: event.version,
     position: event.position,
     at: event.at,
-    data: JSON.parse(event.data),
-    metadata: event.metadata === "{}" ? {} : (JSON.parse(event.metadata) as Metadata),
+    data,
+    metadata,
   };
 }

@@ -4,7 +4,8 @@
  */
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
-import { type Envelope, toEnvelope } from "../log/event.ts";
+import { EventCodec, isDropped, requireReadable } from "../log/codec.ts";
+import type { Envelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
@@ -51,7 +52,7 @@ export class ReactionRuntime {
       effects: options.effects,
       types: [...definition.handlers.keys()],
       batchEvents,
-      prepare: toEnvelope,
+      prepare: new EventCodec(definition.from).decode,
       orderKey: (event) => `${event.entity}/${event.entityId}`,
       inherits: true, // what it caused is caused: a new version of it begins where the old one stands
       apply: (tx, events) => this.#apply(tx, events),
@@ -65,6 +66,8 @@ export class ReactionRuntime {
   async #apply(tx: WriteTransaction, events: readonly Envelope[]): Promise<void> {
     this.#refused = [];
     for (const event of events) {
+      requireReadable(event);
+      if (isDropped(event)) continue;
       const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
       const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
       for (const [index, command] of commands.entries()) await this.#run(tx, event, command, index);

@@ -7,7 +7,6 @@ import { inProcessChannel } from "../channels/in-process.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { Duration } from "../host/duration.ts";
 import { durationMs } from "../host/duration.ts";
-import { toEnvelope } from "../log/event.ts";
 import type { Fork } from "../log/epochs.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
@@ -146,7 +145,7 @@ function entityFacade(runtime: EntityRuntime): unknown {
         ...(when.version === undefined ? {} : { version: when.version }),
         ...(when.at === undefined ? {} : { atMs: when.at.getTime() }),
       }),
-    events: async (entityId: string, query: { after?: number; limit?: number } = {}) =>
-      (await runtime.events(entityId, { after: query.after ?? 0, limit: query.limit ?? 1000 })).map(toEnvelope),
+    events: (entityId: string, query: { after?: number; limit?: number } = {}) =>
+      runtime.events(entityId, { after: query.after ?? 0, limit: query.limit ?? 1000 }),
   });
 }

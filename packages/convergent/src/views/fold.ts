@@ -4,7 +4,8 @@
  * after it, and may do with it what it likes.
  */
 import { ConvergentError } from "../errors/error.ts";
-import type { Envelope } from "../log/event.ts";
+import { isDropped, requireReadable } from "../log/codec.ts";
+import { type Envelope, streamOf } from "../log/event.ts";
 import { validated } from "../log/schema.ts";
 import type { DocumentRow, WriteTransaction } from "../log/store.ts";
 import { encodeIndexValue } from "./index-value.ts";
@@ -19,6 +20,8 @@ export interface KeyedEvent {
 
 /** The event with its key. Throws when the view's `key` does not give one. */
 export function keyed(definition: AnyView, event: Envelope): KeyedEvent {
+  // An event that means nothing any more belongs to no document; it has a key so that it can pass like any other.
+  if (isDropped(event)) return { event, key: streamOf(event.entity, event.entityId) };
   const key: unknown = definition.key(event);
   if (typeof key !== "string" || key === "")
     throw new ConvergentError(
@@ -55,8 +58,9 @@ export class DocumentFold {
     await this.#read(tx, events);
     const after = new Map<string, Held>();
     for (const { event, key } of events) {
+      requireReadable(event);
       const handler = this.#definition.handlers.get(event.type);
-      if (!handler) continue;
+      if (!handler || isDropped(event)) continue;
       const { document } = after.get(key) ?? this.#documents.get(key) ?? none;
       const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event);
       after.set(key, next === undefined ? none : await this.#held(next, key, event));

@@ -5,14 +5,16 @@
  */
 import type { StrongFold } from "../log/admission.ts";
 import { ConvergentError } from "../errors/error.ts";
-import { type StoredEvent, toEnvelope } from "../log/event.ts";
+import { EventCodec } from "../log/codec.ts";
+import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
-import { DocumentFold, keyed } from "./fold.ts";
+import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
 import type { AnyView } from "./view.ts";
 
 export class StrongViews {
   readonly #active: AnyView[] = [];
+  readonly #codecs = new Map<AnyView, EventCodec>();
 
   /** Installs the guard, and the fold once a view is activated. */
   install(log: Log): void {
@@ -22,6 +24,7 @@ export class StrongViews {
   /** From the next append on, `definition` is folded inside it. To be called inside the transaction that registers it. */
   activate(definition: AnyView, log: Log): void {
     this.#active.push(definition);
+    this.#codecs.set(definition, new EventCodec(definition.from));
     this.install(log);
   }
 
@@ -51,7 +54,7 @@ export class StrongViews {
       // Every view must be able to hold the events before any of them does.
       apply: async (tx, events) => {
         const held: Array<() => void> = [];
-        for (const { definition, fold } of folds) held.push(await fold.fold(tx, relevant(definition, events)));
+        for (const { definition, fold } of folds) held.push(await fold.fold(tx, this.#relevant(definition, events)));
         for (const hold of held) hold();
       },
       save: async (tx) => {
@@ -59,10 +62,11 @@ export class StrongViews {
       },
     };
   }
-}
 
-function relevant(definition: AnyView, events: readonly StoredEvent[]): ReturnType<typeof keyed>[] {
-  return events.filter((event) => definition.handlers.has(event.type)).map((event) => keyed(definition, toEnvelope(event)));
+  #relevant(definition: AnyView, events: readonly StoredEvent[]): KeyedEvent[] {
+    const { decode } = this.#codecs.get(definition) as EventCodec;
+    return events.filter((event) => definition.handlers.has(event.type)).map((event) => keyed(definition, decode(event)));
+  }
 }
 
 function isStored(definition: AnyView, row: DefinitionRow): boolean {

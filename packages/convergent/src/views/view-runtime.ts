@@ -3,7 +3,7 @@
  * level they ask for. An answer's `asOf` and its value come from one snapshot: the label is never better than the value.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { toEnvelope } from "../log/event.ts";
+import { EventCodec } from "../log/codec.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { comparePositions } from "../position/position.ts";
@@ -30,13 +30,14 @@ export class ViewRuntime {
     this.definition = definition;
     this.#log = log;
     this.#rows = rowsOf(definition);
+    const { decode } = new EventCodec(definition.from);
     this.reader = new Reader<KeyedEvent>({
       name: definition.name,
       version: definition.version,
       source: log,
       effects: log,
       types: [...definition.handlers.keys()],
-      prepare: (event) => keyed(definition, toEnvelope(event)),
+      prepare: (event) => keyed(definition, decode(event)),
       orderKey: (item) => item.key,
       derived: true,
       failed: onFailure,

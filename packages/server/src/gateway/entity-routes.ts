@@ -1,5 +1,5 @@
 /** Reads of an entity: its state, now or as it was, and its audit trail. They come from the log and are never behind it. */
-import { ConvergentError, type EntityReading, isConvergentError, parseToken, toEnvelope, wire } from "convergent";
+import { ConvergentError, type EntityReading, isConvergentError, parseToken, wire } from "convergent";
 import type { EntityEntry } from "./directory.ts";
 import { entityTag, matchesTag } from "./preconditions.ts";
 import { preferencesOf } from "./preferences.ts";
@@ -28,7 +28,7 @@ export async function readEvents(request: Request, entity: EntityEntry, id: stri
   const awaited = await awaitToken(request, entity);
   const events = await present(awaited, entity, () => entity.runtime.events(id, { after, limit: limit + 1 }));
   if (events instanceof Response) return events;
-  const page = events.slice(0, limit).map(toEnvelope);
+  const page = events.slice(0, limit);
   const next = events.length > limit ? page.at(-1)?.version : undefined;
   const body: wire.EventsBody = {
     events: page.map(({ id, type, version, position, at, data, metadata }) => ({

@@ -1,0 +1,28 @@
+/**
+ * What the toolkit itself writes into an event's metadata, where the digest covers it: names that begin with "$". Code
+ * that reads events never sees them, and no caller may set them.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Metadata } from "./event.ts";
+
+export interface Marks {
+  /** Version of the event's data; 1 when absent. */
+  readonly $schema?: number;
+}
+
+/** Whether metadata may hold marks; a look at the text, because nearly all events have none. */
+export function isMarked(metadata: string): boolean {
+  return metadata !== "{}" && metadata.includes('"$');
+}
+
+/** The metadata that code is given. */
+export function withoutMarks(metadata: Metadata): Metadata {
+  return Object.fromEntries(Object.entries(metadata).filter(([name]) => !name.startsWith("$")));
+}
+
+/** Throws `invalid_input` for metadata that sets a mark. */
+export function requireUnmarked(metadata: Metadata): void {
+  const mark = Object.keys(metadata).find((name) => name.startsWith("$"));
+  if (mark !== undefined)
+    throw new ConvergentError("invalid_input", `metadata cannot have the name "${mark}": those that begin with $ are the toolkit's own`);
+}
