@@ -32,9 +32,19 @@ export type {
   Timer,
   Timers,
 } from "./host/host.ts";
-export type { Appended, AppendOutcome, AppendRequest, Expected } from "./log/append.ts";
 export { beginEpoch, type Claim, type Fork } from "./log/epochs.ts";
 export { EventCodec, type EventFamily } from "./log/codec.ts";
+export type {
+  AppendedTogether,
+  Appended,
+  AppendId,
+  AppendOutcome,
+  AppendPart,
+  AppendRequest,
+  Expected,
+  TogetherConflict,
+  TogetherOutcome,
+} from "./log/append.ts";
 export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
 export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
 export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";

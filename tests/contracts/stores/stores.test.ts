@@ -7,6 +7,7 @@ import { idContract } from "./ids.ts";
 import { oldEventContract } from "./old-events.ts";
 import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
+import { togetherContract } from "./together.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
 import { transactionContract } from "./transactions.ts";
 
@@ -14,6 +15,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
   describe.each(kinds)(`${name}: $name`, (kind) => {
     appendContract(kind);
     idContract(kind);
+    togetherContract(kind);
     transactionContract(kind);
     rowContract(kind);
     rebuildRowContract(kind);

@@ -7,12 +7,13 @@
  * - L4: an id is looked up here, inside the append, whatever was looked up before.
  * - Strong views are folded before positions are given, so that one that throws refuses its own append alone.
  *
- * Each append of a batch has its own outcome; a batch costs three questions and one insert, however large.
+ * Each append of a batch has its own outcome; a batch costs three questions and one insert, however large. An append to
+ * several streams is one of them: its parts follow each other, and all are admitted or none is.
  */
 import type { Host } from "../host/host.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { advance, type Position } from "../position/position.ts";
-import { type AppendRequest, meets, requireExpected } from "./append.ts";
+import { type AppendId, type AppendPart, type AppendRequest, meets, requireExpected } from "./append.ts";
 import { canonicalJson, digestOf, eventDigest, notJson } from "./digest.ts";
 import type { StoredEvent } from "./event.ts";
 import { requireUnmarked } from "./marks.ts";
@@ -29,14 +30,24 @@ export interface PreparedAppend {
   readonly digest: string;
 }
 
+/** Several appends made ready, to be admitted together or not at all. */
+export interface PreparedTogether {
+  readonly parts: readonly PreparedAppend[];
+  readonly idKey: IdKey | undefined;
+  readonly digest: string;
+}
+
+export type Prepared = PreparedAppend | PreparedTogether;
+
 export type Admitted =
   | {
       readonly kind: "appended";
+      /** Of all parts. */
       readonly events: readonly StoredEvent[];
       readonly record: IdRecord | undefined;
       readonly repeated: boolean;
     }
-  | { readonly kind: "conflict"; readonly version: number }
+  | { readonly kind: "conflict"; readonly version: number /** Of the part. */; readonly index?: number }
   | { readonly kind: "refused"; readonly reason: unknown };
 
 /** A strong view as the append sees it. */
@@ -71,6 +82,32 @@ export function prepareAppend(request: AppendRequest, host: Host): PreparedAppen
     idKey: id && { scope: id.scope, id: id.id },
     digest: id ? (id.digest ?? digestOf(canonicalJson([request.stream, request.events]))) : "",
   };
+}
+
+/** The same for several appends at once. */
+export function prepareTogether(parts: readonly AppendPart[], id: AppendId | undefined, host: Host): PreparedTogether {
+  const count = parts.reduce((sum, part) => sum + part.events.length, 0);
+  if (parts.length === 0 || count > eventsMax)
+    throw new ConvergentError(
+      "invalid_input",
+      `an append to several streams has 1 part or more and at most ${eventsMax} events; this one has ${parts.length} parts and ${count} events`,
+    );
+  if (parts.some((part) => "id" in part))
+    throw new ConvergentError("invalid_input", "parts of one append have no ids of their own: the whole is remembered under one id");
+  for (const text of id ? [id.scope, id.id] : []) requireText(text);
+  return {
+    parts: parts.map((part) => prepareAppend(part, host)),
+    idKey: id && { scope: id.scope, id: id.id },
+    digest: id ? (id.digest ?? digestOf(canonicalJson(parts.map((part) => [part.stream, part.events])))) : "",
+  };
+}
+
+/**
+ * Under which key a part is remembered: made of where the whole ended, and with a character that no caller's id holds. The
+ * whole is written first, so that it is forgotten no later than its parts.
+ */
+export function partKey(whole: IdRecord, index: number): IdKey {
+  return { scope: whole.scope, id: `\u0000${whole.position}.${index}` };
 }
 
 // Refused before the transaction begins, so that nobody else's append shares the failure.
@@ -110,12 +147,14 @@ export interface Admission {
 /** Decides and writes a batch inside `tx`. Positions are given in the order of the batch. */
 export async function admit(
   tx: WriteTransaction,
-  batch: readonly PreparedAppend[],
+  batch: readonly Prepared[],
   { strong, host, idsBefore }: Admission,
 ): Promise<Array<Admitted | ConvergentError>> {
   const ledger = await Ledger.read(tx, batch, host);
   const outcomes: Array<Admitted | ConvergentError> = [];
-  for (const append of batch) outcomes.push(await admitOne(append, ledger, strong && ((events) => strong.apply(tx, events))));
+  const applyStrong = strong && ((events: readonly StoredEvent[]) => strong.apply(tx, events));
+  for (const append of batch)
+    outcomes.push(await ("parts" in append ? admitTogether(append, ledger, applyStrong) : admitOne(append, ledger, applyStrong)));
   host.reached("append.admitted");
   if (ledger.events.length > 0) {
     await strong?.save(tx);
@@ -127,15 +166,45 @@ export async function admit(
   return outcomes;
 }
 
-async function admitOne(
-  append: PreparedAppend,
-  ledger: Ledger,
-  applyStrong: ((events: readonly StoredEvent[]) => Promise<void>) | undefined,
-): Promise<Admitted | ConvergentError> {
-  const { request, idKey, digest } = append;
+type ApplyStrong = ((events: readonly StoredEvent[]) => Promise<void>) | undefined;
+
+/** The answer for an id that is known already. */
+function earlier({ idKey, digest }: Prepared, ledger: Ledger): Admitted | ConvergentError | undefined {
   const known = idKey && ledger.id(idKey);
   if (known?.state === "void") return voided(known);
-  if (known) return known.digest === digest ? { kind: "appended", events: [], record: known, repeated: true } : reused(known);
+  return known && (known.digest === digest ? { kind: "appended", events: [], record: known, repeated: true } : reused(known));
+}
+
+async function admitTogether(append: PreparedTogether, ledger: Ledger, applyStrong: ApplyStrong): Promise<Admitted | ConvergentError> {
+  const known = earlier(append, ledger);
+  if (known) return known;
+  const versions = new Map<string, number>();
+  const parts: StoredEvent[][] = [];
+  let count = 0;
+  for (const [index, { request, events }] of append.parts.entries()) {
+    const version = versions.get(request.stream) ?? ledger.version(request.stream);
+    if (!meets(request.expected, version)) return { kind: "conflict", version, index };
+    parts.push(events.map((event, place) => ({ ...event, ...ledger.place(count + place + 1), version: version + place + 1 })));
+    versions.set(request.stream, version + events.length);
+    count += events.length;
+  }
+  const events = parts.flat();
+  try {
+    await applyStrong?.(events);
+  } catch (reason) {
+    return { kind: "refused", reason };
+  }
+  const { idKey, digest } = append;
+  const record = idKey && recordOf(idKey, digest, parts.at(-1) as StoredEvent[]);
+  ledger.add(events, record);
+  if (record) parts.forEach((part, index) => ledger.remember(recordOf(partKey(record, index), "", part)));
+  return { kind: "appended", events, record, repeated: false };
+}
+
+async function admitOne(append: PreparedAppend, ledger: Ledger, applyStrong: ApplyStrong): Promise<Admitted | ConvergentError> {
+  const known = earlier(append, ledger);
+  if (known) return known;
+  const { request, idKey, digest } = append;
   const version = ledger.version(request.stream);
   if (!meets(request.expected, version)) return { kind: "conflict", version };
   const events = append.events.map((event, index): StoredEvent => ({ ...event, ...ledger.place(index + 1), version: version + index + 1 }));
@@ -144,17 +213,16 @@ async function admitOne(
   } catch (reason) {
     return { kind: "refused", reason };
   }
-  const versions = { firstVersion: version + 1, lastVersion: version + events.length };
-  const record: IdRecord | undefined = idKey && {
-    ...idKey,
-    digest,
-    state: "done",
-    stream: request.stream,
-    ...versions,
-    ...ledger.place(events.length),
-  };
+  const record = idKey && recordOf(idKey, digest, events);
   ledger.add(events, record);
   return { kind: "appended", events, record, repeated: false };
+}
+
+/** What is remembered of events of one stream. */
+function recordOf(key: IdKey, digest: string, events: readonly StoredEvent[]): IdRecord {
+  const { version: firstVersion } = events[0] as StoredEvent;
+  const { stream, version: lastVersion, position, at } = events.at(-1) as StoredEvent;
+  return { ...key, digest, state: "done", stream, firstVersion, lastVersion, position, at };
 }
 
 /** The error for an id that is refused for ever. */
@@ -193,9 +261,14 @@ class Ledger {
     this.#ids = ids;
   }
 
-  static async read(tx: WriteTransaction, batch: readonly PreparedAppend[], host: Host): Promise<Ledger> {
+  static async read(tx: WriteTransaction, batch: readonly Prepared[], host: Host): Promise<Ledger> {
     const head = await tx.lock();
-    const streams = [...new Set(batch.map((append) => append.request.stream))];
+    const named = new Set<string>();
+    for (const append of batch) {
+      if ("parts" in append) for (const part of append.parts) named.add(part.request.stream);
+      else named.add(append.request.stream);
+    }
+    const streams = [...named];
     const keys = batch.flatMap((append) => append.idKey ?? []);
     const heads = await tx.streamHeads(streams);
     const records = keys.length > 0 ? await tx.ids(keys) : [];
@@ -219,11 +292,18 @@ class Ledger {
   }
 
   add(events: readonly StoredEvent[], record: IdRecord | undefined): void {
-    const newest = events.at(-1) as StoredEvent;
-    for (const event of events) this.events.push(event);
-    this.#last = newest.position;
-    this.changedHeads.set(newest.stream, { version: newest.version, position: newest.position });
-    if (!record) return;
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index] as StoredEvent;
+      this.events.push(event);
+      // The last one of a run of its stream.
+      if (events[index + 1]?.stream !== event.stream)
+        this.changedHeads.set(event.stream, { version: event.version, position: event.position });
+    }
+    this.#last = (events.at(-1) as StoredEvent).position;
+    if (record) this.remember(record);
+  }
+
+  remember(record: IdRecord): void {
     this.newIds.push(record);
     this.#ids.set(nameOf(record), record);
   }

@@ -52,6 +52,28 @@ export interface AppendRefused {
 
 export type AppendOutcome = Appended | AppendConflict | AppendRefused;
 
+/** One of several appends that are admitted together or not at all; they are remembered under one id. */
+export type AppendPart = Omit<AppendRequest, "id">;
+
+/** Every part is in the log, at positions that follow each other, by this call or, when `repeated`, by an earlier one with the same id. */
+export interface AppendedTogether {
+  readonly kind: "appended";
+  /** One for each part, in their order. */
+  readonly parts: readonly Appended[];
+  readonly at: number;
+  readonly token: Token;
+  readonly repeated: boolean;
+}
+
+/** A stream is not as its part expected; nothing of any part was written. */
+export interface TogetherConflict extends AppendConflict {
+  /** Of the part. */
+  readonly index: number;
+  readonly stream: string;
+}
+
+export type TogetherOutcome = AppendedTogether | TogetherConflict | AppendRefused;
+
 /** Throws `invalid_input` for what is none of the four forms: a misspelt one must not pass for a conflict. */
 export function requireExpected(expected: unknown): void {
   if (expected === "none" || expected === "some" || expected === "any") return;

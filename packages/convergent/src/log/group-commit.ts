@@ -5,7 +5,7 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { Host } from "../host/host.ts";
-import type { Admitted, PreparedAppend } from "./admission.ts";
+import type { Admitted, Prepared } from "./admission.ts";
 
 /** Appends in one transaction: some 10 ms of work, so that neither this process's loop nor another one's append waits longer. */
 export const batchAppendsMax = 512;
@@ -14,13 +14,13 @@ export const batchAppendsMax = 512;
 export const waitingAppendsMax = 20_000;
 
 interface Waiting {
-  readonly append: PreparedAppend;
+  readonly append: Prepared;
   readonly resolve: (outcome: Admitted) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Writes one batch in one transaction; resolves when it is durable, with one outcome an append. */
-export type CommitBatch = (batch: readonly PreparedAppend[]) => Promise<ReadonlyArray<Admitted | ConvergentError>>;
+export type CommitBatch = (batch: readonly Prepared[]) => Promise<ReadonlyArray<Admitted | ConvergentError>>;
 
 export class GroupCommit {
   readonly #commit: CommitBatch;
@@ -34,7 +34,7 @@ export class GroupCommit {
   }
 
   /** Resolves when the append is decided and, if admitted, durable. Throws `unavailable` when too many wait. */
-  append(append: PreparedAppend): Promise<Admitted> {
+  append(append: Prepared): Promise<Admitted> {
     if (this.#waiting.length >= waitingAppendsMax) {
       throw new ConvergentError(
         "unavailable",

@@ -8,8 +8,19 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Host } from "../host/host.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
-import { type Admitted, admit, idsKeptMs, type PreparedAppend, prepareAppend, reused, type StrongFold, voided } from "./admission.ts";
-import type { AppendOutcome, AppendRequest } from "./append.ts";
+import {
+  type Admitted,
+  admit,
+  idsKeptMs,
+  partKey,
+  type Prepared,
+  prepareAppend,
+  prepareTogether,
+  reused,
+  type StrongFold,
+  voided,
+} from "./admission.ts";
+import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, TogetherOutcome } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -110,18 +121,50 @@ export class Log implements LogSource {
    * `id_voided`, `append_in_transaction`, `definitions_outdated`, `unavailable`, `disk_full`, `outcome_unknown`.
    */
   async append(request: AppendRequest, options: { tx?: WriteTransaction } = {}): Promise<AppendOutcome> {
-    const prepared = prepareAppend(request, this.host);
-    if (options.tx) {
-      const [outcome] = await this.#admit(options.tx, [prepared]);
-      return this.#outcome(request, outcome as Admitted | ConvergentError, options.tx);
+    const outcome = await this.#decided(prepareAppend(request, this.host), request.stream, options.tx);
+    return outcome.kind === "appended" ? this.#appended(request.stream, outcome, options.tx) : outcome;
+  }
+
+  /**
+   * Appends to several streams, all parts or none, at positions that follow each other; one stream may come several
+   * times. Each part's `expected` is enforced, and a conflict says whose. The whole is remembered under one id: the same
+   * again gives the first result for every part. Strong views judge where the whole leads. Throws what `append` throws.
+   */
+  async appendAll(parts: readonly AppendPart[], options: { id?: AppendId; tx?: WriteTransaction } = {}): Promise<TogetherOutcome> {
+    const { tx, id } = options;
+    const outcome = await this.#decided(prepareTogether(parts, id, this.host), parts[0]?.stream ?? "", tx);
+    if (outcome.kind === "refused") return outcome;
+    if (outcome.kind === "conflict") {
+      const { version, index = 0 } = outcome;
+      return { kind: "conflict", version, index, stream: parts[index]?.stream ?? "" };
+    }
+    const { record, repeated } = outcome;
+    const keys = record && repeated ? parts.map((_, index) => partKey(record, index)) : [];
+    const records = tx || keys.length === 0 ? await tx?.ids(keys) : await this.#store.read((read) => read.ids(keys));
+    const appended: Appended[] = [];
+    let taken = 0;
+    for (const [index, { stream, events }] of parts.entries()) {
+      const own = outcome.events.slice(taken, (taken += events.length));
+      appended.push(await this.#appended(stream, { ...outcome, events: own, record: repeated ? records?.[index] : undefined }, tx));
+    }
+    const { at, token } = appended.at(-1) as Appended;
+    return { kind: "appended", parts: appended, at, token, repeated };
+  }
+
+  // In the caller's transaction, or in one that is shared with all who wait.
+  async #decided(prepared: Prepared, stream: string, tx: WriteTransaction | undefined): Promise<Admitted> {
+    if (tx) {
+      const [outcome] = await this.#admit(tx, [prepared]);
+      if (outcome instanceof ConvergentError) throw outcome;
+      return outcome as Admitted;
     }
     if (this.#store.insideWrite()) {
       throw new ConvergentError(
         "append_in_transaction",
-        `an append to ${request.stream} inside an open write transaction would wait for itself; pass it that transaction as { tx }`,
+        `an append to ${stream} inside an open write transaction would wait for itself; pass it that transaction as { tx }`,
       );
     }
-    return this.#outcome(request, await this.#group.append(prepared));
+    return this.#group.append(prepared);
   }
 
   /** What is remembered under an id (L4). Throws `idempotency_key_reused` or `id_voided`; `undefined` when the id is new. */
@@ -309,7 +352,7 @@ export class Log implements LogSource {
     await this.#store.close();
   }
 
-  async #admit(tx: WriteTransaction, batch: readonly PreparedAppend[]): Promise<Array<Admitted | ConvergentError>> {
+  async #admit(tx: WriteTransaction, batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
     await this.#guard?.(tx);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
@@ -321,16 +364,14 @@ export class Log implements LogSource {
     return outcomes;
   }
 
-  async #outcome(request: AppendRequest, outcome: Admitted | ConvergentError, tx?: ReadTransaction): Promise<AppendOutcome> {
-    if (outcome instanceof ConvergentError) throw outcome;
-    if (outcome.kind !== "appended") return outcome;
+  async #appended(stream: string, outcome: Admitted & { kind: "appended" }, tx?: ReadTransaction): Promise<Appended> {
     const newest = outcome.events.at(-1);
     if (newest) {
       const firstVersion = newest.version - outcome.events.length + 1;
       const token = this.#issuer.issue(newest);
       return {
         kind: "appended",
-        stream: request.stream,
+        stream,
         firstVersion,
         lastVersion: newest.version,
         events: outcome.events,
@@ -341,7 +382,7 @@ export class Log implements LogSource {
     }
     const { firstVersion, lastVersion, at, position } = outcome.record as IdRecord;
     const token = await this.tokenAt(position, tx);
-    return { kind: "appended", stream: request.stream, firstVersion, lastVersion, events: [], at, token, repeated: true };
+    return { kind: "appended", stream, firstVersion, lastVersion, events: [], at, token, repeated: true };
   }
 
   async #eventAt(position: Position, tx?: ReadTransaction): Promise<StoredEvent | undefined> {
