@@ -57,8 +57,9 @@ test("commands take their schema's input and answer with the entity's state", as
   void client.order("o-1").cancel;
   // @ts-expect-error the output of the schema is not its input
   await place({ customer: "ada", priority: 3 });
-  // @ts-expect-error how a conflict is met is the command's own, and not its caller's
-  await place({ customer: "ada" }, { onConflict: "retry" });
+  await place({ customer: "ada" }, { expected: 3, onConflict: "retry" });
+  // @ts-expect-error there is no such policy
+  await place({ customer: "ada" }, { expected: 3, onConflict: "ignore" });
 });
 
 test("views answer with their document and are found by declared indexes only", async () => {

@@ -16,6 +16,7 @@ export const floors: readonly (readonly string[])[] = [
 export const sameFloor: Readonly<Record<string, readonly string[]>> = {
   position: ["errors"],
   host: ["errors"],
+  protocol: ["merge"],
 };
 
 /** Rooms beside the chain, with the rooms they may import. Only entry points (the files named in `exports`) and tests import them. */

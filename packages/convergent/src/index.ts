@@ -1,5 +1,6 @@
 /** Entry point `convergent`: definitions, the service, the log, and what they answer with. */
 export { type Channel } from "./channels/in-process.ts";
+export { type Merge, merge } from "./entities/conflict-policy.ts";
 export {
   type AnyEntity,
   type Command,
@@ -53,6 +54,8 @@ export { writeWitness } from "./log/witness.ts";
 export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
 export type { LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
+export { mergeList } from "./merge/keyed-list.ts";
+export { type FieldChange, type Rule, type Rules, type ThreeWay, threeWay, undecided } from "./merge/three-way.ts";
 export { comparePositions, origin, type Position, position } from "./position/position.ts";
 export { emptyToken, mergeTokens, parseToken, Token, type TokenEntry } from "./position/token.ts";
 export {
@@ -60,6 +63,8 @@ export {
   accepted,
   type AppendedEvent,
   type Conflict,
+  type ConflictPolicy,
+  type ExpectedState,
   type Outcome,
   type Rejected,
   type UniqueClaim,

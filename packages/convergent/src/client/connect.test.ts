@@ -267,6 +267,10 @@ test("refusals and conflicts are values", async () => {
   expect(await gateway.run(client.order("o-1").place({ total: 1 }))).toEqual({ kind: "rejected", reason: "already placed" });
   expect(await gateway.run(client.order("o-1").place({ total: 1 }, { expected: "none" }))).toEqual({
     kind: "conflict",
+    expected: "none",
+    changed: [],
+    fields: [],
+    mergeable: false,
     version: 4,
     state: { status: "placed" },
   });

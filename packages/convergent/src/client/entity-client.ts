@@ -4,11 +4,19 @@ import type { CancelSignal } from "../host/host.ts";
 import type { Envelope, Metadata } from "../log/event.ts";
 import { position } from "../position/position.ts";
 import { parseToken } from "../position/token.ts";
-import type { AppendedEvent, UniqueClaim } from "../protocol/outcome.ts";
-import { type CommandBody, type EntityBody, type EventBody, headers as names, type PartBody } from "../protocol/wire.ts";
+import type { AppendedEvent, Conflict, ExpectedState, UniqueClaim } from "../protocol/outcome.ts";
+import {
+  type AppendedBody,
+  type CommandBody,
+  type ConflictBody,
+  type EntityBody,
+  type EventBody,
+  headers as names,
+  type PartBody,
+} from "../protocol/wire.ts";
 import type { Definition } from "./definition.ts";
 import type { RemoteCommandOptions, RemoteEventsOptions, RemoteOutcome, RemoteState, RemoteStateOptions } from "./facade.ts";
-import { actorName, idempotencyKey, queryString, segment } from "./path.ts";
+import { actorName, idempotencyKey, policyName, queryString, segment } from "./path.ts";
 import { levelOf } from "./level.ts";
 import { problemError } from "./problem.ts";
 import { isToken, type SessionMemory } from "./session.ts";
@@ -52,7 +60,11 @@ export class EntityClient {
       method: "POST",
       path: `${path}/${segment(call.command, "the name of a command")}`,
       what: `${this.#key}("${call.entityId}").${call.command}`,
-      headers: { ...condition, ...(options.actor === undefined ? {} : { [names.actor]: actorName(options.actor) }) },
+      headers: {
+        ...condition,
+        ...(options.onConflict === undefined ? {} : { [names.prefer]: `on-conflict=${policyName(options.onConflict)}` }),
+        ...(options.actor === undefined ? {} : { [names.actor]: actorName(options.actor) }),
+      },
       body: JSON.stringify(call.input) ?? "null",
       id,
       accepts: isCommandBody,
@@ -70,7 +82,7 @@ export class EntityClient {
       };
     }
     if (problem.code === "version_conflict" && typeof problem.details["version"] === "number")
-      return { kind: "conflict", version: problem.details["version"], state: problem.details["state"] };
+      return conflict(problem.details, { version: problem.details["version"], expected: options.expected });
     throw problemError(problem, { id });
   }
 
@@ -155,6 +167,7 @@ export class EntityClient {
       token,
       pending: answer.pending ?? [],
       repeated: answer.repeated ?? false,
+      ...(answer.merged ? { merged: answer.merged } : {}),
       ...(answer.visibilityMs ? { visibilityMs: answer.visibilityMs } : {}),
     };
   }
@@ -176,7 +189,26 @@ function isEventsBody(body: Readonly<Record<string, unknown>>): boolean {
   return Array.isArray(body["events"]);
 }
 
-function appended({ id, type, version, position: at, at: time, data }: EventBody | CommandBody["events"][number]): AppendedEvent {
+// What an older gateway leaves out, nobody knows.
+function conflict(
+  body: Partial<ConflictBody>,
+  { version, expected }: { readonly version: number; readonly expected: RemoteCommandOptions["expected"] },
+): Conflict<unknown> {
+  const { state, changed = [], more, fields = [], mergeable = false } = body;
+  return {
+    kind: "conflict",
+    state,
+    version,
+    expected: expected as ExpectedState,
+    ...("base" in body ? { base: body.base } : {}),
+    changed: changed.map(appended),
+    ...(more ? { more } : {}),
+    fields,
+    mergeable,
+  };
+}
+
+function appended({ id, type, version, position: at, at: time, data }: AppendedBody): AppendedEvent {
   return { id, type, version, position: at, at: milliseconds(time), data };
 }
 

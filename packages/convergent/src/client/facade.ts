@@ -9,7 +9,7 @@ import type { InputOf, Schema } from "../log/schema.ts";
 import type { Duration } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
-import type { Accepted, Conflict, Rejected } from "../protocol/outcome.ts";
+import type { Accepted, Conflict, ConflictPolicy, Rejected } from "../protocol/outcome.ts";
 import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { VisibilityMs } from "../protocol/wire.ts";
 import type { Session } from "./session.ts";
@@ -24,6 +24,8 @@ export interface RemoteCommandOptions {
   readonly id?: string;
   /** What the caller believes the entity to be. Default `"any"`. */
   readonly expected?: Expected;
+  /** What to do when the entity is not as expected. Default: what the command declares, else `"reject"`. */
+  readonly onConflict?: ConflictPolicy;
   /** Who asks; kept with the events. Default: the actor given to `connect`. */
   readonly actor?: string;
   /** Stops waiting and retrying, and rejects with the signal's reason. The command may have taken effect all the same. */

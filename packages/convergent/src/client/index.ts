@@ -7,7 +7,16 @@ import type { Client, RemoteAccepted, RemoteOutcome, Served } from "./facade.ts"
 export { ConvergentError, isConvergentError } from "../errors/error.ts";
 export { type ErrorCode } from "../errors/catalogue.ts";
 export { mergeTokens, parseToken, Token } from "../position/token.ts";
-export type { Accepted, Conflict, Outcome, Rejected, UniqueClaim } from "../protocol/outcome.ts";
+export type {
+  Accepted,
+  AppendedEvent,
+  Conflict,
+  ConflictPolicy,
+  ExpectedState,
+  Outcome,
+  Rejected,
+  UniqueClaim,
+} from "../protocol/outcome.ts";
 export type { VisibilityMs } from "../protocol/wire.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type {
@@ -29,7 +38,9 @@ export type {
   RemoteView,
   Served,
 } from "./facade.ts";
+export type { FieldChange } from "../merge/three-way.ts";
 export { pollIntervals } from "./poller.ts";
+export { type Choice, type Choices, chosenInput, type Redo, redo } from "./redo.ts";
 export type { HistoryLost, Session } from "./session.ts";
 export type { ClientHost } from "./transport.ts";
 

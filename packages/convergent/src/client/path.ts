@@ -50,3 +50,9 @@ export function actorName(actor: string): string {
     );
   return actor;
 }
+
+/** How a conflict is met, as a header carries it. Throws `invalid_input`: the gateway ignores a preference that it does not know. */
+export function policyName(policy: string): string {
+  if (policy === "reject" || policy === "retry" || policy === "merge") return policy;
+  throw new ConvergentError("invalid_input", `onConflict is "reject", "retry" or "merge", not ${JSON.stringify(policy)}`);
+}

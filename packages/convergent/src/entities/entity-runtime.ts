@@ -3,7 +3,8 @@
  *
  * - With no `expected`, a race that was lost is decided again (at most `attemptsMax` times, at last under the lock) and
  *   never ends as a conflict.
- * - With a named one, `onConflict` says: `reject` answers with the present state, `retry` decides again on it.
+ * - With a named one that is not met, `onConflict` says: `reject` answers with the present state and what changed,
+ *   `retry` decides on the present state, `merge` decides on it with an input that stands for both sides, if there is one.
  * - An id is looked up before deciding (L4), so that a repeat is answered even when the entity would now refuse it.
  */
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
@@ -12,18 +13,32 @@ import { EventCodec } from "../log/codec.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
 import { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
-import { type Schemas, validated } from "../log/schema.ts";
+import { type Schema, type Schemas, validated } from "../log/schema.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
 import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
-import type { AppendedEvent, Outcome, Rejected, UniqueClaim } from "../protocol/outcome.ts";
-import { type AnyEntity, type Emit, type Emitted, emitOf, eventType, type OnConflict } from "./entity.ts";
+import type { FieldChange } from "../merge/three-way.ts";
+import type {
+  Accepted,
+  AppendedEvent,
+  Conflict,
+  ConflictPolicy,
+  ExpectedState,
+  Outcome,
+  Rejected,
+  UniqueClaim,
+} from "../protocol/outcome.ts";
+import { type Merge, type ReceivedInput, requirePolicy, settle, type Settlement } from "./conflict-policy.ts";
+import { type AnyEntity, type Emit, type Emitted, emitOf, eventType } from "./entity.ts";
 import { Folding } from "./folding.ts";
 import { Queues } from "./queues.ts";
 import type { KnownState } from "./state-cache.ts";
 
 /** Decisions on ever newer states, the last one under the log's lock. */
 const attemptsMax = 5;
+
+/** Events that a conflict tells of. */
+const changedMax = 100;
 
 export interface CommandOptions {
   /** Names this request: the same id again has no further effect and gets the first answer. */
@@ -32,7 +47,8 @@ export interface CommandOptions {
   readonly scope?: string;
   /** What the caller believes the entity to be. Default `"any"`. */
   readonly expected?: Expected;
-  readonly onConflict?: OnConflict;
+  /** What to do when the entity is not as expected. Default: what the command declares, else `"reject"`. */
+  readonly onConflict?: ConflictPolicy;
   /** Who asks; kept with the events. */
   readonly actor?: string;
   /** Kept with the events. */
@@ -147,6 +163,7 @@ export class EntityRuntime {
     }
     const options = call.options ?? {};
     requireExpected(options.expected ?? "any");
+    requirePolicy(options.onConflict, command.onConflict, `${this.definition.name}.${call.command}`);
     const input: unknown = await validated(command.input, call.input, `the input of ${this.definition.name}.${call.command}`);
     const digest = options.id === undefined ? "" : digestOf(canonicalJson([this.definition.name, call.entityId, call.command, call.input]));
     const id = options.id === undefined ? undefined : { scope: options.scope ?? options.actor ?? "", id: options.id, digest };
@@ -155,15 +172,19 @@ export class EntityRuntime {
       ...(options.actor === undefined ? {} : { actor: options.actor }),
       ...options.metadata,
     };
+    const declared = command.onConflict as "reject" | "retry" | Merge<unknown, object>;
+    const by = typeof declared === "object" ? declared : undefined;
     return {
       id,
       metadata,
-      decide: (state) => {
+      input,
+      received: { received: call.input, schema: command.input as Schema, merge: by },
+      decide: (state, input) => {
         const decided: Emitted | readonly Emitted[] | Rejected = command.decide(state, input, this.#emit);
         return "type" in decided ? [decided] : decided;
       },
       expected: options.expected ?? "any",
-      onConflict: options.onConflict ?? command.onConflict,
+      onConflict: options.onConflict ?? (by ? "merge" : (declared as "reject" | "retry")),
     };
   }
 
@@ -177,7 +198,7 @@ export class EntityRuntime {
     if (!known || !meets(decision.expected, known.version)) return undefined;
     let events: readonly NewEvent[] | Rejected;
     try {
-      events = await this.#decide(decision, known.state);
+      events = await this.#decide(decision, known.state, decision.input);
     } catch {
       return undefined;
     }
@@ -197,17 +218,57 @@ export class EntityRuntime {
   async #attempt(stream: string, decision: Decision, tx?: WriteTransaction): Promise<Outcome<unknown> | "raced"> {
     const present = (read: ReadTransaction): Promise<Present> => this.#present(stream, decision, read);
     const { record, known, head } = tx ? await present(tx) : await this.#log.snapshot(present);
-    if (record) return this.#repeated(record, await this.#log.tokenAt(record.position, tx), tx);
-    if (!meets(decision.expected, known.version) && decision.onConflict === "reject")
-      return { kind: "conflict", state: known.state, version: known.version };
-    const events = await this.#decide(decision, known.state);
+    if (record) return this.#repeated({ ...record, token: await this.#log.tokenAt(record.position, tx) }, decision, tx);
+    const met = meets(decision.expected, known.version) || decision.onConflict === "retry";
+    const settlement = met ? undefined : await this.#settle(stream, decision, known, tx);
+    if (settlement && !(settlement.input && decision.onConflict === "merge"))
+      return this.#conflict(stream, decision, { known, settlement }, tx);
+    const events = await this.#decide(decision, known.state, settlement?.input ? settlement.input.value : decision.input);
     if ("kind" in events) return events;
-    if (events.length > 0) return this.#append({ stream, known, events }, decision, tx);
-    return this.#acceptedAt(known, { events: [], token: await this.#log.tokenAt(head?.position ?? origin, tx), repeated: false });
+    const outcome =
+      events.length > 0
+        ? await this.#append({ stream, known, events }, decision, tx)
+        : this.#acceptedAt(known, { events: [], token: await this.#log.tokenAt(head?.position ?? origin, tx), repeated: false });
+    return settlement ? withMerged(outcome, settlement.fields) : outcome;
   }
 
-  async #decide(decision: Decision, state: unknown): Promise<readonly NewEvent[] | Rejected> {
-    const decided = decision.decide(state);
+  /** What came of the fields since the version that the caller expected; no base when there never was one. */
+  async #settle(
+    stream: string,
+    { received, expected }: Decision,
+    present: KnownState,
+    tx?: ReadTransaction,
+  ): Promise<Settlement & { readonly base?: KnownState }> {
+    const version = expected === "none" ? 0 : expected;
+    if (typeof version !== "number" || version > present.version) return { fields: [], mergeable: false };
+    const base = await this.#states.fold(stream, { upTo: version }, tx);
+    if (base.version !== version) return { fields: [], mergeable: false }; // its events are not here any more
+    return { ...(await settle(received, base.state, present.state)), base };
+  }
+
+  async #conflict(
+    stream: string,
+    { expected }: Decision,
+    { known, settlement }: { known: KnownState; settlement: Settlement & { readonly base?: KnownState } },
+    tx?: ReadTransaction,
+  ): Promise<Conflict<unknown>> {
+    const { base, fields, mergeable } = settlement;
+    const since = base && (await this.#log.stream(stream, { after: base.version, upTo: known.version, limit: changedMax + 1 }, tx));
+    return {
+      kind: "conflict",
+      state: known.state,
+      version: known.version,
+      expected: expected as ExpectedState,
+      ...(base ? { base: base.state } : {}),
+      changed: (since ?? []).slice(0, changedMax).map((event) => this.#appended(event)),
+      ...(since && since.length > changedMax ? { more: true } : {}),
+      fields,
+      mergeable,
+    };
+  }
+
+  async #decide(decision: Decision, state: unknown, input: unknown): Promise<readonly NewEvent[] | Rejected> {
+    const decided = decision.decide(state, input);
     if ("kind" in decided) return decided;
     return Promise.all(
       decided.map(async ({ type, data }) => this.#codec.encode(eventType(this.definition.name, type), await this.#checked(type, data))),
@@ -216,9 +277,10 @@ export class EntityRuntime {
 
   async #append(
     { stream, known, events }: { stream: string; known: KnownState; events: readonly NewEvent[] },
-    { id, metadata }: Decision,
+    decision: Decision,
     tx?: WriteTransaction,
   ): Promise<Outcome<unknown> | "raced"> {
+    const { id, metadata } = decision;
     const request = { stream, expected: known.version === 0 ? ("none" as const) : known.version, events, metadata, ...(id ? { id } : {}) };
     const outcome = await this.#log.append(request, tx ? { tx } : {});
     if (outcome.kind === "conflict") {
@@ -226,26 +288,30 @@ export class EntityRuntime {
       return "raced";
     }
     if (outcome.kind === "refused") return refusal(outcome.reason);
-    if (outcome.repeated) return this.#repeated(outcome, outcome.token, tx);
+    if (outcome.repeated) return this.#repeated(outcome, decision, tx);
     const next = this.#states.appended(known, outcome.events, tx);
     return this.#acceptedAt(next, { events: outcome.events.map((event) => this.#appended(event)), token: outcome.token, repeated: false });
   }
 
   /** The answer that was given when these versions were appended. */
   async #repeated(
-    { stream, firstVersion, lastVersion }: { stream: string; firstVersion: number; lastVersion: number },
-    token: Token,
+    { stream, firstVersion, lastVersion, token }: { stream: string; firstVersion: number; lastVersion: number; token: Token },
+    decision: Decision,
     tx?: ReadTransaction,
-  ): Promise<Outcome<unknown>> {
-    const known = await this.#states.fold(stream, { upTo: lastVersion }, tx);
+  ): Promise<Accepted<unknown>> {
+    const before = await this.#states.fold(stream, { upTo: firstVersion - 1 }, tx);
+    const known = await this.#states.fold(stream, { upTo: lastVersion }, tx, before);
     const events = await this.#log.stream(stream, { after: firstVersion - 1, upTo: lastVersion }, tx);
-    return this.#acceptedAt(known, { events: events.map((event) => this.#appended(event)), token, repeated: true });
+    const answer = this.#acceptedAt(known, { events: events.map((event) => this.#appended(event)), token, repeated: true });
+    if (decision.onConflict !== "merge" || meets(decision.expected, before.version)) return answer;
+    // The id stands for the same input, so the merge that was made then is made again.
+    return { ...answer, merged: (await this.#settle(stream, decision, before, tx)).fields };
   }
 
   #acceptedAt(
     { state, version }: KnownState,
     rest: { events: readonly AppendedEvent[]; token: Token; repeated: boolean },
-  ): Outcome<unknown> {
+  ): Accepted<unknown> {
     return { kind: "accepted", state, version, pending: this.definition.pending(state), ...rest };
   }
 
@@ -283,9 +349,16 @@ interface Present {
 interface Decision {
   readonly id: (AppendId & { digest: string }) | undefined;
   readonly metadata: Metadata;
-  readonly decide: (state: unknown) => readonly Emitted[] | Rejected;
+  /** As the schema made it of what was received. */
+  readonly input: unknown;
+  readonly received: ReceivedInput;
+  readonly decide: (state: unknown, input: unknown) => readonly Emitted[] | Rejected;
   readonly expected: Expected;
-  readonly onConflict: OnConflict;
+  readonly onConflict: ConflictPolicy;
+}
+
+function withMerged(outcome: Outcome<unknown> | "raced", merged: readonly FieldChange[]): Outcome<unknown> | "raced" {
+  return outcome !== "raced" && outcome.kind === "accepted" && !outcome.repeated ? { ...outcome, merged } : outcome;
 }
 
 function refusal(reason: unknown): Rejected {

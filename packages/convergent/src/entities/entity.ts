@@ -7,6 +7,7 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Envelope } from "../log/event.ts";
 import type { InputOf, OutputOf, Schema, Schemas } from "../log/schema.ts";
 import type { Rejected } from "../protocol/outcome.ts";
+import type { Merge } from "./conflict-policy.ts";
 
 /** An event a command decided on, before the log has it. */
 export interface Emitted<Type extends string = string> {
@@ -24,13 +25,16 @@ export type Decide<State, Events extends Schemas, Input extends Schema> = (
   emit: Emit<Events>,
 ) => Emitted | readonly Emitted[] | Rejected;
 
-/** What happens when the version that the caller named is not the present one. */
-export type OnConflict = "reject" | "retry";
+/**
+ * What happens when the version that the caller named is not the present one: the caller is told (`reject`), the command
+ * decides on the present state (`retry`), or its input is merged with what others changed and decided on then.
+ */
+export type OnConflict<State, Input> = "reject" | "retry" | Merge<State, Input>;
 
 export interface Command<State, Events extends Schemas, Input extends Schema> {
   readonly input: Input;
   readonly decide: Decide<State, Events, Input>;
-  readonly onConflict: OnConflict;
+  readonly onConflict: OnConflict<State, InputOf<Input>>;
 }
 
 /** A command that has not been told its entity yet; its types are settled where it is put into `commands`. */
@@ -128,7 +132,7 @@ export function entity<const Name extends string, State, const Events extends Sc
 export function command<State, Events extends Schemas, Input extends Schema>(
   input: Input,
   decide: Decide<State, Events, Input>,
-  options: { readonly onConflict?: OnConflict } = {},
+  options: { readonly onConflict?: OnConflict<State, InputOf<Input>> } = {},
 ): Command<State, Events, Input> {
   return { input, decide, onConflict: options.onConflict ?? "reject" };
 }

@@ -1,5 +1,6 @@
 /** What comes of a command: a union on `kind`. Refusals and conflicts are values, because callers decide about them. */
 import { ConvergentError } from "../errors/error.ts";
+import type { FieldChange } from "../merge/three-way.ts";
 import type { Token } from "../position/token.ts";
 
 /** The entity said no, and why. A value, not an error: it changes nothing and is remembered nowhere. */
@@ -38,15 +39,35 @@ export interface Accepted<State> {
   /** Parts that will come later. */
   readonly pending: readonly string[];
   readonly repeated: boolean;
+  /** Present when the entity had moved on and the input was merged: what others had changed of it, and what became of that. */
+  readonly merged?: readonly FieldChange[];
 }
 
-/** The entity is not at the version the caller named; nothing was written. */
+/** The entity is not as the caller expected, and no policy settled that; nothing was written. */
 export interface Conflict<State> {
   readonly kind: "conflict";
   /** As it is now. */
   readonly state: State;
   readonly version: number;
+  /** What the caller expected it to be. */
+  readonly expected: ExpectedState;
+  /** As it was at the expected version; absent when there never was such a version. */
+  readonly base?: State;
+  /** The events since then, oldest first, at most 100. */
+  readonly changed: readonly AppendedEvent[];
+  /** There are more of them. */
+  readonly more?: true;
+  /** What others changed since then, by field: of the command's input when that is `mergeable`, else of the state. Empty without a `base`. */
+  readonly fields: readonly FieldChange[];
+  /** The command declares how its input is merged: `fields` are the input's, with `ours`, and may be chosen from. */
+  readonly mergeable: boolean;
 }
+
+/** What a command that met a conflict had expected: a version, no entity, or some entity. */
+export type ExpectedState = number | "none" | "some";
+
+/** What happens when the entity is not as expected: a conflict, another decision on the present state, or a merge of the input by field. */
+export type ConflictPolicy = "reject" | "retry" | "merge";
 
 export type Outcome<State> = Accepted<State> | Rejected | Conflict<State>;
 
@@ -59,7 +80,7 @@ export function accepted<State>(outcome: Outcome<State>): Accepted<State> {
       throw new ConvergentError("rejected", outcome.reason, outcome.unique ? { details: { unique: outcome.unique } } : {});
     case "conflict":
       throw new ConvergentError("version_conflict", `the entity is at version ${outcome.version}, which is not what the command expected`, {
-        details: { version: outcome.version, state: outcome.state },
+        details: { version: outcome.version, state: outcome.state, expected: outcome.expected, fields: outcome.fields },
       });
   }
 }

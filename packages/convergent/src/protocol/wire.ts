@@ -1,6 +1,10 @@
 /**
- * The wire: JSON bodies, header names and the version of the protocol, as gateway and client share them. The history
- * of the version stands here, beside the number:
+ * The wire: JSON bodies, header names and the version of the protocol, as gateway and client share them.
+ */
+import type { FieldChange } from "../merge/three-way.ts";
+
+/**
+ * The version of the protocol, with its history:
  *
  * 1 — entities, events, views, definition, readers (2026).
  */
@@ -31,22 +35,43 @@ export interface VisibilityMs {
   readonly p99: number;
 }
 
+/** An event as commands and conflicts carry it. */
+export interface AppendedBody {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly position: number;
+  readonly at: string;
+  readonly data: unknown;
+}
+
 /** `POST /entities/{entity}/{id}/{command}` */
 export interface CommandBody {
   readonly state: unknown;
   readonly version: number;
-  readonly events: ReadonlyArray<{
-    readonly id: string;
-    readonly type: string;
-    readonly version: number;
-    readonly position: number;
-    readonly at: string;
-    readonly data: unknown;
-  }>;
+  readonly events: readonly AppendedBody[];
   readonly token: string;
   readonly pending?: readonly string[];
   readonly repeated?: boolean;
+  /** The input was merged: the fields that others had changed of it, and what became of them. */
+  readonly merged?: readonly FieldChange[];
   readonly visibilityMs?: VisibilityMs;
+}
+
+/** What the problem `version_conflict` says beside the standard members. */
+export interface ConflictBody {
+  readonly state: unknown;
+  readonly version: number;
+  /** What the request expected; absent when that was a version of another history. */
+  readonly expected?: number | "none" | "some" | undefined;
+  /** The state at the expected version; absent when there never was such a version. */
+  readonly base?: unknown;
+  /** The events since then, oldest first, at most 100. */
+  readonly changed: readonly AppendedBody[];
+  readonly more?: true;
+  /** What others changed since then, by field: of the command's input when that is `mergeable`, else of the state. */
+  readonly fields: readonly FieldChange[];
+  readonly mergeable: boolean;
 }
 
 /** `GET /entities/{entity}/{id}` */

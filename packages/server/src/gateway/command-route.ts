@@ -9,8 +9,10 @@
  */
 import {
   type Accepted,
+  type AppendedEvent,
   catalogue,
   type CommandOptions,
+  type Conflict,
   ConvergentError,
   isConvergentError,
   type Outcome,
@@ -21,8 +23,8 @@ import {
 import { readJson } from "./body.ts";
 import type { CommandResult } from "./command-meter.ts";
 import { type Directory, type EntityEntry, meterOf } from "./directory.ts";
-import { entityTag, expectedOf } from "./preconditions.ts";
-import { preferencesOf } from "./preferences.ts";
+import { entityTag, expectedOf, versionNever } from "./preconditions.ts";
+import { type CommandPreferences, commandPreferencesOf } from "./preferences.ts";
 import { type HeaderRecord, invalidInput, json, problem } from "./problem.ts";
 import { RunningKeys } from "./running-keys.ts";
 
@@ -47,9 +49,10 @@ export class CommandRoute {
     const startedAt = clock.elapsed();
     let result: CommandResult = "failed";
     try {
-      const outcome = await this.#run(request, entity, address);
+      const preferences = commandPreferencesOf(request.headers);
+      const outcome = await this.#run(request, { entity, address, preferences });
       result = outcome.kind === "accepted" && outcome.repeated ? "repeated" : outcome.kind;
-      return answerOf(outcome, entity);
+      return answerOf(outcome, entity, { ...preferences.applied });
     } catch (error) {
       if (isConvergentError(error) && catalogue[error.code].status < 500) result = "invalid";
       throw error;
@@ -58,11 +61,14 @@ export class CommandRoute {
     }
   }
 
-  async #run(request: Request, entity: EntityEntry, address: CommandAddress): Promise<Outcome<unknown>> {
+  async #run(
+    request: Request,
+    { entity, address, preferences }: { entity: EntityEntry; address: CommandAddress; preferences: CommandPreferences },
+  ): Promise<Outcome<unknown>> {
     const { headers } = request;
     const { service } = entity;
     const input = await readJson(request);
-    const options = optionsOf(headers, service);
+    const options = { ...optionsOf(headers, service), ...(preferences.onConflict ? { onConflict: preferences.onConflict } : {}) };
     const token = headers.get(wire.headers.token);
     // A write that builds on history which a restore took away is refused; one that builds on newer history waits for
     // nothing, because it is decided on this log's head.
@@ -70,7 +76,7 @@ export class CommandRoute {
     const run = (): Promise<Outcome<unknown>> => entity.runtime.run({ entityId: address.id, command: address.command, input, options });
     if (options.id === undefined) return run();
     const key = JSON.stringify([service.name, options.actor ?? "", options.id]);
-    return this.#keys.run(key, run, { ms: preferencesOf(headers).waitMs, host: service.log.host });
+    return this.#keys.run(key, run, { ms: preferences.waitMs, host: service.log.host });
   }
 }
 
@@ -106,29 +112,31 @@ function traceOf(header: string | null): string | undefined {
   return header !== null && /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/.test(header) ? header : undefined;
 }
 
-function answerOf(outcome: Outcome<unknown>, entity: EntityEntry): Response {
+function answerOf(outcome: Outcome<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
   switch (outcome.kind) {
     case "accepted":
-      return acceptedAnswer(outcome, entity);
+      return acceptedAnswer(outcome, entity, headers);
     case "rejected":
       return problem(
         new ConvergentError("rejected", outcome.reason, {
           details: { reason: outcome.reason, ...(outcome.unique ? { unique: outcome.unique } : {}) },
         }),
+        headers,
       );
-    case "conflict": {
-      const { state, version } = outcome;
-      const at = version === 0 ? "does not exist" : `is at version ${version}`;
-      const error = new ConvergentError(
-        "version_conflict",
-        `the ${entity.name} ${at}, which is not what the request expected; nothing was written`,
-        {
-          details: { version, state },
-        },
-      );
-      return problem(error, version === 0 ? {} : { etag: entityTag(entity.service.log.epoch.id, version) });
-    }
+    case "conflict":
+      return conflictAnswer(outcome, entity, headers);
   }
+}
+
+function conflictAnswer(conflict: Conflict<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
+  const { kind: _, version, expected, changed, ...rest } = conflict;
+  const at = version === 0 ? "does not exist" : `is at version ${version}`;
+  // A tag of another history says nothing about a version of this one.
+  const known = expected === versionNever ? undefined : expected;
+  const details: wire.ConflictBody = { ...rest, version, expected: known, changed: changed.map(appendedBody) };
+  if (version > 0) headers["etag"] = entityTag(entity.service.log.epoch.id, version);
+  const message = `the ${entity.name} ${at}, which is not what the request expected; nothing was written`;
+  return problem(new ConvergentError("version_conflict", message, { details: { ...details } }), headers);
 }
 
 let lastAt = Number.NaN;
@@ -143,19 +151,24 @@ function timeText(at: number): string {
   return lastText;
 }
 
-function acceptedAnswer(outcome: Accepted<unknown>, entity: EntityEntry): Response {
+function appendedBody(event: AppendedEvent): wire.AppendedBody {
+  return { ...event, at: timeText(event.at) };
+}
+
+function acceptedAnswer(outcome: Accepted<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
   const token = String(outcome.token);
   const visibilityMs = entity.pace.visibilityMs;
   const body: wire.CommandBody = {
     state: outcome.state,
     version: outcome.version,
-    events: outcome.events.map((event) => ({ ...event, at: timeText(event.at) })),
+    events: outcome.events.map(appendedBody),
     token,
     ...(outcome.pending.length > 0 ? { pending: outcome.pending } : {}),
     ...(outcome.repeated ? { repeated: true } : {}),
+    ...(outcome.merged ? { merged: outcome.merged } : {}),
     ...(visibilityMs ? { visibilityMs } : {}),
   };
-  const headers: HeaderRecord = { "content-type": "application/json" };
+  headers["content-type"] = "application/json";
   if (outcome.version > 0) headers["etag"] = entityTag(entity.service.log.epoch.id, outcome.version);
   if (token !== "") headers[wire.headers.token] = token;
   return json(200, body, headers);

@@ -6,7 +6,7 @@ import { type ConvergentError, type Expected, wire } from "convergent";
 import { invalidInput } from "./problem.ts";
 
 /** A version that no entity reaches: what a tag of another history expects. */
-const versionNever = Number.MAX_SAFE_INTEGER;
+export const versionNever: number = Number.MAX_SAFE_INTEGER;
 
 /** The tag of an entity at a version. */
 export function entityTag(epoch: string, version: number): string {
