@@ -138,6 +138,31 @@ test("an event with older forms has the type of its present schema", () => {
   event(Placed, { upcast: [(old: { who: string }) => ({ who: old.who })] });
 });
 
+test("commands run together answer each with its own entity's state", async () => {
+  const running = await shop.start({ store: memory() });
+  const { order: orders, stock: stocks } = running;
+  const outcome = await running.together(
+    [orders.plan("o-1").place({ lines: [], priority: "3" }, { expected: "none" }), stocks.plan("p-1").reserve({ quantity: 1 })],
+    { id: "i-1", actor: "ada" },
+  );
+  if (outcome.kind === "accepted") {
+    expectTypeOf(outcome.outcomes[0]).toEqualTypeOf<Accepted<Order>>();
+    expectTypeOf(outcome.outcomes[1].state).toEqualTypeOf<{ reserved: number }>();
+    expectTypeOf(outcome.token).toEqualTypeOf<Token>();
+    // @ts-expect-error two commands, two outcomes
+    void outcome.outcomes[2];
+  } else {
+    expectTypeOf(outcome.index).toEqualTypeOf<number>();
+    if (outcome.kind === "rejected") expectTypeOf(outcome.reason).toEqualTypeOf<string>();
+  }
+  // @ts-expect-error the quantity is a number
+  stocks.plan("p-1").reserve({ quantity: "1" });
+  // @ts-expect-error expected is a number or one of three words
+  stocks.plan("p-1").reserve({ quantity: 1 }, { expected: "maybe" });
+  // @ts-expect-error a command that is run at once is no plan
+  await running.together([orders("o-1").amend({ lines: [] })]);
+});
+
 test("outcomes are told apart by kind", async () => {
   const running = await shop.start({ store: memory() });
   const outcome = await running.order("o-1").amend({ lines: [] });
@@ -168,7 +193,7 @@ test("views answer with their document and are found by declared indexes only", 
 
 test("reactions work by themselves: the running service does not offer them", async () => {
   const running = await shop.start({ store: memory() });
-  expectTypeOf<keyof typeof running>().toEqualTypeOf<"order" | "summary" | "stock" | "stop" | "waitFor">();
+  expectTypeOf<keyof typeof running>().toEqualTypeOf<"order" | "summary" | "stock" | "stop" | "together" | "waitFor">();
 });
 
 test("definitions that cannot be are refused where they are written", () => {
@@ -208,4 +233,6 @@ test("definitions that cannot be are refused where they are written", () => {
   });
   // @ts-expect-error a running service needs this name for itself
   service("s", { parts: { stop: order } });
+  // @ts-expect-error a running service needs this name for itself
+  service("s", { parts: { together: order } });
 });

@@ -36,15 +36,15 @@ export type {
 export { beginEpoch, type Claim, type Fork } from "./log/epochs.ts";
 export { EventCodec, type EventFamily } from "./log/codec.ts";
 export type {
-  AppendedTogether,
+  AppendedAll,
   Appended,
   AppendId,
   AppendOutcome,
   AppendPart,
   AppendRequest,
   Expected,
-  TogetherConflict,
-  TogetherOutcome,
+  AppendAllConflict,
+  AppendAllOutcome,
 } from "./log/append.ts";
 export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
 export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
@@ -87,6 +87,16 @@ export {
   type StartOptions,
   type Stuck,
 } from "./service/service.ts";
+export type {
+  AnyPlanned,
+  Hindrance,
+  Planned,
+  PlanOptions,
+  TogetherAccepted,
+  TogetherOptions,
+  TogetherOutcome,
+  TogetherRefused,
+} from "./service/together.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
 export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

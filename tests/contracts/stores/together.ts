@@ -1,5 +1,5 @@
 // One append to several streams: all parts or none, at positions that follow each other, remembered as one.
-import type { AppendedTogether, AppendPart, TogetherOutcome } from "convergent";
+import type { AppendedAll, AppendPart, AppendAllOutcome } from "convergent";
 import { describe, expect, test } from "vitest";
 import { appended, codeOf, soundEvents } from "./log-questions.ts";
 import { newPlace, openLog, type StoreKind } from "./store-kinds.ts";
@@ -8,7 +8,7 @@ function part(stream: string, data: readonly unknown[] = [null], expected: Appen
   return { stream, expected, events: data.map((each) => ({ type: "note.written", data: each })) };
 }
 
-function together(outcome: TogetherOutcome): AppendedTogether {
+function together(outcome: AppendAllOutcome): AppendedAll {
   if (outcome.kind !== "appended") throw new Error(`nothing was appended: ${JSON.stringify(outcome)}`);
   return outcome;
 }

@@ -56,7 +56,7 @@ export type AppendOutcome = Appended | AppendConflict | AppendRefused;
 export type AppendPart = Omit<AppendRequest, "id">;
 
 /** Every part is in the log, at positions that follow each other, by this call or, when `repeated`, by an earlier one with the same id. */
-export interface AppendedTogether {
+export interface AppendedAll {
   readonly kind: "appended";
   /** One for each part, in their order. */
   readonly parts: readonly Appended[];
@@ -66,13 +66,13 @@ export interface AppendedTogether {
 }
 
 /** A stream is not as its part expected; nothing of any part was written. */
-export interface TogetherConflict extends AppendConflict {
+export interface AppendAllConflict extends AppendConflict {
   /** Of the part. */
   readonly index: number;
   readonly stream: string;
 }
 
-export type TogetherOutcome = AppendedTogether | TogetherConflict | AppendRefused;
+export type AppendAllOutcome = AppendedAll | AppendAllConflict | AppendRefused;
 
 /** Throws `invalid_input` for what is none of the four forms: a misspelt one must not pass for a conflict. */
 export function requireExpected(expected: unknown): void {

@@ -20,7 +20,7 @@ import {
   type StrongFold,
   voided,
 } from "./admission.ts";
-import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, TogetherOutcome } from "./append.ts";
+import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, AppendAllOutcome } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -130,7 +130,7 @@ export class Log implements LogSource {
    * times. Each part's `expected` is enforced, and a conflict says whose. The whole is remembered under one id: the same
    * again gives the first result for every part. Strong views judge where the whole leads. Throws what `append` throws.
    */
-  async appendAll(parts: readonly AppendPart[], options: { id?: AppendId; tx?: WriteTransaction } = {}): Promise<TogetherOutcome> {
+  async appendAll(parts: readonly AppendPart[], options: { id?: AppendId; tx?: WriteTransaction } = {}): Promise<AppendAllOutcome> {
     const { tx, id } = options;
     const outcome = await this.#decided(prepareTogether(parts, id, this.host), parts[0]?.stream ?? "", tx);
     if (outcome.kind === "refused") return outcome;

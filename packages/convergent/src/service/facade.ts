@@ -8,6 +8,7 @@ import type { Outcome } from "../protocol/outcome.ts";
 import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import type { AnyView, View } from "../views/view.ts";
+import type { Planned, PlanOptions } from "./together.ts";
 
 export type AnyPart = AnyEntity | AnyView | AnyReaction;
 export type AnyParts = Readonly<Record<string, AnyPart>>;
@@ -26,6 +27,10 @@ export interface EntityFacade<State, Inputs extends Schemas> {
   (
     entityId: string,
   ): { readonly [Name in keyof Inputs & string]: (input: InputOf<Inputs[Name]>, options?: CommandOptions) => Promise<Outcome<State>> };
+  /** The commands of the entity with this id as plans, which `together` runs. */
+  plan(entityId: string): {
+    readonly [Name in keyof Inputs & string]: (input: InputOf<Inputs[Name]>, options?: PlanOptions) => Planned<State>;
+  };
   /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
   state(entityId: string, when?: { readonly version?: number; readonly at?: Date }): Promise<EntityState<State>>;
   /** The audit trail, oldest first, after a version. Throws `entity_not_found`. */

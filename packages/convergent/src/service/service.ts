@@ -15,10 +15,11 @@ import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
+import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
 
 /** Names that the running service, or its client, uses itself. */
-export type Reserved = "session" | "start" | "stop" | "then" | "waitFor";
-const reserved: readonly string[] = ["session", "start", "stop", "then", "waitFor"] satisfies readonly Reserved[];
+export type Reserved = "session" | "start" | "stop" | "then" | "together" | "waitFor";
+const reserved: readonly string[] = ["session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
 
 /** A reader that cannot apply an event; it goes on trying, and everything that waits for it waits. */
 export interface Stuck extends ReaderFailure {
@@ -40,6 +41,12 @@ export interface StartOptions {
 
 /** What a running service has besides its parts. */
 export interface Running {
+  /**
+   * Runs commands on several entities of this service in one transaction, each decided on what those before it led to:
+   * all take effect or none does. Made by `plan`: `together([orders.order.plan("o-1").place(input), …])`. A refusal or a
+   * conflict says which command it was. Throws what a command throws.
+   */
+  together<const Plans extends readonly AnyPlanned[]>(plans: Plans, options?: TogetherOptions): Promise<TogetherOutcome<Plans>>;
   /** Resolves true once every view of this service has what the token names, false after `wait` (default "1s"). */
   waitFor(token: Token | string, wait?: Duration): Promise<boolean>;
   /** Finishes what was begun and closes the store. */
@@ -116,9 +123,11 @@ export function inProcess(running: Running): Channel {
 }
 
 function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
+  const together = new Together(runtime.log, (name) => runtime.entity(name));
   const facade: Record<string, unknown> = {
     waitFor: (token: Token | string, wait: Duration = "1s") =>
       runtime.waitFor(typeof token === "string" ? parseToken(token) : token, durationMs(wait)),
+    together: (plans: readonly AnyPlanned[], options?: TogetherOptions) => together.run(plans, options),
     stop: () => runtime.stop(),
   };
   for (const [key, part] of Object.entries(parts)) {
@@ -139,7 +148,17 @@ function entityFacade(runtime: EntityRuntime): unknown {
     Object.fromEntries(
       commands.map((command) => [command, (input: unknown, options = {}) => runtime.run({ entityId, command, input, options })]),
     );
+  const plan = (entityId: string): unknown => {
+    const entity = runtime.definition.name;
+    return Object.fromEntries(
+      commands.map((command) => [
+        command,
+        (input: unknown, options?: PlanOptions): AnyPlanned => ({ entity, entityId, command, input, ...(options ? { options } : {}) }),
+      ]),
+    );
+  };
   return Object.assign(of, {
+    plan,
     state: (entityId: string, when: { version?: number; at?: Date } = {}) =>
       runtime.read(entityId, {
         ...(when.version === undefined ? {} : { version: when.version }),
