@@ -1,3 +1,21 @@
 /** Entry point `@convergent/server`: a gateway over running services, with and without a port. */
-export { createGateway, type Gateway, type GatewayOptions } from "./gateway/gateway.ts";
+export type { AccessOptions } from "./gateway/access.ts";
+export type { Authenticate, Caller, Doubt } from "./gateway/caller.ts";
+export type { CorsOptions } from "./gateway/cors.ts";
+export { createGateway, type Gateway, type GatewayOptions, type Sender } from "./gateway/gateway.ts";
+export { jwt, type JwtAlgorithm, type JwtKeys, type JwtOptions } from "./gateway/jwt.ts";
+export type { Limits } from "./gateway/limits.ts";
+export type {
+  Allowed,
+  Asked,
+  CommandAsked,
+  EntityAsked,
+  Policy,
+  PolicyTable,
+  QueryAsked,
+  Rule,
+  StatusAsked,
+  Verdict,
+  ViewAsked,
+} from "./gateway/policy.ts";
 export { serve, type ServeOptions, type Serving } from "./gateway/server.ts";

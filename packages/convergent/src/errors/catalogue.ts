@@ -30,7 +30,7 @@ export const catalogue = {
     status: 500,
     summary: "The log holds an event that the definition does not know, in its type or its version.",
   },
-  forbidden: { retry: "never", status: 403, summary: "The request comes from a place that may not use this address." },
+  forbidden: { retry: "never", status: 403, summary: "The caller may not do this, or asks from a place that may not." },
   id_voided: { retry: "never", status: 409, summary: "This id was voided: it is refused for ever." },
   idempotency_key_reused: { retry: "never", status: 422, summary: "The id or key was used before with other content." },
   in_progress: { retry: "later", status: 409, summary: "A request with the same key is still running." },
@@ -54,7 +54,9 @@ export const catalogue = {
   store_unwritable: { retry: "never", status: 500, summary: "The store's file or directory cannot be written." },
   token_epoch: { retry: "never", status: 409, summary: "The token lies past a restore of its store: the write it names is gone." },
   token_invalid: { retry: "never", status: 400, summary: "The token is malformed or was not signed by the store it names." },
+  too_many_requests: { retry: "later", status: 429, summary: "The caller asks more often than is allowed; nothing was done." },
   transaction_timeout: { retry: "later", status: 503, summary: "A write transaction stayed open past its limit and was rolled back." },
+  unauthenticated: { retry: "never", status: 401, summary: "The request has no credentials, or none that are accepted." },
   unavailable: { retry: "later", status: 503, summary: "The store or server cannot be reached; nothing was written." },
   unique_violated: {
     retry: "never",

@@ -4,7 +4,7 @@
  * without input needs none; the schema then says what is missing.
  */
 import { isUtf8 } from "node:buffer";
-import { ConvergentError } from "convergent";
+import { ConvergentError, isConvergentError } from "convergent";
 import { invalidInput } from "./problem.ts";
 
 /** Bytes of a request body. */
@@ -13,6 +13,13 @@ export const bodyBytesMax = 1_000_000;
 /** Objects and lists inside one another. */
 export const depthMax = 32;
 
+/** Keys of one object, and characters of a key: as many as a person could have meant. */
+export const keysMax = 1000;
+export const keyLengthMax = 256;
+
+/** Values altogether: a schema looks at each of them, and a megabyte holds half a million. */
+export const valuesMax = 100_000;
+
 interface Fault {
   readonly path: string;
   readonly reason: string;
@@ -20,7 +27,11 @@ interface Fault {
 
 /** The body's value. Throws `payload_too_large` and `invalid_input`. */
 export async function readJson(request: Request): Promise<unknown> {
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request).catch((error: unknown) => {
+    if (isConvergentError(error)) throw error;
+    // The sender went away, or broke the encoding: nobody will read this answer, and nothing failed here.
+    throw invalidInput("the body broke off before its end", [{ path: "", reason: "incomplete" }]);
+  });
   if (bytes.length === 0) return {};
   if (!isUtf8(bytes)) throw notJson("it is not valid UTF-8");
   let value: unknown;
@@ -29,8 +40,8 @@ export async function readJson(request: Request): Promise<unknown> {
   } catch (error) {
     throw notJson(error instanceof Error ? error.message : String(error));
   }
-  const fault = faultOf(value, 1);
-  if (fault) throw invalidInput(`the body is refused: ${fault.path ? `${fault.path}: ` : ""}${fault.reason}`, [fault]);
+  const found = new Inspection().faultOf(value, 1);
+  if (found) throw invalidInput(`the body is refused: ${found.path ? `${found.path}: ` : ""}${found.reason}`, [found]);
   return value;
 }
 
@@ -60,17 +71,34 @@ function notJson(reason: string): ConvergentError {
   return invalidInput(`the body is no JSON: ${reason}`, [{ path: "", reason: `no JSON: ${reason}` }]);
 }
 
-// Paths are put together on the way back from a fault only: a good body costs nothing but the walk.
-function faultOf(value: unknown, depth: number): Fault | undefined {
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : { path: "", reason: "this number is too large" };
-  if (typeof value !== "object" || value === null) return undefined;
-  if (depth > depthMax) return { path: "", reason: `nested more than ${depthMax} deep` };
-  for (const key of Object.keys(value)) {
-    const part = (value as Record<string, unknown>)[key];
-    const fault = reachesPrototype(key, part) ? { path: "", reason: "this key is not allowed" } : faultOf(part, depth + 1);
-    if (fault) return { ...fault, path: fault.path === "" ? key : `${key}.${fault.path}` };
+/** Walks a body once. Paths are put together on the way back from a fault only: a good body costs nothing but the walk. */
+class Inspection {
+  #values = 0;
+
+  faultOf(value: unknown, depth: number): Fault | undefined {
+    if (++this.#values > valuesMax) return fault(`more than ${valuesMax} values`);
+    if (typeof value === "number") return Number.isFinite(value) ? undefined : fault("this number is too large");
+    if (typeof value !== "object" || value === null) return undefined;
+    if (depth > depthMax) return fault(`nested more than ${depthMax} deep`);
+    const list = Array.isArray(value);
+    const keys = Object.keys(value);
+    if (!list && keys.length > keysMax) return fault(`an object of more than ${keysMax} keys`);
+    for (const key of keys) {
+      const part = (value as Record<string, unknown>)[key];
+      const found = (list ? undefined : keyFault(key, part)) ?? this.faultOf(part, depth + 1);
+      if (found) return { ...found, path: found.path === "" ? key.slice(0, keyLengthMax) : `${key}.${found.path}` };
+    }
+    return undefined;
   }
-  return undefined;
+}
+
+function keyFault(key: string, part: unknown): Fault | undefined {
+  if (key.length > keyLengthMax) return fault(`a key of more than ${keyLengthMax} characters`);
+  return reachesPrototype(key, part) ? fault("this key is not allowed") : undefined;
+}
+
+function fault(reason: string): Fault {
+  return { path: "", reason };
 }
 
 // `constructor` alone is a word like any other; only together with `prototype` does it lead anywhere.

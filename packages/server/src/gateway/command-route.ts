@@ -20,7 +20,9 @@ import {
   type ServiceRuntime,
   wire,
 } from "convergent";
+import type { Visit } from "./access.ts";
 import { readJson } from "./body.ts";
+import type { Caller } from "./caller.ts";
 import type { CommandResult } from "./command-meter.ts";
 import { type Directory, type EntityEntry, meterOf } from "./directory.ts";
 import { entityTag, expectedOf, versionNever } from "./preconditions.ts";
@@ -42,7 +44,7 @@ export class CommandRoute {
     this.#directory = directory;
   }
 
-  async answer(request: Request, address: CommandAddress): Promise<Response> {
+  async answer(request: Request, address: CommandAddress, visit: Visit): Promise<Response> {
     const entity = this.#directory.entity(address.entity);
     const meter = meterOf(entity, address.command);
     const { clock } = entity.service.log.host;
@@ -50,7 +52,7 @@ export class CommandRoute {
     let result: CommandResult = "failed";
     try {
       const preferences = commandPreferencesOf(request.headers);
-      const outcome = await this.#run(request, { entity, address, preferences });
+      const outcome = await this.#run(request, { entity, address, preferences, visit });
       result = outcome.kind === "accepted" && outcome.repeated ? "repeated" : outcome.kind;
       return answerOf(outcome, entity, { ...preferences.applied });
     } catch (error) {
@@ -63,32 +65,40 @@ export class CommandRoute {
 
   async #run(
     request: Request,
-    { entity, address, preferences }: { entity: EntityEntry; address: CommandAddress; preferences: CommandPreferences },
+    asked: { entity: EntityEntry; address: CommandAddress; preferences: CommandPreferences; visit: Visit },
   ): Promise<Outcome<unknown>> {
+    const { entity, preferences, visit } = asked;
+    const { id, command } = asked.address;
     const { headers } = request;
     const { service } = entity;
     const input = await readJson(request);
-    const options = { ...optionsOf(headers, service), ...(preferences.onConflict ? { onConflict: preferences.onConflict } : {}) };
+    await visit.judge({ kind: "command", name: entity.name, id, command, input });
+    const options = {
+      ...optionsOf(headers, service, visit.caller),
+      ...(preferences.onConflict ? { onConflict: preferences.onConflict } : {}),
+    };
     const token = headers.get(wire.headers.token);
     // A write that builds on history which a restore took away is refused; one that builds on newer history waits for
     // nothing, because it is decided on this log's head.
     if (token !== null) await service.log.demand(parseToken(token));
-    const run = (): Promise<Outcome<unknown>> => entity.runtime.run({ entityId: address.id, command: address.command, input, options });
+    const run = (): Promise<Outcome<unknown>> => entity.runtime.run({ entityId: id, command, input, options });
     if (options.id === undefined) return run();
-    const key = JSON.stringify([service.name, options.actor ?? "", options.id]);
+    const key = JSON.stringify([service.name, options.scope ?? options.actor ?? "", options.id]);
     return this.#keys.run(key, run, { ms: preferences.waitMs, host: service.log.host });
   }
 }
 
-function optionsOf(headers: Headers, service: ServiceRuntime): CommandOptions {
+function optionsOf(headers: Headers, service: ServiceRuntime, caller: Caller | undefined): CommandOptions {
   const id = idempotencyKey(headers.get(wire.headers.idempotencyKey));
   const expected = expectedOf(headers, service.log.epoch.id);
-  const actor = actorOf(headers.get(wire.headers.actor));
+  // Who was authenticated says nothing about himself; his ids are his own, also among those of reactions.
+  const actor = caller ? caller.subject : actorOf(headers.get(wire.headers.actor));
   const trace = traceOf(headers.get(wire.headers.trace));
   return {
     ...(id === undefined ? {} : { id }),
     ...(expected === undefined ? {} : { expected }),
     ...(actor === undefined ? {} : { actor }),
+    ...(caller ? { scope: `caller:${caller.subject}` } : {}),
     ...(trace === undefined ? {} : { metadata: { trace } }),
   };
 }

@@ -9,6 +9,7 @@ import {
   type ViewRuntime,
 } from "convergent";
 import { CommandMeter } from "./command-meter.ts";
+import type { Ending } from "./ending.ts";
 import { Pace } from "./pace.ts";
 
 export interface EntityEntry {
@@ -17,29 +18,35 @@ export interface EntityEntry {
   readonly runtime: EntityRuntime;
   readonly pace: Pace;
   readonly meters: ReadonlyMap<string, CommandMeter>;
+  readonly ending: Ending;
 }
 
 export interface ViewEntry {
   readonly definition: AnyView;
   readonly service: ServiceRuntime;
   readonly runtime: ViewRuntime;
+  readonly ending: Ending;
 }
 
 export class Directory {
   readonly services: readonly ServiceRuntime[];
   readonly entities: ReadonlyMap<string, EntityEntry>;
   readonly views: ReadonlyMap<string, ViewEntry>;
+  readonly ending: Ending;
 
   /** Throws `definition_invalid` when two services share a name or two parts do. */
-  constructor(services: readonly Running[]) {
+  constructor(services: readonly Running[], ending: Ending) {
+    this.ending = ending;
     this.services = services.map(runtimeOf);
     requireUnique(this.services);
     this.entities = new Map(
-      this.services.flatMap((service) => [...service.entities].map(([name, runtime]) => [name, entityEntry(service, name, runtime)])),
+      this.services.flatMap((service) =>
+        [...service.entities].map(([name, runtime]) => [name, { ...entityEntry(service, name, runtime), ending }]),
+      ),
     );
     this.views = new Map(
       this.services.flatMap((service) =>
-        [...service.views].map(([name, runtime]) => [name, { definition: runtime.definition, service, runtime }]),
+        [...service.views].map(([name, runtime]) => [name, { definition: runtime.definition, service, runtime, ending }]),
       ),
     );
   }
@@ -60,7 +67,7 @@ export function meterOf(entity: EntityEntry, command: string): CommandMeter {
   return entity.meters.get(command) ?? unknown(`command of ${entity.name}`, command, entity.meters);
 }
 
-function entityEntry(service: ServiceRuntime, name: string, runtime: EntityRuntime): EntityEntry {
+function entityEntry(service: ServiceRuntime, name: string, runtime: EntityRuntime): Omit<EntityEntry, "ending"> {
   const commands = Object.keys(runtime.definition.commands as object);
   const meters = new Map(commands.map((command) => [command, new CommandMeter(name, command)]));
   return { name, service, runtime, pace: new Pace(service.log.host.clock, () => service.visibilityOf(name)), meters };

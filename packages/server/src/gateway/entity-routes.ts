@@ -1,5 +1,6 @@
 /** Reads of an entity: its state, now or as it was, and its audit trail. They come from the log and are never behind it. */
 import { ConvergentError, type EntityReading, isConvergentError, parseToken, wire } from "convergent";
+import type { Grant, Judge } from "./access.ts";
 import type { EntityEntry } from "./directory.ts";
 import { entityTag, matchesTag } from "./preconditions.ts";
 import { preferencesOf } from "./preferences.ts";
@@ -11,22 +12,34 @@ const eventsMax = 1000;
 
 const timePattern = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
+export interface EntityAddress {
+  readonly entity: EntityEntry;
+  readonly id: string;
+}
+
+type When = { version?: number; atMs?: number };
+
 /** `GET /entities/{entity}/{id}` */
-export async function readEntity(request: Request, entity: EntityEntry, id: string): Promise<Response> {
+export async function readEntity(request: Request, { entity, id }: EntityAddress, judge: Judge): Promise<Response> {
+  const grant = await judge({ kind: "entity", name: entity.name, id });
   const when = whenOf(new URL(request.url).searchParams);
   const awaited = await awaitToken(request, entity);
-  const reading = await present(awaited, entity, () => entity.runtime.read(id, when));
+  const reading = await present(awaited, entity, () => readVisible({ entity, id }, when, grant));
   if (reading instanceof Response) return reading;
   return entityAnswer(request, entity, reading, awaited);
 }
 
 /** `GET /entities/{entity}/{id}/events` */
-export async function readEvents(request: Request, entity: EntityEntry, id: string): Promise<Response> {
+export async function readEvents(request: Request, { entity, id }: EntityAddress, judge: Judge): Promise<Response> {
+  const grant = await judge({ kind: "events", name: entity.name, id });
   const query = new URL(request.url).searchParams;
   const after = wholeNumber(query, "after", { least: 0, most: Number.MAX_SAFE_INTEGER }) ?? 0;
   const limit = wholeNumber(query, "limit", { least: 1, most: eventsMax }) ?? eventsDefault;
   const awaited = await awaitToken(request, entity);
-  const events = await present(awaited, entity, () => entity.runtime.events(id, { after, limit: limit + 1 }));
+  const events = await present(awaited, entity, async () => {
+    if (grant.shows) await readVisible({ entity, id }, {}, grant);
+    return entity.runtime.events(id, { after, limit: limit + 1 });
+  });
   if (events instanceof Response) return events;
   const page = events.slice(0, limit);
   const next = events.length > limit ? page.at(-1)?.version : undefined;
@@ -86,7 +99,7 @@ async function awaitToken(request: Request, entity: EntityEntry): Promise<Label>
   const { applied, waitMs, strict } = preferencesOf(headers);
   const token = headers.get(wire.headers.token);
   if (token === null) return { headers: applied, body: {} };
-  const { unmet, unchecked } = await entity.service.covers(parseToken(token), { waitMs, signal: request.signal });
+  const { unmet, unchecked } = await entity.service.covers(parseToken(token), { waitMs, signal: entity.ending.waitOf(request) });
   if (unmet.length === 0 && unchecked.length === 0) return { headers: applied, body: {} };
   const missing = [...unmet, ...unchecked].join(", ");
   if (strict)
@@ -99,7 +112,15 @@ async function awaitToken(request: Request, entity: EntityEntry): Promise<Label>
   };
 }
 
-function whenOf(query: URLSearchParams): { version?: number; atMs?: number } {
+// To who may not see it, an entity that is there is not there, in the very words.
+async function readVisible({ entity, id }: EntityAddress, when: When, grant: Grant): Promise<EntityReading> {
+  const reading = await entity.runtime.read(id, when);
+  if (!grant.shows || grant.shows(reading.state)) return reading;
+  const then = when.version === undefined && when.atMs === undefined ? "" : " as of then";
+  throw new ConvergentError("entity_not_found", `there is no ${entity.name} "${id}"${then}`);
+}
+
+function whenOf(query: URLSearchParams): When {
   const version = wholeNumber(query, "version", { least: 1, most: Number.MAX_SAFE_INTEGER });
   const at = query.get("at");
   if (at === null) return version === undefined ? {} : { version };

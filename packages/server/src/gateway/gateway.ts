@@ -3,108 +3,156 @@
  * every answer is derived from logs and positions, so any number of gateways may serve the same services.
  */
 import { ConvergentError, type Running } from "convergent";
-import { Hono } from "hono";
-import { CommandRoute } from "./command-route.ts";
-import { definitionBody } from "./definition.ts";
+import { type Context, Hono } from "hono";
+import { Access, type AccessOptions, anyone, type Visit } from "./access.ts";
+import { Cors, type CorsOptions } from "./cors.ts";
 import { Directory } from "./directory.ts";
-import { readEntity, readEvents } from "./entity-routes.ts";
-import { guard } from "./guard.ts";
+import { Ending } from "./ending.ts";
+import { guard, type GuardRules } from "./guard.ts";
+import { Limiter, type Limits, limitsDefault, mayWait } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
-import { failure, invalidInput, json, type OnError, plainProblem, problem } from "./problem.ts";
-import { readersBody, readiness } from "./status-routes.ts";
-import { findDocuments, readDocument } from "./view-routes.ts";
+import { failure, invalidInput, type OnError, plainProblem, problem } from "./problem.ts";
+import { type Route, routesOf } from "./routes.ts";
 
-export interface GatewayOptions {
-  /** Answers what is no address of the gateway: the pages of an application. */
+export interface GatewayOptions extends AccessOptions {
+  /** Answers what is no address of the gateway: the pages of an application. It is asked without authentication, and judges by itself. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
   /** Told of each failure that is answered with 500. By default it is written to stderr. */
   readonly onError?: OnError;
+  /** What one caller may ask for. By default 500 requests a second where callers are authenticated, and anything where they are not. */
+  readonly limits?: Limits;
+  /** Web pages of other origins that may ask. By default none. */
+  readonly cors?: CorsOptions;
+  /** Where callers are authenticated: the values of `Host` that are answered, for example `["api.example.com"]`. By default any. */
+  readonly hosts?: readonly string[];
+}
+
+/** Where a request comes from; a socket of Node says it. */
+export interface Sender {
+  readonly remoteAddress?: string | undefined;
 }
 
 export interface Gateway {
   /** Answers one request; never rejects. */
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request, sender?: Sender): Promise<Response>;
+  /** From now on `/readyz` answers 503 `draining`; everything else goes on. */
+  drain(): void;
+  /** From now on no read waits: those that do are answered at once, as not fresh. */
+  end(): void;
 }
 
-interface Route {
-  readonly method: "GET" | "POST";
-  /** As the contract writes it, with parts in braces; metrics know answers by it. */
-  readonly address: string;
-  readonly answer: (request: Request, part: (name: string) => string) => Response | Promise<Response>;
+/** What each request passes on its way. */
+interface Way {
+  readonly routes: readonly Route[];
+  readonly access: Access;
+  readonly limiter: Limiter | undefined;
+  readonly cors: Cors | undefined;
+  readonly rules: GuardRules;
+  readonly metrics: Metrics;
+  readonly onError: OnError;
 }
 
-/** Serves running services. Throws `definition_invalid` when two of their parts share a name. */
+const pathLengthMax = 8192;
+const parametersMax = 64;
+
+/** Serves running services. Throws `definition_invalid` when two of their parts share a name, or options contradict each other. */
 export function createGateway(services: readonly Running[], options: GatewayOptions = {}): Gateway {
-  const directory = new Directory(services);
+  const ending = new Ending();
+  const directory = new Directory(services, ending);
   const metrics = new Metrics(directory);
-  const routes = routesOf(directory, metrics);
-  const onError = options.onError ?? writeError;
-  const app = new Hono();
-  for (const route of routes) mount(app, route, { metrics, onError });
-  app.notFound((context) => elsewhere(context.req.raw, routes, options.fallback));
-  app.onError((error, context) => failure(error, `${context.req.method} ${context.req.path}`, onError));
-  return { fetch: (request) => answer(request, app) };
+  const cors = options.cors && new Cors(options.cors);
+  const limits = options.limits ?? (options.authenticate ? limitsDefault : undefined);
+  const way: Way = {
+    routes: routesOf(directory, metrics),
+    access: new Access(options, directory),
+    limiter: limits && new Limiter(limits),
+    cors,
+    rules: {
+      local: options.authenticate === undefined,
+      allows: (origin) => cors?.allows(origin) ?? false,
+      ...(options.hosts ? { hosts: new Set(options.hosts.map((host) => host.toLowerCase())) } : {}),
+    },
+    metrics,
+    onError: options.onError ?? writeError,
+  };
+  const app = new Hono<{ Bindings: Sender }>();
+  for (const route of way.routes) mount(app, route, way);
+  app.notFound((context) => elsewhere(context.req.raw, way.routes, options.fallback));
+  app.onError((error, context) => failure(error, `${context.req.method} ${context.req.path}`, way.onError));
+  return {
+    fetch: (request, sender = {}) => answer(request, sender, { app, way }),
+    drain: () => ending.drain(),
+    end: () => ending.end(),
+  };
 }
 
-function routesOf(directory: Directory, metrics: Metrics): readonly Route[] {
-  const commands = new CommandRoute(directory);
-  const definition = definitionBody(directory);
-  const entity = (part: (name: string) => string) => directory.entity(part("entity"));
-  const view = (part: (name: string) => string) => directory.view(part("view"));
-  return [
-    {
-      method: "POST",
-      address: "/entities/{entity}/{id}/{command}",
-      answer: (request, part) => commands.answer(request, { entity: part("entity"), id: part("id"), command: part("command") }),
-    },
-    { method: "GET", address: "/entities/{entity}/{id}", answer: (request, part) => readEntity(request, entity(part), part("id")) },
-    { method: "GET", address: "/entities/{entity}/{id}/events", answer: (request, part) => readEvents(request, entity(part), part("id")) },
-    { method: "GET", address: "/views/{view}/{key}", answer: (request, part) => readDocument(request, view(part), part("key")) },
-    { method: "GET", address: "/views/{view}", answer: (request, part) => findDocuments(request, view(part)) },
-    { method: "GET", address: "/definition", answer: () => json(200, definition, { "cache-control": "no-cache" }) },
-    { method: "GET", address: "/healthz", answer: () => json(200, { status: "alive" }, { "cache-control": "no-store" }) },
-    { method: "GET", address: "/readyz", answer: () => readiness(directory) },
-    { method: "GET", address: "/readers", answer: async () => json(200, await readersBody(directory), { "cache-control": "no-store" }) },
-    {
-      method: "GET",
-      address: "/metrics",
-      answer: async () => {
-        const { contentType, text } = await metrics.text();
-        return new Response(text, { headers: { "content-type": contentType, "cache-control": "no-store" } });
-      },
-    },
-  ];
-}
+type App = Hono<{ Bindings: Sender }>;
 
 // Failures become answers, and answers are counted, here and not in middleware: Hono would wrap each request once more for it.
-function mount(app: Hono, route: Route, to: { readonly metrics: Metrics; readonly onError: OnError }): void {
+function mount(app: App, route: Route, way: Way): void {
   const { method, address } = route;
   app.on(method, address.replaceAll(/\{(\w+)\}/g, ":$1"), async (context) => {
-    let response: Response;
-    try {
-      response = await route.answer(context.req.raw, (name) => context.req.param(name) ?? "");
-    } catch (error) {
-      response = failure(error, `${method} ${address}`, to.onError);
-    }
-    to.metrics.answered(address, response.status);
+    const response = await visited(context, route, way);
+    way.metrics.answered(address, response.status);
     return response;
   });
 }
 
-async function answer(request: Request, app: Hono): Promise<Response> {
-  const refusal = guard(request) ?? undecodable(request.url);
-  return refusal ? problem(refusal) : app.fetch(request);
+async function visited(context: Context<{ Bindings: Sender }>, route: Route, way: Way): Promise<Response> {
+  const request = context.req.raw;
+  const part = (name: string): string => context.req.param(name) ?? "";
+  let visit: Visit | undefined;
+  let leave: (() => void) | undefined;
+  try {
+    visit = route.probe ? anyone : await admitted(request, context.env, way);
+    if (way.limiter && !route.probe && mayWait(request)) leave = way.limiter.wait(keyOf(visit, context.env));
+    return await route.answer(request, part, visit);
+  } catch (error) {
+    return failure(await way.access.discreet(error, visit), `${route.method} ${route.address}`, way.onError);
+  } finally {
+    leave?.();
+  }
 }
 
-// The router leaves a malformed escape as it is, and an entity would be made under a name that nobody meant.
-function undecodable(url: string): ConvergentError | undefined {
+/** Lets a request in and counts it: for its caller, or for its address when nobody was recognised. */
+async function admitted(request: Request, sender: Sender, { access, limiter }: Way): Promise<Visit> {
+  let visit: Visit;
+  try {
+    visit = await access.admit(request);
+  } catch (error) {
+    limiter?.count(keyOf(anyone, sender));
+    throw error;
+  }
+  limiter?.count(keyOf(visit, sender));
+  return visit;
+}
+
+function keyOf({ caller }: Visit, sender: Sender): string {
+  return caller ? `subject:${caller.subject}` : `address:${sender.remoteAddress ?? ""}`;
+}
+
+async function answer(request: Request, sender: Sender, { app, way }: { app: App; way: Way }): Promise<Response> {
+  const { cors } = way;
+  const preflight = cors?.preflight(request);
+  if (preflight) return preflight;
+  const refusal = guard(request, way.rules);
+  const response = refusal ? problem(refusal) : (unusable(request.url) ?? (await app.fetch(request, sender)));
+  return cors ? cors.label(request, response) : response;
+}
+
+/** The answer to an address that is not worth reading. */
+function unusable(url: string): Response | undefined {
+  if (url.length > pathLengthMax) return plainProblem(414, "URI Too Long", `an address has at most ${pathLengthMax} characters`);
+  if (url.includes("&") && url.split("&").length > parametersMax)
+    return problem(invalidInput(`a query has at most ${parametersMax} parameters`, [{ path: "", reason: "too many parameters" }]));
   if (!url.includes("%")) return undefined;
+  // The router leaves a malformed escape as it is, and an entity would be made under a name that nobody meant.
   try {
     decodeURIComponent(url);
     return undefined;
   } catch {
     const reason = "malformed percent-encoding";
-    return invalidInput(`the address holds ${reason}; a percent sign itself is written %25`, [{ path: "", reason }]);
+    return problem(invalidInput(`the address holds ${reason}; a percent sign itself is written %25`, [{ path: "", reason }]));
   }
 }
 

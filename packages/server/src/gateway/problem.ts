@@ -3,6 +3,7 @@
  * What is no failure of ours becomes a 500 that tells the caller nothing and the operator everything, once.
  */
 import { catalogue, ConvergentError, isConvergentError, type wire } from "convergent";
+import { challengeOf } from "./caller.ts";
 
 export type HeaderRecord = Record<string, string>;
 
@@ -37,8 +38,14 @@ export function problem(error: ConvergentError, headers: HeaderRecord = {}): Res
   };
   // What is left of a body that was too large is not read, so nothing can follow it on this connection.
   const end = status === 413 ? { connection: "close" } : {};
-  const wait = retry === "later" && headers["retry-after"] === undefined ? retryHeaders(retryDefaultMs) : {};
-  return json(status, body, { ...wait, ...end, ...headers, "content-type": "application/problem+json" });
+  const wait = retry === "later" && headers["retry-after"] === undefined ? retryHeaders(retryMsOf(error)) : {};
+  const challenge = status === 401 ? { "www-authenticate": challengeOf(error) } : {};
+  return json(status, body, { ...wait, ...end, ...challenge, ...headers, "content-type": "application/problem+json" });
+}
+
+function retryMsOf({ details }: ConvergentError): number {
+  const { retryAfterMs } = details;
+  return typeof retryAfterMs === "number" ? retryAfterMs : retryDefaultMs;
 }
 
 /** An answer that HTTP itself defines and the catalogue does not: without a code. */

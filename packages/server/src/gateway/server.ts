@@ -1,64 +1,103 @@
 /** Puts a gateway on a port of this machine, and takes it off again without cutting off what is running. */
 import type { Server as HttpServer } from "node:http";
 import { isIP, isIPv6, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import { ConvergentError, type Duration, durationMs, type Running } from "convergent";
-import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
+import { createGateway, type Gateway, type GatewayOptions, type Sender } from "./gateway.ts";
 import { isLoopback } from "./guard.ts";
 
 export interface ServeOptions extends GatewayOptions {
   readonly services: readonly Running[];
   /** 0 takes any free port. */
   readonly port: number;
-  /** An address of this machine itself: until callers can be authenticated, everything beyond loopback is refused. Default 127.0.0.1. */
+  /** The address to listen on; beyond this machine itself only with `authenticate` and `policy`. Default 127.0.0.1. */
   readonly hostname?: string;
-  /** How long `close` waits for requests that are running. Default "10s". */
+  /** How long `close` goes on serving while `/readyz` says `draining`: the time a load balancer needs to notice. Default "0s". */
+  readonly drainFor?: Duration;
+  /**
+   * How long a sender may take for its headers (default "10s") and for the whole of a request (default "30s": a megabyte
+   * over a line of 300 kbit/s), so that nobody holds connections by sending slowly. Past it the answer is 408.
+   */
+  readonly slowAfter?: { readonly headers?: Duration; readonly request?: Duration };
+  /** How long `close` then waits for requests that are running. Default "10s". */
   readonly closeWithin?: Duration;
 }
 
 export interface Serving {
   readonly url: string;
   readonly port: number;
-  /** Stops accepting, lets running requests finish, and cuts off what is left after `closeWithin`. The services go on. */
+  /**
+   * Says so to who asks `/readyz` and goes on serving for `drainFor`; then stops accepting, answers reads that wait, lets
+   * running requests finish, and cuts off what is left after `closeWithin`. The services go on.
+   */
   close(): Promise<void>;
 }
 
 /** Connections that are idle are looked for this often while the server closes. */
 const closePollMs = 25;
 
+/** Headers of a request: far more than the contract's clients send. Node answers 431 by itself. */
+const headerBytesMax = 16_384;
+const headersMax = 100;
+
+/** Slow senders are looked for this often. */
+const slowPollMs = 250;
+
 /** Serves running services over HTTP. Throws `port_in_use`, `definition_invalid`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { port, hostname = "127.0.0.1" } = options;
+  requirePlace(options);
   const host = isIPv6(hostname) ? `[${hostname}]` : hostname;
-  // Of names, only the one that every machine gives to itself.
-  if (hostname !== "localhost" && !(isIP(hostname) && isLoopback(host)))
-    throw new ConvergentError(
-      "definition_invalid",
-      `the server cannot listen on ${hostname}: without authentication it serves this machine only; leave hostname out, or put a proxy that authenticates in front`,
-    );
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new ConvergentError("definition_invalid", `${port} is no port: it is a number from 0 to 65535`);
   const gateway = createGateway(options.services, options);
-  let closing: Promise<void> | undefined;
+  const times = { drainMs: durationMs(options.drainFor ?? "0s"), withinMs: durationMs(options.closeWithin ?? "10s") };
+  let stopped = false;
   // The adapter replaces the process's global Request and Response by lighter ones of its own: an answer then costs
   // no stream. It is where most of Hono's speed on Node comes from.
   const server = createAdaptorServer({
-    fetch: (request) => (closing ? lastAnswer(gateway, request) : gateway.fetch(request)),
+    fetch: (request, { incoming }) => (stopped ? lastAnswer(gateway, request, incoming.socket) : gateway.fetch(request, incoming.socket)),
     hostname,
+    serverOptions: {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: durationMs(options.slowAfter?.headers ?? "10s"),
+      requestTimeout: durationMs(options.slowAfter?.request ?? "30s"),
+      connectionsCheckingInterval: slowPollMs,
+    },
   }) as HttpServer;
+  server.maxHeadersCount = headersMax;
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
   const bound = await listen(server, port, hostname);
-  const withinMs = durationMs(options.closeWithin ?? "10s");
-  return { url: `http://${host}:${bound}`, port: bound, close: () => (closing ??= close(server, sockets, withinMs)) };
+  let closing: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    gateway.drain();
+    if (times.drainMs > 0) await sleep(times.drainMs);
+    stopped = true;
+    gateway.end();
+    await close(server, sockets, times.withinMs);
+  };
+  return { url: `http://${host}:${bound}`, port: bound, close: () => (closing ??= end()) };
+}
+
+function requirePlace({ port, hostname = "127.0.0.1", authenticate, policy }: ServeOptions): void {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new ConvergentError("definition_invalid", `${port} is no port: it is a number from 0 to 65535`);
+  // Of names, only the one that every machine gives to itself.
+  const local = hostname === "localhost" || (isIP(hostname) > 0 && isLoopback(isIPv6(hostname) ? `[${hostname}]` : hostname));
+  if (local || (authenticate && policy)) return;
+  const missing = authenticate ? "a policy" : policy ? "authentication" : "authentication and a policy";
+  throw new ConvergentError(
+    "definition_invalid",
+    `the server cannot listen on ${hostname}: without ${missing} it serves this machine only; leave hostname out, or give authenticate (for example jwt(…)) and policy`,
+  );
 }
 
 // Whoever keeps asking on a kept-alive connection is told that this answer is its last.
-async function lastAnswer(gateway: Gateway, request: Request): Promise<Response> {
-  const response = await gateway.fetch(request);
+async function lastAnswer(gateway: Gateway, request: Request, sender: Sender): Promise<Response> {
+  const response = await gateway.fetch(request, sender);
   const headers = new Headers(response.headers); // those of a fallback's redirect, for one, cannot be changed
   headers.set("connection", "close");
   return new Response(response.body, { status: response.status, headers });

@@ -6,7 +6,7 @@ import { json, retryHeaders } from "./problem.ts";
 /** A store that answers a question about its head so late is not ready. */
 const storeLimitMs = 2000;
 
-/** `GET /readyz`. Stuck readers are named but do not make a server unready: it still takes commands and labels its answers. */
+/** `GET /readyz`. A server about to stop says `draining`, so that no more is sent to it. Stuck readers are named but do not make a server unready: it still takes commands and labels its answers. */
 export async function readiness(directory: Directory): Promise<Response> {
   const services = await Promise.all(
     directory.services.map(async (service) => {
@@ -19,8 +19,10 @@ export async function readiness(directory: Directory): Promise<Response> {
       return { name: service.name, store: await Promise.race([answered, late]), stuck };
     }),
   );
-  const ready = services.every(({ store }) => store === "ready");
-  return json(ready ? 200 : 503, { status: ready ? "ready" : "unready", services }, ready ? {} : retryHeaders(storeLimitMs));
+  const serving = directory.ending.phase === "serving";
+  const ready = serving && services.every(({ store }) => store === "ready");
+  const status = ready ? "ready" : serving ? "unready" : "draining";
+  return json(ready ? 200 : 503, { status, services }, ready ? {} : retryHeaders(storeLimitMs));
 }
 
 /** `GET /readers` */

@@ -1,6 +1,7 @@
 /** Reads of views. Every answer says how fresh it is; one that is not as fresh as asked for says when to ask again. */
 import { hash } from "node:crypto";
 import { ConvergentError, type Page, type Reading, type ReadOptions, wire } from "convergent";
+import { type Judge, narrowed, shown } from "./access.ts";
 import type { ViewEntry } from "./directory.ts";
 import { fieldTypes } from "./field-types.ts";
 import { retryAfterMs, visibilityOf } from "./pace.ts";
@@ -10,9 +11,10 @@ import { type HeaderRecord, json, problem, retryHeaders } from "./problem.ts";
 import { viewQuery } from "./view-query.ts";
 
 /** `GET /views/{view}/{key}` */
-export async function readDocument(request: Request, view: ViewEntry, key: string): Promise<Response> {
+export async function readDocument(request: Request, { view, key }: { view: ViewEntry; key: string }, judge: Judge): Promise<Response> {
+  const grant = await judge({ kind: "view", name: view.definition.name, key });
   const preferences = preferencesOf(request.headers);
-  const reading = await view.runtime.get(key, levelOf(request, preferences));
+  const reading = shown(await view.runtime.get(key, levelOf({ request, view }, preferences)), grant);
   if (!reading.fresh) return notFresh(view, reading, preferences);
   const headers = headersOf(reading, preferences);
   if (reading.value === undefined) {
@@ -32,22 +34,23 @@ export async function readDocument(request: Request, view: ViewEntry, key: strin
 }
 
 /** `GET /views/{view}` */
-export async function findDocuments(request: Request, view: ViewEntry): Promise<Response> {
+export async function findDocuments(request: Request, view: ViewEntry, judge: Judge): Promise<Response> {
   const preferences = preferencesOf(request.headers);
-  const { conditions, options } = viewQuery(new URL(request.url).searchParams, view.definition, typesOf(view));
-  const page = await view.runtime.find(conditions, { ...options, ...levelOf(request, preferences) });
+  const { conditions: asked, options } = viewQuery(new URL(request.url).searchParams, view.definition, typesOf(view));
+  const conditions = narrowed(asked, await judge({ kind: "query", name: view.definition.name, conditions: asked }));
+  const page = await view.runtime.find(conditions, { ...options, ...levelOf({ request, view }, preferences) });
   return page.fresh ? json(200, bodyOf(page), headersOf(page, preferences)) : notFresh(view, page, preferences);
 }
 
 /** The level that the headers ask for: any, after a token, no older than an age, or as of head. */
-function levelOf(request: Request, preferences: Preferences): ReadOptions {
+function levelOf({ request, view }: { request: Request; view: ViewEntry }, preferences: Preferences): ReadOptions {
   const token = request.headers.get(wire.headers.token);
   const maxAgeMs = maxAgeMsOf(request.headers);
   return {
     ...(token === null ? {} : { after: token }),
     ...(maxAgeMs === undefined ? {} : maxAgeMs === 0 ? { strong: true } : { maxAge: `${maxAgeMs}ms` as const }),
     wait: `${preferences.waitMs}ms`,
-    signal: request.signal,
+    signal: view.ending.waitOf(request),
   };
 }
 

@@ -1,0 +1,86 @@
+/** Every address of the gateway: what is done there, and who may look. The description of the API is made from the same list. */
+import { json } from "./problem.ts";
+import type { Visit } from "./access.ts";
+import { CommandRoute } from "./command-route.ts";
+import { definitionBody } from "./definition.ts";
+import type { Directory } from "./directory.ts";
+import { readEntity, readEvents } from "./entity-routes.ts";
+import type { Metrics } from "./metrics.ts";
+import { readersBody, readiness } from "./status-routes.ts";
+import { findDocuments, readDocument } from "./view-routes.ts";
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  /** As the contract writes it, with parts in braces; metrics and logs know answers by it. */
+  readonly address: string;
+  /** Asked by machines that have no credentials and no patience: nobody is authenticated, and nothing is counted. */
+  readonly probe?: true;
+  readonly answer: (request: Request, part: Part, visit: Visit) => Response | Promise<Response>;
+}
+
+/** A part of the address, decoded. */
+type Part = (name: string) => string;
+
+export function routesOf(directory: Directory, metrics: Metrics): readonly Route[] {
+  const commands = new CommandRoute(directory);
+  const entity = (part: Part) => directory.entity(part("entity"));
+  const view = (part: Part) => directory.view(part("view"));
+  return [
+    {
+      method: "POST",
+      address: "/entities/{entity}/{id}/{command}",
+      answer: (request, part, visit) =>
+        commands.answer(request, { entity: part("entity"), id: part("id"), command: part("command") }, visit),
+    },
+    {
+      method: "GET",
+      address: "/entities/{entity}/{id}",
+      answer: (request, part, { judge }) => readEntity(request, { entity: entity(part), id: part("id") }, judge),
+    },
+    {
+      method: "GET",
+      address: "/entities/{entity}/{id}/events",
+      answer: (request, part, { judge }) => readEvents(request, { entity: entity(part), id: part("id") }, judge),
+    },
+    {
+      method: "GET",
+      address: "/views/{view}/{key}",
+      answer: (request, part, { judge }) => readDocument(request, { view: view(part), key: part("key") }, judge),
+    },
+    { method: "GET", address: "/views/{view}", answer: (request, part, { judge }) => findDocuments(request, view(part), judge) },
+    ...statusRoutes(directory, metrics),
+  ];
+}
+
+function statusRoutes(directory: Directory, metrics: Metrics): readonly Route[] {
+  const definition = definitionBody(directory);
+  return [
+    {
+      method: "GET",
+      address: "/definition",
+      answer: async (_request, _part, { judge }) => {
+        await judge({ kind: "definition" });
+        return json(200, definition, { "cache-control": "no-cache" });
+      },
+    },
+    { method: "GET", address: "/healthz", probe: true, answer: () => json(200, { status: "alive" }, { "cache-control": "no-store" }) },
+    { method: "GET", address: "/readyz", probe: true, answer: () => readiness(directory) },
+    {
+      method: "GET",
+      address: "/readers",
+      answer: async (_request, _part, { judge }) => {
+        await judge({ kind: "readers" });
+        return json(200, await readersBody(directory), { "cache-control": "no-store" });
+      },
+    },
+    {
+      method: "GET",
+      address: "/metrics",
+      answer: async (_request, _part, { judge }) => {
+        await judge({ kind: "metrics" });
+        const { contentType, text } = await metrics.text();
+        return new Response(text, { headers: { "content-type": contentType, "cache-control": "no-store" } });
+      },
+    },
+  ];
+}
