@@ -2,7 +2,8 @@
 import { accepted, type Client, connect, type RemoteOutcome, redo } from "convergent/client";
 import { nodeHost } from "convergent/node";
 import { expect, test } from "vitest";
-import { blank, type Form, type forms, startForms } from "../http/form-service.ts";
+import { blank, type Form, type forms } from "../conflicts/forms.ts";
+import { startForms } from "../http/form-service.ts";
 
 async function twoAgents() {
   const { gateway, running } = await startForms();

@@ -1,7 +1,8 @@
 // HTTP contract: what 412 says, and how a conflict is met: by the command's own policy, or as `Prefer: on-conflict` asks.
 import type { wire } from "convergent";
 import { expect, test } from "vitest";
-import { blank, type Form, startForms } from "./form-service.ts";
+import { blank, type Form } from "../conflicts/forms.ts";
+import { startForms } from "./form-service.ts";
 import { send } from "./order-service.ts";
 
 interface Saved {
