@@ -52,7 +52,7 @@ export { event, type EventDefinition, type EventForm, type EventOptions, type Up
 export { Log } from "./log/log.ts";
 export { writeWitness } from "./log/witness.ts";
 export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
-export type { LogPage, LogSource, Seen } from "./log/source.ts";
+export type { EventFilter, LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
 export { mergeList } from "./merge/keyed-list.ts";
 export { type FieldChange, type Rule, type Rules, type ThreeWay, threeWay, undecided } from "./merge/three-way.ts";
@@ -98,5 +98,6 @@ export type {
   TogetherRefused,
 } from "./service/together.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
+export type { UnknownEvents } from "./service/unknown-events.ts";
 export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

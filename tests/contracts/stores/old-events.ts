@@ -1,9 +1,24 @@
 // Events that an earlier release wrote, read by the present one: in states, views, answers and the audit trail.
-import { accepted, command, entity, event, eventDigest, type Log, reject, runtimeOf, service, type StoreDriver, view } from "convergent";
+import {
+  accepted,
+  command,
+  entity,
+  event,
+  eventDigest,
+  Log,
+  reject,
+  runtimeOf,
+  service,
+  type StoreDriver,
+  type Stuck,
+  type UnknownEvents,
+  view,
+  type WriteTransaction,
+} from "convergent";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { allEvents, codeOf } from "./log-questions.ts";
-import { newPlace, type StoreKind } from "./store-kinds.ts";
+import { newPlace, openLog, type StoreKind } from "./store-kinds.ts";
 
 const Line = z.object({ product: z.string() });
 const PlacedOnce = z.object({ who: z.string(), product: z.string() });
@@ -105,5 +120,58 @@ export function oldEventContract(kind: StoreKind): void {
     expect((await running.order.events("o"))[0]?.metadata).toEqual({ actor: "ada" });
     const marked = running.order("o").place({ customer: "ada", lines: [{ product: "tea" }] }, { metadata: { $schema: 1 } });
     expect(await codeOf(marked)).toBe("invalid_input");
+  });
+
+  test("an event that the definition does not know fails commands of its stream, is never passed over by readers, and is told at the start", async () => {
+    const place = newPlace();
+    await writtenBefore(kind.driver(place), ["ada"]);
+    const log = await Log.open(kind.driver(place), "orders");
+    for (const [stream, type] of [
+      ["order/bob", "order.teleported"],
+      ["basket/1", "basket.filled"],
+    ] as const)
+      await log.append({ stream, expected: "any", events: [{ type, data: {} }] });
+    await log.close();
+    const told: UnknownEvents[] = [];
+    const stuck: Stuck[] = [];
+    const running = await now.start({
+      store: kind.driver(place),
+      onUnknown: (unknown) => told.push(unknown),
+      onStuck: (one) => stuck.push(one),
+    });
+    onTestFinished(() => running.stop());
+    expect(told).toEqual([
+      { service: "orders", entity: "order", types: ["order.teleported"], isPart: true },
+      { service: "orders", entity: "basket", types: ["basket.filled"], isPart: false },
+    ]);
+    await expect(running.order("bob").place({ customer: "bob", lines: [{ product: "tea" }] })).rejects.toMatchObject({
+      code: "event_unknown",
+      retry: "never",
+      message: expect.stringMatching(/order\.teleported at order\/bob version 1 \(position 3\)/),
+    });
+    const { token } = accepted(await running.order("ada").place({ customer: "ada", lines: [{ product: "cup" }] }));
+    expect(await running.products.get("bob", { after: token, wait: "300ms" })).toMatchObject({ fresh: false });
+    await expect.poll(() => stuck.at(0)?.message, { timeout: 10_000 }).toMatch(/order\.teleported at order\/bob/);
+  });
+
+  test("types are registered once, in the order of their first event, also of a transaction that was rolled back in between", async () => {
+    const place = newPlace();
+    const log = await openLog(kind, place);
+    const types = (): Promise<readonly string[]> => log.snapshot((tx) => tx.eventTypes(0));
+    const append = (type: string, tx?: WriteTransaction): Promise<unknown> =>
+      log.append({ stream: "s/1", expected: "any", events: [{ type, data: null }] }, tx ? { tx } : {});
+    await append("s.first");
+    await expect(
+      log.transact(async (tx) => {
+        await append("s.second", tx);
+        throw new Error("no");
+      }),
+    ).rejects.toThrow("no");
+    expect(await types()).toEqual(["s.first"]);
+    await append("s.second");
+    await append("s.first");
+    expect(await types()).toEqual(["s.first", "s.second"]);
+    expect(await log.snapshot((tx) => tx.eventTypes(1))).toEqual(["s.second"]);
+    expect(await log.eventTypes()).toEqual(["s.first", "s.second"]);
   });
 }

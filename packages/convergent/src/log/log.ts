@@ -24,7 +24,7 @@ import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, Appe
 import type { StoredEvent } from "./event.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { GroupCommit } from "./group-commit.ts";
-import type { LogPage, LogSource, Seen } from "./source.ts";
+import type { EventFilter, LogPage, LogSource, Seen } from "./source.ts";
 import type {
   CheckpointKey,
   Epoch,
@@ -68,6 +68,7 @@ export class Log implements LogSource {
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
   readonly #opened: { readonly elapsed: number; readonly at: number };
   readonly #inboxes: Array<{ readonly key: CheckpointKey; readonly source: LogSource }> = [];
+  readonly #types: string[] = [];
   #head: Head = { position: origin, at: 0 };
 
   private constructor(store: Store) {
@@ -217,11 +218,11 @@ export class Log implements LogSource {
     return this.#store.read(body);
   }
 
-  async read(query: { after: Position; limit: number; types?: readonly string[] }): Promise<LogPage> {
+  async read(query: { after: Position; limit: number } & EventFilter): Promise<LogPage> {
     const recent = this.#tail.after(query.after, query.limit);
     if (recent) {
-      const types = query.types;
-      const events = types ? recent.filter((event) => types.includes(event.type)) : recent;
+      const { types, others } = query;
+      const events = types ? recent.filter((event) => types.includes(event.type) || others?.(event.type)) : recent;
       return { events, scanned: (recent.at(-1) as StoredEvent).position, head: this.#head };
     }
     return this.#store.read(async (tx) => {
@@ -230,9 +231,14 @@ export class Log implements LogSource {
       this.#advanceTo(head);
       const upTo = Math.min(head.position, query.types ? query.after + scanPositionsMax : head.position) as Position;
       if (comparePositions(query.after, upTo) >= 0) return { events: [], scanned: query.after, head };
-      const events = await tx.events({ ...query, upTo });
+      const events = await tx.events({ after: query.after, upTo, limit: query.limit, ...(await this.#typesOf(query, tx)) });
       return { events, scanned: events.length === query.limit ? (events.at(-1) as StoredEvent).position : upTo, head };
     });
+  }
+
+  /** The types of all events ever appended, by whatever release. */
+  async eventTypes(): Promise<readonly string[]> {
+    return this.#store.read((tx) => this.#learnTypes(tx));
   }
 
   /** Events of one stream, oldest first, with versions in (`after`, `upTo`]. */
@@ -383,6 +389,18 @@ export class Log implements LogSource {
     const { firstVersion, lastVersion, at, position } = outcome.record as IdRecord;
     const token = await this.tokenAt(position, tx);
     return { kind: "appended", stream, firstVersion, lastVersion, events: [], at, token, repeated: true };
+  }
+
+  async #typesOf({ types, others }: EventFilter, tx: ReadTransaction): Promise<{ types?: readonly string[] }> {
+    if (!types) return {};
+    return { types: others ? [...types, ...(await this.#learnTypes(tx)).filter((type) => !types.includes(type) && others(type))] : types };
+  }
+
+  // Asked in the snapshot that is read, so that no event of a type that came meanwhile is passed over.
+  async #learnTypes(tx: ReadTransaction): Promise<readonly string[]> {
+    const known = this.#types.length;
+    for (const [index, type] of (await tx.eventTypes(known)).entries()) this.#types[known + index] = type;
+    return this.#types;
   }
 
   async #eventAt(position: Position, tx?: ReadTransaction): Promise<StoredEvent | undefined> {

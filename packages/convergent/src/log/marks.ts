@@ -8,11 +8,18 @@ import type { Metadata } from "./event.ts";
 export interface Marks {
   /** Version of the event's data; 1 when absent. */
   readonly $schema?: number;
+  /** Pseudonym of the person whose data is sealed in it. */
+  readonly $person?: string;
 }
 
 /** Whether metadata may hold marks; a look at the text, because nearly all events have none. */
 export function isMarked(metadata: string): boolean {
   return metadata !== "{}" && metadata.includes('"$');
+}
+
+/** The pseudonym of the person whose data an event holds. */
+export function personIn(metadata: string): string | undefined {
+  return metadata.includes('"$person"') ? (JSON.parse(metadata) as Marks).$person : undefined;
 }
 
 /** The metadata that code is given. */

@@ -8,6 +8,13 @@ import type { Epoch, Head } from "./store.ts";
 /** Up to which position of further stores a log holds all that they caused. */
 export type Seen = Readonly<Record<string, { readonly epoch: string; readonly position: number }>>;
 
+/** Which events are asked for; all without `types`. */
+export interface EventFilter {
+  readonly types?: readonly string[];
+  /** Further types that the log may hold: those for which this answers true are read too. */
+  readonly others?: (type: string) => boolean;
+}
+
 /** A run of the log. */
 export interface LogPage {
   readonly events: readonly StoredEvent[];
@@ -22,8 +29,8 @@ export interface LogSource {
   readonly store: string;
   /** In order; the last one is the present epoch. */
   readonly epochs: readonly Epoch[];
-  /** Events after a position, oldest first, at most `limit`, only of `types` when given. */
-  read(query: { after: Position; limit: number; types?: readonly string[] }): Promise<LogPage>;
+  /** Events after a position, oldest first, at most `limit`, only those that the filter lets through. */
+  read(query: { after: Position; limit: number } & EventFilter): Promise<LogPage>;
   head(): Promise<Head>;
   /** What this log had seen of others when it was at a position that is at or before the one returned. */
   seen(): Promise<{ readonly at: Position; readonly seen: Seen }>;

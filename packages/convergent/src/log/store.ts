@@ -12,6 +12,7 @@
 import type { Host } from "../host/host.ts";
 import type { Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
+import type { PersonReads, PersonWrites, SnapshotReads, SnapshotWrites } from "./history-rows.ts";
 
 /** The newest event's position and time; position 0 and time 0 in an empty log. */
 export interface Head {
@@ -151,11 +152,15 @@ export interface ConsumedRange {
 }
 
 export interface ReadTransaction {
+  readonly snapshots: SnapshotReads;
+  readonly persons: PersonReads;
   head(): Promise<Head>;
   /** The epochs as this transaction sees them: in order, the last one is the present one. */
   epochs(): Promise<readonly Epoch[]>;
   /** Events after a position, oldest first, at most `limit`, up to `upTo`; only of `types` when given. */
   events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]>;
+  /** Types of all events ever appended, in the order of their first one, without the first `known`. */
+  eventTypes(known: number): Promise<string[]>;
   /** Events of one stream with versions in (`after`, `upTo`], oldest first, at most `limit`. */
   streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]>;
   /** In the order asked for; `undefined` for a stream without events. */
@@ -177,6 +182,8 @@ export interface ReadTransaction {
 }
 
 export interface WriteTransaction extends ReadTransaction {
+  readonly snapshots: SnapshotWrites;
+  readonly persons: PersonWrites;
   /** Takes the lock under which positions are given, if the store has not taken it already, and reads the head. */
   lock(): Promise<Head>;
   /** Adds an epoch; its first position lies behind the head (L5). */

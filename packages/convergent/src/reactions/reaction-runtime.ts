@@ -45,14 +45,16 @@ export class ReactionRuntime {
     this.definition = definition;
     this.#entities = options.entities;
     this.#onRefusal = options.onRefusal;
+    const { decode, isUnknown } = new EventCodec(definition.from);
     this.reader = new Reader<Envelope>({
       name: definition.name,
       version: definition.version,
       source: options.source,
       effects: options.effects,
       types: [...definition.handlers.keys()],
+      others: isUnknown,
       batchEvents,
-      prepare: new EventCodec(definition.from).decode,
+      prepare: decode,
       orderKey: (event) => `${event.entity}/${event.entityId}`,
       inherits: true, // what it caused is caused: a new version of it begins where the old one stands
       apply: (tx, events) => this.#apply(tx, events),

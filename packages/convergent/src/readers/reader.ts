@@ -17,7 +17,7 @@ import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
-import type { LogPage, LogSource, Seen } from "../log/source.ts";
+import type { EventFilter, LogPage, LogSource, Seen } from "../log/source.ts";
 import type { Checkpoint, CheckpointKey, WriteTransaction } from "../log/store.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { CheckpointRows, type Reach } from "./checkpoint.ts";
@@ -49,6 +49,8 @@ export interface ReaderOptions<Item> {
   readonly effects: Log;
   /** Only these types are read; all without it. */
   readonly types?: readonly string[];
+  /** Types beyond these that are read too, should the log hold them: those of followed entities that no definition knows. */
+  readonly others?: (type: string) => boolean;
   /** Where to begin when there is no checkpoint. Default: the origin. */
   readonly from?: "origin" | "head" | Position;
   readonly slots?: number;
@@ -425,7 +427,8 @@ export class Reader<Item = StoredEvent> {
     return this.#options.batchEvents ?? batchEventsDefault;
   }
 
-  #types(): { types?: readonly string[] } {
-    return this.#options.types ? { types: this.#options.types } : {};
+  #types(): EventFilter {
+    const { types, others } = this.#options;
+    return { ...(types ? { types } : {}), ...(others ? { others } : {}) };
   }
 }

@@ -15,6 +15,7 @@ import { StrongViews } from "../views/strong-views.ts";
 import { ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import type { StartOptions } from "./service.ts";
+import { unknownEvents } from "./unknown-events.ts";
 
 export class ServiceRuntime {
   readonly name: string;
@@ -110,6 +111,7 @@ export class ServiceRuntime {
       else if (part.kind === "view")
         this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#onFailure(part.name, options)));
     }
+    if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
     for (const view of this.views.values()) await view.start(strong);
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
   }

@@ -16,6 +16,7 @@ import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
+import type { UnknownEvents } from "./unknown-events.ts";
 
 /** Names that the running service, or its client, uses itself. */
 export type Reserved = "session" | "start" | "stop" | "then" | "together" | "waitFor";
@@ -37,6 +38,8 @@ export interface StartOptions {
   readonly onStuck?: (stuck: Stuck) => void;
   /** Told when the store turns out to be an older copy of itself, which begins a new epoch: what was written after the copy was made is gone. */
   readonly onFork?: (fork: Fork) => void;
+  /** Told at the start of events that no definition accounts for, once for each entity that has some. */
+  readonly onUnknown?: (unknown: UnknownEvents) => void;
 }
 
 /** What a running service has besides its parts. */

@@ -30,13 +30,14 @@ export class ViewRuntime {
     this.definition = definition;
     this.#log = log;
     this.#rows = rowsOf(definition);
-    const { decode } = new EventCodec(definition.from);
+    const { decode, isUnknown } = new EventCodec(definition.from);
     this.reader = new Reader<KeyedEvent>({
       name: definition.name,
       version: definition.version,
       source: log,
       effects: log,
       types: [...definition.handlers.keys()],
+      others: isUnknown,
       prepare: (event) => keyed(definition, decode(event)),
       orderKey: (item) => item.key,
       derived: true,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type AnyService, ConvergentError, type Fork, inProcess, type Running, type Stuck } from "convergent";
+import { type AnyService, ConvergentError, type Fork, inProcess, type Running, type Stuck, type UnknownEvents } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
@@ -46,6 +46,7 @@ async function startOne(service: AnyService, directory: string, running: Readonl
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
     onStuck: (stuck) => console.error(stuckSentence(stuck)),
     onFork: (fork) => console.error(forkSentence(fork)),
+    onUnknown: (unknown) => console.error(unknownSentence(unknown)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
   return started;
@@ -61,6 +62,14 @@ function stuckSentence({ service, reader, event, message, attempts }: Stuck): st
 function forkSentence({ store, by, epoch, fork, lost }: Fork): string {
   const witness = { witness: "the witness file beside it", token: "a token", checkpoint: "a follower's checkpoint" }[by];
   return `${store}: the store is an older copy of itself: ${witness} knows position ${lost}, and the log agrees with that history up to ${fork} at most. The epoch ${epoch.id} begins at ${epoch.first}; tokens and checkpoints past ${fork} are answered with token_epoch`;
+}
+
+/** What an operator reads when the log holds events that this release has no definition for. */
+function unknownSentence({ service, entity, types, isPart }: UnknownEvents): string {
+  const what = `${service}: the log holds events of "${entity}" that no definition knows: ${types.join(", ")}`;
+  return isPart
+    ? `${what}. Where they are met they fail by name; run the release that has them, or name them in \`retired\``
+    : `${what}. The entity is no part of this release; bring it back under its name if its events still count`;
 }
 
 async function load(module: string): Promise<Readonly<Record<string, unknown>>> {

@@ -20,6 +20,7 @@ import type {
   WriteTransaction,
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
+import { eventTypesOf, MemoryPersons, MemorySnapshots, registerEvents } from "./history-rows.ts";
 import type { Draft, TableView } from "./table.ts";
 
 interface DocumentEntry {
@@ -31,10 +32,19 @@ const separator = "\u0000";
 
 class MemoryRead implements ReadTransaction {
   readonly view: TableView;
+  readonly snapshots: MemorySnapshots;
+  readonly persons: MemoryPersons;
   #open = true;
 
-  constructor(view: TableView) {
+  constructor(view: TableView, draft?: Draft) {
     this.view = view;
+    const rows = {
+      view,
+      check: () => this.check(),
+      set: (table: string, key: string, row: unknown) => draft?.set(table, key, row),
+    };
+    this.snapshots = new MemorySnapshots(rows);
+    this.persons = new MemoryPersons(rows);
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -60,6 +70,11 @@ class MemoryRead implements ReadTransaction {
       if (!query.types || query.types.includes(event.type)) found.push(event);
     }
     return found;
+  }
+
+  async eventTypes(known: number): Promise<string[]> {
+    this.check();
+    return eventTypesOf(this.view, known);
   }
 
   async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
@@ -152,7 +167,7 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
   readonly #draft: Draft;
 
   constructor(draft: Draft) {
-    super(draft);
+    super(draft, draft);
     this.#draft = draft;
   }
 
@@ -172,6 +187,7 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
       this.#draft.set("events", String(event.position), event);
       this.#draft.set("versions", event.stream + separator + event.version, event.position);
     }
+    registerEvents(rows.events, { view: this.view, set: (table, key, row) => this.#draft.set(table, key, row) });
     const newest = rows.events.at(-1);
     if (newest) this.#draft.set("log", "head", { position: newest.position, at: newest.at });
     for (const [stream, head] of rows.heads) this.#draft.set("streams", stream, head);

@@ -1,6 +1,6 @@
 /** The statements of a transaction, by what they do. Parameters stand in the order of the text. */
 
-const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
+export const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
 
 export const readGeneration = "SELECT generation FROM convergent_store";
 

@@ -121,8 +121,41 @@ const generation = `
 ALTER TABLE convergent_store ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 `;
 
+/**
+ * - Types are counted up from 1 in the order of their first event.
+ * - Of a person there are pseudonyms only; the key of each pseudonym lies outside this file.
+ */
+const history = `
+CREATE TABLE convergent_event_types (
+  number INTEGER PRIMARY KEY,
+  type TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO convergent_event_types (type) SELECT type FROM convergent_events GROUP BY type ORDER BY min(position);
+
+CREATE TABLE convergent_snapshots (
+  stream TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  event_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (stream, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE convergent_person_events (
+  person TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (person, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE convergent_forgettings (
+  person TEXT PRIMARY KEY,
+  reason TEXT NOT NULL,
+  actor TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
 /** What version 2 adds, one subject a text. */
-const version2: readonly string[] = [rebuilds, generation];
+const version2: readonly string[] = [rebuilds, generation, history];
 
 /** Steps from each older version to the next, in order, run in the transaction that opens the store. */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 2, script: version2.join("") }];

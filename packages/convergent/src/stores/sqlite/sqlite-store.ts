@@ -43,6 +43,8 @@ export class SqliteStore implements Store {
   readonly #wal: Wal;
   readonly #bell: Bell;
   readonly #listeners = new Set<() => void>();
+  // Types of events that are known to be registered: an append of these asks nothing.
+  readonly #types = new Set<string>();
   #writer: Database | undefined;
   #dataVersion: unknown;
   #synchronous: { readonly database: Database | undefined; readonly mode: Synchronous } = { database: undefined, mode: "FULL" };
@@ -139,7 +141,7 @@ export class SqliteStore implements Store {
   }
 
   async #transact<T>(database: Database, body: (tx: WriteTransaction) => Promise<T>): Promise<{ value: T; changed: boolean }> {
-    const tx = new SqliteWrite(database, this.host.timers, { logOpen: this.#synchronous.mode === "FULL" });
+    const tx = new SqliteWrite(database, this.host.timers, { logOpen: this.#synchronous.mode === "FULL", types: this.#types });
     try {
       this.#standing.look(database);
       const value = await this.#gate.body(() => body(tx));
@@ -147,6 +149,7 @@ export class SqliteStore implements Store {
       if (tx.failure) throw tx.failure;
       if (tx.changed) database.commit();
       else database.rollback();
+      for (const type of tx.newTypes) this.#types.add(type);
       if (tx.changedStanding) this.#standing.lookAfterCommit(database);
       return { value, changed: tx.changed };
     } catch (error) {

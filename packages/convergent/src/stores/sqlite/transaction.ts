@@ -10,6 +10,7 @@
 import { assert, ConvergentError } from "../../errors/error.ts";
 import type { Timers } from "../../host/host.ts";
 import type { StoredEvent } from "../../log/event.ts";
+import { personIn } from "../../log/marks.ts";
 import type {
   Checkpoint,
   CheckpointKey,
@@ -30,6 +31,8 @@ import type {
 import { origin, type Position } from "../../position/position.ts";
 import type { Database, Row } from "./database.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
+import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
+import { SqlitePersons, SqliteSnapshots } from "./history-rows.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 
@@ -37,6 +40,8 @@ import { epochsOf } from "./standing.ts";
 const rowsPerStepMax = 4096;
 
 export class SqliteRead implements ReadTransaction {
+  readonly snapshots: SqliteSnapshots;
+  readonly persons: SqlitePersons;
   readonly #database: Database;
   readonly #timers: Timers;
   #ended = false;
@@ -45,6 +50,9 @@ export class SqliteRead implements ReadTransaction {
   constructor(database: Database, timers: Timers) {
     this.#database = database;
     this.#timers = timers;
+    const run = <T>(statements: (open: Database) => T, changes?: "changes"): T => this.run(statements, changes);
+    this.snapshots = new SqliteSnapshots(run);
+    this.persons = new SqlitePersons(run, eventOf);
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -73,6 +81,10 @@ export class SqliteRead implements ReadTransaction {
     return this.#steps({ after: query.after, upTo: last, limit }, (database, after, upTo, count) =>
       database.all(text, after, upTo, ...(types ?? []), count),
     );
+  }
+
+  async eventTypes(known: number): Promise<string[]> {
+    return this.ask((database) => database.all(readEventTypes, known).map((row) => row[0] as string));
   }
 
   async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
@@ -176,6 +188,12 @@ export class SqliteRead implements ReadTransaction {
     }
   }
 
+  /** Runs statements of a subject that has a file of its own. */
+  protected run<T>(statements: (database: Database) => T, changes?: "changes"): T {
+    assert(changes === undefined, "a read changes nothing");
+    return this.ask(statements);
+  }
+
   protected turn(): Promise<void> {
     return this.#timers.turn();
   }
@@ -200,13 +218,17 @@ export class SqliteRead implements ReadTransaction {
 }
 
 export class SqliteWrite extends SqliteRead implements WriteTransaction {
+  /** Types that this transaction appended and that its process had not seen in the store. */
+  readonly newTypes: Set<string> = new Set();
   readonly #logOpen: boolean;
+  readonly #types: ReadonlySet<string>;
   #changed = false;
   #changedStanding = false;
 
-  constructor(database: Database, timers: Timers, { logOpen }: { readonly logOpen: boolean }) {
+  constructor(database: Database, timers: Timers, { logOpen, types }: { readonly logOpen: boolean; readonly types: ReadonlySet<string> }) {
     super(database, timers);
     this.#logOpen = logOpen;
+    this.#types = types;
   }
 
   /** Whether there may be something to commit. */
@@ -241,11 +263,23 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#change((database) => {
       for (const e of rows.events)
         database.run(sql.insertEvent, e.position, e.id, e.stream, e.version, e.type, e.at, e.data, e.metadata, e.digest);
+      this.#register(database, rows.events);
       for (const r of rows.ids) {
         const insertId = r.state === "void" ? sql.insertVoidedId : sql.insertId;
         database.run(insertId, r.scope, r.id, r.digest, r.firstVersion, r.position, r.at);
       }
     });
+  }
+
+  #register(database: Database, events: readonly StoredEvent[]): void {
+    for (const { type, metadata, position } of events) {
+      if (!this.#types.has(type) && !this.newTypes.has(type)) {
+        database.run(insertEventType, type);
+        this.newTypes.add(type);
+      }
+      const person = personIn(metadata);
+      if (person !== undefined) database.run(insertPersonEvent, person, position);
+    }
   }
 
   async forgetIds(before: number, limit: number): Promise<void> {
@@ -299,6 +333,10 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#change((database) => database.run(sql.dropDefinition, view, lowest, highest));
     this.#change((database) => database.run(sql.dropCheckpoints, view, lowest, highest));
     this.#change((database) => database.run(sql.dropConsumed, view, lowest, highest));
+  }
+
+  protected override run<T>(statements: (database: Database) => T, changes?: "changes"): T {
+    return changes === undefined ? this.ask(statements) : this.#change(statements);
   }
 
   #change<T>(run: (database: Database) => T): T {
