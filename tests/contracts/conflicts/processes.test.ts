@@ -61,5 +61,5 @@ test("two processes that write from old states lose no change: merges keep both 
     { product: "a", quantity: 25 },
     { product: "b", quantity: 25 },
   ]);
-  expect([...state.text].toSorted().join("")).toBe("a".repeat(25) + "b".repeat(25));
+  expect(Array.from(state.text).toSorted().join("")).toBe("a".repeat(25) + "b".repeat(25));
 });
