@@ -22,6 +22,7 @@ export async function addDemoData({ orders, inventory, payments, shipping }: Sho
   // More blankets than there are: a backorder.
   const last = await orders.order("demo-4").place({ customer: "Jonas", lines: [line("wool-blanket", 5)] }, first);
   if (last.kind !== "accepted") return;
+  await Promise.all(others.map((customer, index) => placeOther(orders, { customer, index })));
 
   // What follows in the other services builds on what the orders caused there.
   const { token } = accepted(last);
@@ -29,6 +30,21 @@ export async function addDemoData({ orders, inventory, payments, shipping }: Sho
   await payments.payment("demo-1").capture({ amount: 7300 }, second);
   await shipping.shipment("demo-1").update({ order: "demo-1", address: "Mina Sato, 12 Harbour Lane, Lisbon" }, second);
 }
+
+// Enough for an agent to search and to page through.
+async function placeOther(orders: Shop["orders"], { customer, index }: { customer: string; index: number }): Promise<void> {
+  const [one = "", other = ""] = [0, 1].map((step) => catalogue[(index + step * (1 + (index % 3))) % 4]?.product);
+  const lines = [line(one, 1 + (index % 3)), ...(index % 2 === 0 && other !== one ? [line(other, 1)] : [])];
+  const address = `${3 + index * 2} ${streets[index % streets.length]}`;
+  await orders.order(`demo-${index + 5}`).place({ customer, lines, address }, first);
+}
+
+const streets = ["Harbour Lane", "Mill Street", "Orchard Road", "Station Square", "Old Bridge Row"];
+
+const others = [
+  ...["Aiko", "Lena", "Tomas", "Priya", "Samuel", "Nour", "Ines", "Aiko", "Lena", "Viktor", "Priya", "Mina", "Ruth"],
+  ...["Jonas", "Nour", "Tomas", "Ines", "Samuel", "Viktor", "Ruth", "Aiko", "Mina", "Lena", "Jonas"],
+];
 
 function line(product: string, quantity: number): Line {
   const price = catalogue.find((candidate) => candidate.product === product)?.price ?? 0;

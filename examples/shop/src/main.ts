@@ -5,7 +5,9 @@ import { sqlite } from "convergent/sqlite";
 import { readConfiguration } from "./configuration.ts";
 import { DataFolder } from "./data-folder.ts";
 import { addDemoData } from "./demo-data.ts";
-import { pageAnswer } from "./page.ts";
+import { fallback } from "./fallback.ts";
+import { Laboratory } from "./laboratory.ts";
+import { buildPages } from "./pages.ts";
 import { runProgram } from "./shop-problem.ts";
 import { startShop } from "./shop.ts";
 import { stopAsked } from "./stop-asked.ts";
@@ -15,6 +17,8 @@ await runProgram(async () => {
   // From the first moment on: a signal that comes while the shop still opens stops it as cleanly.
   const stop = stopAsked();
   const folder = DataFolder.open(dataDirectory);
+  const building = buildPages();
+  building.catch(() => undefined); // told below, once the stores are open
   try {
     const shop = await startShop({
       storeOf: (service) => sqlite(folder.fileOf(service)),
@@ -26,10 +30,13 @@ await runProgram(async () => {
     try {
       await addDemoData(shop);
       const { orders, inventory, payments, shipping } = shop;
-      const server = await serve({ services: [orders, inventory, payments, shipping], port, fallback: pageAnswer });
+      const services = [orders, inventory, payments, shipping];
+      const laboratory = new Laboratory(services);
+      const server = await serve({ services, port, fallback: fallback({ pages: await building, laboratory }) });
       console.log(welcome(server.port, folder.path));
       await stop;
       console.log("\nStopping: what was begun is finished first.");
+      laboratory.close();
       await server.close();
     } finally {
       await shop.stop();
@@ -46,6 +53,8 @@ function welcome(port: number, path: string): string {
   return `
 The shop is open: ${url}
 
+  for customers         ${url}/
+  for agents            ${url}/agent
   an order              ${url}/views/order-summary/demo-1
   a customer's orders   ${url}/views/customer-orders/Mina
   the stock             ${url}/views/availability

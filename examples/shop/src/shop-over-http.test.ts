@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { serve, type Serving } from "@convergent/server";
 import { accepted, type Client, connect } from "convergent/client";
 import { sqlite } from "convergent/sqlite";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { addDemoData } from "./demo-data.ts";
+import { fallback } from "./fallback.ts";
 import type { inventory } from "./inventory/inventory.ts";
 import type { orders } from "./orders/orders.ts";
-import { pageAnswer } from "./page.ts";
+import { Laboratory } from "./laboratory.ts";
+import { buildPages, type Pages } from "./pages.ts";
 import type { payments } from "./payments/payments.ts";
 import type { shipping } from "./shipping/shipping.ts";
 import { type Shop, startShop } from "./shop.ts";
@@ -20,19 +22,27 @@ let directory: string;
 let shop: Shop;
 let server: Serving;
 let client: Client<Services>;
+let laboratory: Laboratory;
+let pages: Pages;
 
 async function open(): Promise<void> {
   shop = await startShop({ storeOf: (service) => sqlite(join(directory, `${service}.db`)) });
   const { orders, inventory, payments, shipping } = shop;
-  server = await serve({ services: [orders, inventory, payments, shipping], port: 0, fallback: pageAnswer });
+  const services = [orders, inventory, payments, shipping];
+  laboratory = new Laboratory(services);
+  server = await serve({ services, port: 0, fallback: fallback({ pages, laboratory }) });
   client = connect<Services>(server.url);
 }
 
 async function close(): Promise<void> {
+  laboratory.close();
   await server.close();
   await shop.stop();
 }
 
+beforeAll(async () => {
+  pages = await buildPages();
+});
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "shop-"));
   await open();
@@ -103,16 +113,57 @@ test("demo data are added once", async () => {
   expect((await client.availability.get("wool-blanket", { strong: true })).value).toMatchObject({ onHand: 3, reserved: 5, backordered: 2 });
 });
 
-test("the page and all it loads are served beside the gateway", async () => {
-  const page = await fetch(`${server.url}/`);
-  expect(page.headers.get("content-type")).toMatch(/^text\/html/);
-  const text = await page.text();
-  const paths = [...text.matchAll(/(?:href|src)="(\/[^"]*)"/g)].map(([, path]) => path ?? "");
-  expect(paths).toContain("/page/main.js");
-  const scripts = await Promise.all(paths.map(async (path) => (await fetch(server.url + path)).text()));
-  const imports = new Set([...scripts.join("\n").matchAll(/ from "\.\/([a-z-]+\.js)"/g)].map(([, name]) => `/page/${name}`));
-  for (const path of [...paths, ...imports, "/catalogue"])
-    expect({ path, status: (await fetch(server.url + path)).status }).toEqual({ path, status: 200 });
+test("the pages and all they load are served beside the gateway", async () => {
+  for (const address of ["/", "/agent"]) {
+    const page = await fetch(server.url + address);
+    expect(page.headers.get("content-type")).toMatch(/^text\/html/);
+    expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'self'/);
+    const paths = [...(await page.text()).matchAll(/(?:href|src)="(\/[^"]*)"/g)].map(([, path]) => path ?? "");
+    expect(paths).toContainEqual(expect.stringMatching(/^\/assets\/.*\.js$/));
+    for (const path of paths) {
+      const asset = await fetch(server.url + path);
+      expect({ path, status: asset.status }).toEqual({ path, status: 200 });
+      expect(asset.headers.get("cache-control")).toMatch(/immutable/);
+    }
+  }
+  expect(await (await fetch(`${server.url}/catalogue`)).json()).toHaveLength(5);
   expect((await fetch(`${server.url}/nowhere`)).status).toBe(404);
   expect((await fetch(`${server.url}/`, { method: "POST" })).status).toBe(405);
+});
+
+async function brake(reader: string, change: unknown): Promise<Response> {
+  return fetch(`${server.url}/lab/readers/${reader}`, { method: "PUT", body: JSON.stringify(change) });
+}
+
+test("the laboratory pauses a reader, and lets it go", async () => {
+  expect((await brake("orders/order-summary", { paused: true })).status).toBe(200);
+  accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  expect(await client.orderSummary.get("o-1", { wait: "0s" })).toMatchObject({ value: undefined, fresh: false });
+  expect(await client.customerOrders.get("ada", { wait: "5s" })).toMatchObject({ fresh: true });
+  const lab = (await (await fetch(`${server.url}/lab`)).json()) as { readers: unknown[] };
+  expect(lab.readers).toHaveLength(7);
+  expect(lab.readers).toContainEqual({ service: "orders", name: "order-summary", delayMs: 0, paused: true });
+  expect((await fetch(`${server.url}/lab/reset`, { method: "POST" })).status).toBe(200);
+  expect(await client.orderSummary.get("o-1", { wait: "5s" })).toMatchObject({ value: { order: "o-1" }, fresh: true });
+});
+
+test("a delayed reader shows an order no earlier than its delay, also when nothing of it is for that reader", async () => {
+  await brake("orders/customer-orders", { delayMs: 300 });
+  const startedAt = performance.now();
+  accepted(await client.order("o-1").place({ customer: "ada", lines }));
+  expect(await client.customerOrders.get("ada", { wait: "10s" })).toMatchObject({ fresh: true });
+  // The clock of events counts whole milliseconds.
+  expect(performance.now() - startedAt).toBeGreaterThan(298);
+  accepted(await client.orderReturn("o-1").request({ reason: "too heavy" }));
+  expect(await client.customerOrders.get("ada", { wait: "10s" })).toMatchObject({ fresh: true });
+});
+
+test("what the laboratory cannot do is refused with the way out", async () => {
+  for (const change of [{ delayMs: -1 }, { delayMs: 10_001 }, { delay: 1 }, "paused"])
+    expect((await brake("orders/order-summary", change)).status).toBe(400);
+  const unknown = await brake("orders/nobody", { paused: true });
+  expect(unknown.status).toBe(404);
+  expect(await unknown.json()).toMatchObject({ detail: expect.stringMatching(/orders\/order-summary/) });
+  expect((await fetch(`${server.url}/lab/readers/orders/order-summary`, { method: "POST" })).status).toBe(405);
+  expect((await fetch(`${server.url}/lab/readers/%2e%2e/x/y`, { method: "PUT" })).status).toBe(404);
 });

@@ -17,6 +17,9 @@ export const Text = z
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, "must not contain control characters");
 
+/** What may be left out: an address that comes later, a note that nobody wrote. */
+export const TextOrNone = z.literal("").or(Text);
+
 /** The id of an order, as another service holds it: whatever the log accepts as an id. */
 export const OrderId = z.string().min(1).max(512);
 

@@ -1,4 +1,4 @@
-import { accepted } from "convergent";
+import { accepted, runtimeOf } from "convergent";
 import { memory } from "convergent/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Shop, startShop } from "../shop.ts";
@@ -62,6 +62,39 @@ test("an amendment made from an old copy is a conflict that shows the present st
   });
 });
 
+test("an amendment changes what it names, and an address moves neither stock nor money", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines, note: "ring twice" });
+  const addressed = accepted(await shop.orders.order("o-1").amend({ lines, address: "1 Hill Road", note: "ring twice" }));
+  expect(addressed.events.map(({ type }) => type)).toEqual(["order.detailed"]);
+  expect(addressed.state).toMatchObject({ lines, address: "1 Hill Road", note: "ring twice" });
+  const both = accepted(await shop.orders.order("o-1").amend({ lines: lines.slice(1), note: "" }));
+  expect(both.events.map(({ type, data }) => [type, data])).toEqual([
+    ["order.amended", { customer: "ada", lines: lines.slice(1), before: lines }],
+    ["order.detailed", { customer: "ada", note: "" }],
+  ]);
+  expect(both.state).toMatchObject({ total: 900, address: "1 Hill Road", note: "" });
+  expect(accepted(await shop.orders.order("o-1").amend({ note: "" })).events).toEqual([]);
+  const { token } = both;
+  expect(await shop.shipping.waitFor(token, "5s")).toBe(true);
+  expect((await shop.shipping.shipment.state("o-1")).state).toMatchObject({ address: "1 Hill Road" });
+});
+
+test("a return is asked for once, and its code is pending until the system has issued it", async () => {
+  const [issuing] = runtimeOf(shop.orders)
+    .readers()
+    .filter(({ name }) => name === "issue-return-code");
+  issuing?.pause();
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  const asked = accepted(await shop.orders.orderReturn("o-1").request({ reason: "too heavy" }));
+  expect(asked).toMatchObject({ state: { code: "", reason: "too heavy" }, pending: ["returnCode"] });
+  expect(await shop.orders.orderReturn("o-1").request({ reason: "too light" })).toMatchObject({ kind: "rejected" });
+  issuing?.resume();
+  await expect
+    .poll(async () => (await shop.orders.orderSummary.get("o-1")).value)
+    .toMatchObject({ returning: true, returnCode: expect.stringMatching(/^R-/) });
+  expect(await shop.orders.orderReturn.state("o-1")).toMatchObject({ pending: [] });
+});
+
 test.each([
   ["no lines", { customer: "ada", lines: [] }],
   ["a fraction of a cent", { customer: "ada", lines: [{ product: "tea", quantity: 1, price: 4.5 }] }],
@@ -79,7 +112,15 @@ test("the return code comes a little later and leaves the order's version alone"
   await shop.orders.waitFor(token);
   await expect
     .poll(async () => (await shop.orders.orderSummary.get("o-1")).value)
-    .toEqual({ order: "o-1", customer: "ada", status: "placed", total: 4800, lines, returnCode: expect.stringMatching(/^R-\w{4}-\w{4}$/) });
+    .toEqual({
+      order: "o-1",
+      customer: "ada",
+      status: "placed",
+      total: 4800,
+      placedAt: expect.any(Number),
+      lines,
+      returnCode: expect.stringMatching(/^R-\w{4}-\w{4}$/),
+    });
   expect((await shop.orders.order.state("o-1")).version).toBe(1);
 });
 

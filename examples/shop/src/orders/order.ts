@@ -4,18 +4,24 @@
  */
 import { command, entity, reject } from "convergent";
 import { z } from "zod";
-import { type Line, Lines, Text, totalOf } from "../values.ts";
+import { type Line, Lines, Text, TextOrNone, totalOf } from "../values.ts";
 
 interface Order {
   readonly status: "none" | "placed" | "cancelled";
   readonly customer: string;
   readonly lines: Line[];
   readonly total: number;
+  /** Where the goods go; absent until somebody says so. */
+  readonly address?: string;
+  /** What the customer asks for beside the goods. */
+  readonly note?: string;
   readonly reason?: string;
 }
 
-const Place = z.object({ customer: Text, lines: Lines });
-const Amend = z.object({ lines: Lines });
+const Details = { address: TextOrNone.optional(), note: TextOrNone.optional() };
+const Place = z.object({ customer: Text, lines: Lines, ...Details });
+/** What is left out stays as it is. */
+const Amend = z.object({ lines: Lines.optional(), ...Details });
 const Cancel = z.object({ reason: Text });
 
 export const order = entity("order", {
@@ -23,13 +29,22 @@ export const order = entity("order", {
   events: {
     placed: Place,
     amended: z.object({ customer: Text, lines: Lines, before: Lines }),
+    // Apart from the lines: a new address moves neither stock nor money.
+    detailed: z.object({ customer: Text, ...Details }),
     cancelled: z.object({ customer: Text, lines: Lines, reason: Text }),
   },
 })
   .evolve(
     {
-      placed: (_, { customer, lines }) => ({ status: "placed", customer, lines, total: totalOf(lines) }),
+      placed: (_, { customer, lines, address, note }) => ({
+        status: "placed",
+        customer,
+        lines,
+        total: totalOf(lines),
+        ...detailsOf({ address, note }),
+      }),
       amended: (state, { lines }) => ({ ...state, lines, total: totalOf(lines) }),
+      detailed: (state, { address, note }) => ({ ...state, ...detailsOf({ address, note }) }),
       cancelled: (state, { reason }) => ({ ...state, status: "cancelled", reason }),
     },
     // The return code comes from the system, as an event of `order-return`: the order itself stays as its customer saw it.
@@ -37,17 +52,37 @@ export const order = entity("order", {
   )
   .commands({
     place: command(Place, (state, input, emit) => (state.status === "none" ? emit.placed(input) : reject("this order was placed before"))),
-    amend: command(Amend, (state, { lines }, emit) =>
-      state.status === "placed"
-        ? emit.amended({ customer: state.customer, lines, before: state.lines })
-        : reject(`this order cannot be amended: ${whyNot(state)}`),
-    ),
+    amend: command(Amend, (state, { lines, address, note }, emit) => {
+      if (state.status !== "placed") return reject(`this order cannot be amended: ${whyNot(state)}`);
+      const { customer } = state;
+      const details = {
+        ...(address !== undefined && address !== (state.address ?? "") ? { address } : {}),
+        ...(note !== undefined && note !== (state.note ?? "") ? { note } : {}),
+      };
+      return [
+        ...(lines && !sameLines(lines, state.lines) ? [emit.amended({ customer, lines, before: state.lines })] : []),
+        ...(Object.keys(details).length > 0 ? [emit.detailed({ customer, ...details })] : []),
+      ];
+    }),
     cancel: command(Cancel, (state, { reason }, emit) =>
       state.status === "placed"
         ? emit.cancelled({ customer: state.customer, lines: state.lines, reason })
         : reject(`this order cannot be cancelled: ${whyNot(state)}`),
     ),
   });
+
+function detailsOf(details: { address?: string | undefined; note?: string | undefined }): Pick<Order, "address" | "note"> {
+  const { address, note } = details;
+  return { ...(address === undefined ? {} : { address }), ...(note === undefined ? {} : { note }) };
+}
+
+function sameLines(one: readonly Line[], other: readonly Line[]): boolean {
+  const isSame = (line: Line, index: number): boolean => {
+    const { product, quantity, price } = other[index] ?? {};
+    return line.product === product && line.quantity === quantity && line.price === price;
+  };
+  return one.length === other.length && one.every(isSame);
+}
 
 function whyNot(state: Order): string {
   return state.status === "none" ? "it was never placed" : `it was cancelled before (${state.reason ?? "no reason given"})`;

@@ -46,6 +46,19 @@ test("a named token replaces the session's writes and not what the view has show
   expect(session.demand("summary", null)).toBe(emptyToken);
 });
 
+test("a session that sends no token asks for nothing, unless the caller names it, and forgets nothing", () => {
+  const session = new SessionMemory({ causal: false });
+  session.wrote(parseToken(entry("orders", 3)));
+  session.sendsToken = false;
+  session.wrote(parseToken(entry("orders", 4)));
+  session.read(parseToken(entry("orders", 7)), "summary");
+  expect(session.demand("summary", undefined)).toBe(emptyToken);
+  expect(text(session.demand("summary", entry("orders", 2)))).toBe(entry("orders", 2));
+  expect(text(session.token)).toBe(entry("orders", 4));
+  session.sendsToken = true;
+  expect(text(session.demand("summary", undefined))).toBe(entry("orders", 7));
+});
+
 test("a token handed over as text goes on where the other page stopped", () => {
   const one = new SessionMemory({ causal: false });
   one.wrote(parseToken(entry("orders", 3)));

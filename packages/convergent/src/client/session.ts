@@ -15,6 +15,11 @@ const viewsMax = 1000;
 export interface Session {
   /** Everything this session wrote, and was given. `String(token)` is its wire form. */
   readonly token: Token;
+  /**
+   * Whether requests carry what this session wrote and saw. False: reads ask for nothing unless they name `after`, and may
+   * show what was before a write. What is written and read meanwhile is remembered all the same. Default true.
+   */
+  sendsToken: boolean;
   /** Takes over what another page or process has seen. Throws `token_invalid` when it is malformed. */
   merge(token: Token | string): void;
   /** Forgets everything: for another user on the same page. */
@@ -29,6 +34,7 @@ export interface HistoryLost {
 }
 
 export class SessionMemory implements Session {
+  sendsToken = true;
   readonly #causal: boolean;
   #token: Token = emptyToken;
   readonly #seen = new Map<string, Token>();
@@ -54,6 +60,7 @@ export class SessionMemory implements Session {
   /** What a read of `view` asks for: what this session saw there, and `after`, by default all that it wrote. */
   demand(view: string | undefined, after: Token | string | null | undefined): Token {
     if (after === null) return emptyToken;
+    if (!this.sendsToken) return after === undefined ? emptyToken : tokenOf(after);
     const seen = view === undefined ? undefined : this.#seen.get(view);
     return joined(seen ?? emptyToken, after === undefined ? this.#token : tokenOf(after));
   }

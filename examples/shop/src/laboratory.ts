@@ -1,0 +1,121 @@
+/**
+ * The laboratory: on a laptop every copy follows within milliseconds and everything looks consistent. Here each reader
+ * of the shop can be paused, or held back by a delay, so that one can see what a page must live with.
+ *
+ *   GET /lab                             { readers: [{ service, name, delayMs, paused }] }
+ *   PUT /lab/readers/{service}/{name}    { delayMs?, paused? }
+ *   POST /lab/reset                      every reader follows at its own pace again
+ *
+ * For development only: the shop's main program opens it, the gateway knows nothing of it.
+ */
+import { type Reader, type Running, runtimeOf } from "convergent";
+import { z } from "zod";
+import { problem } from "./fallback.ts";
+
+const Change = z.strictObject({ delayMs: z.int().min(0).max(10_000).optional(), paused: z.boolean().optional() });
+type Change = z.infer<typeof Change>;
+
+/** How often a delayed reader is looked at: the delay is exact to about this. */
+const lookMs = 25;
+
+/** A reader that is let go has so long to come up, before it is held again. */
+const passMs = 1000;
+
+export class Laboratory {
+  readonly #brakes: readonly Brake[];
+
+  constructor(services: readonly Running[]) {
+    this.#brakes = services.flatMap((running) => {
+      const runtime = runtimeOf(running);
+      return runtime.readers().map((reader) => new Brake(runtime.name, reader));
+    });
+  }
+
+  async answer(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const [, , collection, service, name, ...rest] = pathname.split("/").map(decodeURIComponent);
+    if (collection === undefined) return request.method === "GET" ? this.#state() : problem(405, "/lab knows GET.", { allow: "GET" });
+    if (collection === "reset" && service === undefined) {
+      if (request.method !== "POST") return problem(405, "/lab/reset knows POST.", { allow: "POST" });
+      for (const brake of this.#brakes) brake.change({ delayMs: 0, paused: false });
+      return this.#state();
+    }
+    const brake = rest.length === 0 && collection === "readers" ? this.#brakes.find((one) => one.is(service, name)) : undefined;
+    if (!brake) return problem(404, `There is no such reader; known are ${this.#brakes.map(({ address }) => address).join(", ")}.`);
+    if (request.method !== "PUT") return problem(405, "A reader in the laboratory knows PUT.", { allow: "PUT" });
+    const change = Change.safeParse(await request.json().catch(() => undefined));
+    if (!change.success) return problem(400, "Send { delayMs } from 0 to 10000, { paused }, or both, as JSON.");
+    brake.change(change.data);
+    return this.#state();
+  }
+
+  /** Lets every reader go. */
+  close(): void {
+    for (const brake of this.#brakes) brake.change({ delayMs: 0, paused: false });
+  }
+
+  #state(): Response {
+    return Response.json({ readers: this.#brakes.map((brake) => brake.state()) }, { headers: { "cache-control": "no-store" } });
+  }
+}
+
+/**
+ * Holds back one reader. A delayed reader stands still until the oldest event before it is as old as the delay; then it
+ * may go up to the head of that moment, and stands still again. So no event is seen earlier than the delay after the
+ * first one of its batch, and a reader that nobody delays is not touched at all.
+ */
+class Brake {
+  readonly #service: string;
+  readonly #reader: Pick<Reader, "name" | "pause" | "resume" | "status" | "waitFor">;
+  #delayMs = 0;
+  #paused = false;
+  #delaying = false;
+
+  constructor(service: string, reader: Pick<Reader, "name" | "pause" | "resume" | "status" | "waitFor">) {
+    this.#service = service;
+    this.#reader = reader;
+  }
+
+  get address(): string {
+    return `${this.#service}/${this.#reader.name}`;
+  }
+
+  is(service: string | undefined, name: string | undefined): boolean {
+    return service === this.#service && name === this.#reader.name;
+  }
+
+  state(): { service: string; name: string; delayMs: number; paused: boolean } {
+    return { service: this.#service, name: this.#reader.name, delayMs: this.#delayMs, paused: this.#paused };
+  }
+
+  change({ delayMs = this.#delayMs, paused = this.#paused }: Change): void {
+    this.#delayMs = delayMs;
+    this.#paused = paused;
+    if (paused || delayMs > 0) this.#reader.pause();
+    else this.#reader.resume();
+    if (delayMs > 0 && !this.#delaying) void this.#delay();
+  }
+
+  async #delay(): Promise<void> {
+    this.#delaying = true;
+    let behindSince: number | undefined;
+    try {
+      while (this.#delayMs > 0) {
+        await new Promise((resolve) => setTimeout(resolve, lookMs).unref());
+        const status = await this.#reader.status().catch(() => undefined); // its store is closed, or busy: looked at again
+        if (!status) continue;
+        const { lag, head } = status;
+        behindSince = lag.positions === 0 || this.#paused ? undefined : (behindSince ?? performance.now());
+        // What lies before it may be none of its events, and then has no age; it is passed as late all the same.
+        const ageMs = behindSince === undefined ? 0 : Math.max(lag.ms, performance.now() - behindSince);
+        if (ageMs < this.#delayMs || this.#delayMs === 0) continue;
+        this.#reader.resume();
+        await this.#reader.waitFor(head, passMs);
+        behindSince = undefined;
+        if (this.#paused || this.#delayMs > 0) this.#reader.pause();
+      }
+    } finally {
+      this.#delaying = false;
+    }
+  }
+}
