@@ -267,3 +267,28 @@ test("a command that was denied is counted as invalid, leaves no event and no id
   );
   expect([allowed.status, allowed.body.repeated]).toEqual([200, undefined]);
 });
+
+test("a conflict shows of the entity and of its events what the caller may read of them, and its version", async () => {
+  const conflictUnder = async (policy: Policy): Promise<Readonly<Record<string, unknown>>> => {
+    const answer = await send(under(policy), "POST", "/entities/order/o-1/place", { body: placement, headers: { "If-None-Match": "*" } });
+    expect([answer.status, answer.body.version]).toEqual([412, 1]);
+    return answer.body as unknown as Readonly<Record<string, unknown>>;
+  };
+  await place(
+    under(() => true),
+    "o-1",
+  );
+  const all = await conflictUnder(() => true);
+  expect(all).toMatchObject({ state: { total: 600 }, base: { total: 0 }, changed: [{ version: 1 }], expected: "none" });
+  expect(await conflictUnder(({ kind }) => kind !== "events")).toMatchObject({ state: { total: 600 }, base: { total: 0 }, changed: [] });
+  const hidden: Policy[] = [
+    ({ kind }) => kind === "command",
+    ({ kind }) => (kind === "command" ? true : { allow: true, visible: (state) => (state as { total: number }).total < 600 }),
+  ];
+  for (const policy of hidden) {
+    const answer = await conflictUnder(policy);
+    expect(answer).toMatchObject({ changed: [], fields: [] });
+    expect(answer).not.toHaveProperty("state");
+    expect(answer).not.toHaveProperty("base");
+  }
+});

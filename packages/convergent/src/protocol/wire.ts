@@ -60,8 +60,9 @@ export interface CommandBody {
 
 /** What the problem `version_conflict` says beside the standard members. */
 export interface ConflictBody {
-  readonly state: unknown;
   readonly version: number;
+  /** As it is now; absent, like the rest, when the caller may not read the entity. */
+  readonly state?: unknown;
   /** What the request expected; absent when that was a version of another history. */
   readonly expected?: number | "none" | "some" | undefined;
   /** The state at the expected version; absent when there never was such a version. */

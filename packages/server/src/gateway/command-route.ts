@@ -9,10 +9,8 @@
  */
 import {
   type Accepted,
-  type AppendedEvent,
   catalogue,
   type CommandOptions,
-  type Conflict,
   ConvergentError,
   isConvergentError,
   type Outcome,
@@ -20,12 +18,14 @@ import {
   type ServiceRuntime,
   wire,
 } from "convergent";
-import type { Visit } from "./access.ts";
+import type { Judge, Visit } from "./access.ts";
+import { appendedBody } from "./appended-body.ts";
 import { readJson } from "./body.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandResult } from "./command-meter.ts";
+import { conflictAnswer } from "./conflict-answer.ts";
 import { type Directory, type EntityEntry, meterOf } from "./directory.ts";
-import { entityTag, expectedOf, versionNever } from "./preconditions.ts";
+import { entityTag, expectedOf } from "./preconditions.ts";
 import { type CommandPreferences, commandPreferencesOf } from "./preferences.ts";
 import { type HeaderRecord, invalidInput, json, problem } from "./problem.ts";
 import { RunningKeys } from "./running-keys.ts";
@@ -54,7 +54,7 @@ export class CommandRoute {
       const preferences = commandPreferencesOf(request.headers);
       const outcome = await this.#run(request, { entity, address, preferences, visit });
       result = outcome.kind === "accepted" && outcome.repeated ? "repeated" : outcome.kind;
-      return answerOf(outcome, entity, { ...preferences.applied });
+      return await answerOf(outcome, { entity, id: address.id, judge: visit.judge }, { ...preferences.applied });
     } catch (error) {
       if (isConvergentError(error) && catalogue[error.code].status < 500) result = "invalid";
       throw error;
@@ -122,10 +122,14 @@ function traceOf(header: string | null): string | undefined {
   return header !== null && /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/.test(header) ? header : undefined;
 }
 
-function answerOf(outcome: Outcome<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
+function answerOf(
+  outcome: Outcome<unknown>,
+  asked: { readonly entity: EntityEntry; readonly id: string; readonly judge: Judge },
+  headers: HeaderRecord,
+): Response | Promise<Response> {
   switch (outcome.kind) {
     case "accepted":
-      return acceptedAnswer(outcome, entity, headers);
+      return acceptedAnswer(outcome, asked.entity, headers);
     case "rejected":
       return problem(
         new ConvergentError("rejected", outcome.reason, {
@@ -134,35 +138,8 @@ function answerOf(outcome: Outcome<unknown>, entity: EntityEntry, headers: Heade
         headers,
       );
     case "conflict":
-      return conflictAnswer(outcome, entity, headers);
+      return conflictAnswer(outcome, asked, headers);
   }
-}
-
-function conflictAnswer(conflict: Conflict<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
-  const { kind: _, version, expected, changed, ...rest } = conflict;
-  const at = version === 0 ? "does not exist" : `is at version ${version}`;
-  // A tag of another history says nothing about a version of this one.
-  const known = expected === versionNever ? undefined : expected;
-  const details: wire.ConflictBody = { ...rest, version, expected: known, changed: changed.map(appendedBody) };
-  if (version > 0) headers["etag"] = entityTag(entity.service.log.epoch.id, version);
-  const message = `the ${entity.name} ${at}, which is not what the request expected; nothing was written`;
-  return problem(new ConvergentError("version_conflict", message, { details: { ...details } }), headers);
-}
-
-let lastAt = Number.NaN;
-let lastText = "";
-
-// Events of one batch share their time: making its text anew for each command cost 3 µs.
-function timeText(at: number): string {
-  if (at !== lastAt) {
-    lastAt = at;
-    lastText = new Date(at).toISOString();
-  }
-  return lastText;
-}
-
-function appendedBody(event: AppendedEvent): wire.AppendedBody {
-  return { ...event, at: timeText(event.at) };
 }
 
 function acceptedAnswer(outcome: Accepted<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
