@@ -6,7 +6,7 @@
 export const floors: readonly (readonly string[])[] = [
   ["position", "errors", "host"],
   ["log", "merge", "protocol"],
-  ["stores", "readers", "entities", "client"],
+  ["stores", "readers", "entities", "client", "transfer"],
   ["views", "reactions", "sagas", "records", "caches", "channels", "react"],
   ["service"],
   ["simulator", "testing"],
@@ -36,7 +36,7 @@ export const nodeModules: Readonly<Record<string, { readonly rooms: readonly str
   "node:assert": { rooms: ["*"] },
   "node:assert/strict": { rooms: ["*"] },
   "node:async_hooks": { rooms: ["stores"], names: ["AsyncLocalStorage"] },
-  "node:crypto": { rooms: ["log", "stores"], names: ["createHash", "createHmac", "hash", "timingSafeEqual"] },
+  "node:crypto": { rooms: ["log", "stores", "transfer"], names: ["createHash", "createHmac", "hash", "timingSafeEqual"] },
   "node:zlib": { rooms: ["stores"], names: ["crc32"] },
   "node:perf_hooks": { rooms: ["*"], names: ["createHistogram"] },
   "node:sqlite": { rooms: ["stores/sqlite"] },

@@ -99,5 +99,11 @@ export type {
 } from "./service/together.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
 export type { UnknownEvents } from "./service/unknown-events.ts";
+export { exportLog, type ExportOptions } from "./transfer/export.ts";
+export { importLog, type ImportOutcome, readHeader } from "./transfer/import.ts";
+export type { ExportFormat, ExportHeader } from "./transfer/lines.ts";
+export type { RangeDigest } from "./transfer/log-digest.ts";
+export type { Problem } from "./transfer/problems.ts";
+export { differences, type Progress, type RangeDifference, type Verification, type VerifyOptions, verifyStore } from "./transfer/verify.ts";
 export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

@@ -9,6 +9,7 @@ import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
 import { togetherContract } from "./together.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
+import { transferContract } from "./transfer.ts";
 import { transactionContract } from "./transactions.ts";
 
 function storeContract(name: string, kinds: readonly StoreKind[]): void {
@@ -22,6 +23,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     byteContract(kind);
     epochContract(kind);
     oldEventContract(kind);
+    transferContract(kind);
   });
 }
 

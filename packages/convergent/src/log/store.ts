@@ -167,6 +167,11 @@ export interface ReadTransaction {
   streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>>;
   /** In the order asked for. */
   ids(keys: readonly IdKey[]): Promise<Array<IdRecord | undefined>>;
+  /**
+   * A page of what is remembered of appends: done ones by position, voided ones as they were voided. `after` is what the page
+   * before returned as `next`; an empty page is the end.
+   */
+  remembered(query: { state: IdRecord["state"]; after?: number; limit: number }): Promise<{ records: IdRecord[]; next: number }>;
   /** The slots of one reader's checkpoint, by slot; of all readers without a key. */
   checkpoints(key?: CheckpointKey): Promise<Checkpoint[]>;
   /** In the order asked for. */

@@ -97,6 +97,14 @@ class MemoryRead implements ReadTransaction {
     return keys.map((key) => this.view.get("ids", idName(key)) as IdRecord | undefined);
   }
 
+  async remembered(query: { state: IdRecord["state"]; after?: number; limit: number }): Promise<{ records: IdRecord[]; next: number }> {
+    this.check();
+    const from = query.after ?? 0;
+    const all = [...this.view.rows("ids")].map(([, row]) => row as IdRecord).filter((record) => record.state === query.state);
+    const records = all.sort((a, b) => a.position - b.position).slice(from, from + query.limit);
+    return { records, next: from + records.length };
+  }
+
   async checkpoints(key?: CheckpointKey): Promise<Checkpoint[]> {
     this.check();
     const rows = [...this.view.rows("checkpoints")].map(([, row]) => row as Checkpoint);

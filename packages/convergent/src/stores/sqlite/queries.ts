@@ -31,6 +31,15 @@ export const readId: string = `SELECT i.number, i.digest, i.first_version, i.pos
   FROM convergent_ids i LEFT JOIN convergent_events e ON e.position = i.position AND i.number >= 0
   WHERE i.scope = ? AND i.id = ?`;
 
+const rememberedColumns = "i.scope, i.id, i.number, i.digest, i.first_version, i.position, i.at, e.stream, e.version";
+
+/** Numbers of done ids follow their positions. */
+export const readDoneIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
+  LEFT JOIN convergent_events e ON e.position = i.position WHERE i.number > ? ORDER BY i.number LIMIT ?`;
+
+export const readVoidedIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
+  LEFT JOIN convergent_events e ON false WHERE i.number < ? ORDER BY i.number DESC LIMIT ?`;
+
 const checkpointColumns = "reader, version, source, slot, epoch, position, reached, seen";
 
 export const readCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints WHERE reader = ? AND version = ? AND source = ? ORDER BY slot`;

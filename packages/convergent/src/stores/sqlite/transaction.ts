@@ -113,6 +113,16 @@ export class SqliteRead implements ReadTransaction {
     );
   }
 
+  async remembered(query: { state: IdRecord["state"]; after?: number; limit: number }): Promise<{ records: IdRecord[]; next: number }> {
+    const after = query.after ?? (query.state === "done" ? -1 : 0);
+    const text = query.state === "done" ? sql.readDoneIds : sql.readVoidedIds;
+    const rows = this.ask((database) => database.all(text, after, query.limit));
+    return {
+      records: rows.map((row) => idOf({ scope: row[0] as string, id: row[1] as string }, row.slice(2))),
+      next: (rows.at(-1)?.[2] ?? after) as number,
+    };
+  }
+
   async checkpoints(key?: CheckpointKey): Promise<Checkpoint[]> {
     return this.ask((database) =>
       (key ? database.all(sql.readCheckpoints, key.reader, key.version, key.source) : database.all(sql.readAllCheckpoints)).map(

@@ -1,0 +1,60 @@
+/** Exports a log as lines of text, beside writers and with flat memory: what was there when the export began. */
+import type { StoredEvent } from "../log/event.ts";
+import type { IdRecord, Store } from "../log/store.ts";
+import { origin, type Position } from "../position/position.ts";
+import { type AppendNote, type ExportFormat, type ExportLine, exportVersion, writeLine } from "./lines.ts";
+import { LogDigest } from "./log-digest.ts";
+import { scan } from "./scan.ts";
+import type { Progress } from "./verify.ts";
+
+/** Voided ids of one page. */
+const voidedPage = 1000;
+
+export interface ExportOptions {
+  /** Default `"jsonl"`. */
+  readonly format?: ExportFormat;
+  /** Only what comes after this position; such an export continues another one and is not imported by itself. */
+  readonly after?: Position;
+  /** Told after each page. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** The lines of an export, many in one text; each ends in a newline. */
+export async function* exportLog(store: Store, options: ExportOptions = {}): AsyncGenerator<string> {
+  const { after = origin, format = "jsonl" } = options;
+  const name = store.identity.store;
+  const line = (one: ExportLine): string => `${writeLine(one, format, name)}\n`;
+  const { last, epochs } = await store.read(async (tx) => ({ last: (await tx.head()).position, epochs: await tx.epochs() }));
+  const range = last > after ? { first: after + 1, last } : { first: 0, last: 0 };
+  const epoch = epochs.at(-1)?.id ?? "";
+  yield line({ kind: "header", header: { format: "convergent-export", version: exportVersion, store: name, epoch, epochs, ...range } });
+  const digest = new LogDigest();
+  for await (const { events, ids } of scan(store, { after, upTo: last })) {
+    let text = "";
+    for (const event of events) {
+      digest.add(event);
+      text += line({ kind: "event", event, append: noteOf(ids.get(event.position)) });
+    }
+    yield text;
+    options.onProgress?.({ done: (events.at(-1) as StoredEvent).position - after, of: last - after });
+  }
+  for await (const record of voidedIds(store)) yield line({ kind: "voided", record });
+  yield line({ kind: "end", end: { events: digest.events, digest: digest.end() } });
+}
+
+function noteOf(record: IdRecord | undefined): AppendNote | undefined {
+  return record && { scope: record.scope, id: record.id, digest: record.digest, firstVersion: record.firstVersion };
+}
+
+async function* voidedIds(store: Store): AsyncGenerator<IdRecord> {
+  let after: number | undefined;
+  for (;;) {
+    const from = after;
+    const page = await store.read((tx) =>
+      tx.remembered({ state: "void", limit: voidedPage, ...(from === undefined ? {} : { after: from }) }),
+    );
+    if (page.records.length === 0) return;
+    yield* page.records;
+    after = page.next;
+  }
+}
