@@ -23,6 +23,7 @@ import {
 import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, AppendAllOutcome } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
+import { FollowedLogs } from "./followed-logs.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { EventFilter, LogPage, LogSource, Seen } from "./source.ts";
 import type {
@@ -67,7 +68,7 @@ export class Log implements LogSource {
   #strong: (() => StrongFold) | undefined;
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
   readonly #opened: { readonly elapsed: number; readonly at: number };
-  readonly #inboxes: Array<{ readonly key: CheckpointKey; readonly source: LogSource }> = [];
+  readonly #followed = new FollowedLogs();
   readonly #types: string[] = [];
   #head: Head = { position: origin, at: 0 };
 
@@ -296,23 +297,7 @@ export class Log implements LogSource {
   }
 
   async seen(): Promise<{ at: Position; seen: Seen }> {
-    return this.#store.read(async (tx) => {
-      const rows = (await tx.checkpoints()).filter((row) =>
-        this.#inboxes.some(({ key }) => key.reader === row.reader && key.version === row.version && key.source === row.source),
-      );
-      const direct = new Map<string, SeenPosition>();
-      const through = new Map<string, SeenPosition>();
-      let at = origin;
-      for (const row of rows) {
-        at = laterPosition(at, row.reached);
-        keepLower(direct, row.source, row);
-        for (const [store, seen] of Object.entries(JSON.parse(row.seen) as Seen)) keepLower(through, store, seen);
-      }
-      // A log that is followed and of which nothing has come yet is seen up to its origin: followers then wait instead of not knowing.
-      for (const { source } of this.#inboxes)
-        if (!direct.has(source.store)) direct.set(source.store, { epoch: source.epochs.at(-1)?.id ?? "", position: origin });
-      return { at, seen: Object.fromEntries([...through, ...direct]) };
-    });
+    return this.#store.read((tx) => this.#followed.seen(tx));
   }
 
   /**
@@ -330,7 +315,7 @@ export class Log implements LogSource {
 
   /** Counts a reader of another log among those that `seen` speaks of. */
   addInbox(key: CheckpointKey, source: LogSource): void {
-    this.#inboxes.push({ key, source });
+    this.#followed.add(key, source);
   }
 
   onAdvance(listener: () => void): () => void {
@@ -448,15 +433,4 @@ export class Log implements LogSource {
     const { elapsed, at } = this.#opened;
     return Math.min(this.host.clock.now(), at + this.host.clock.elapsed() - elapsed);
   }
-}
-
-interface SeenPosition {
-  readonly epoch: string;
-  readonly position: number;
-}
-
-// Of several ways by which a store is seen, the one furthest behind decides; the slots of one reader count as ways too.
-function keepLower(seen: Map<string, SeenPosition>, store: string, { epoch, position }: SeenPosition): void {
-  const known = seen.get(store);
-  if (!known || position < known.position) seen.set(store, { epoch, position });
 }
