@@ -46,6 +46,11 @@ export const catalogue = {
   payload_too_large: { retry: "never", status: 413, summary: "The request body is larger than the limit." },
   port_in_use: { retry: "never", status: 500, summary: "Another process listens on this port." },
   protocol_newer: { retry: "never", status: 400, summary: "The gateway speaks a newer protocol than this client." },
+  rebuilding: {
+    retry: "later",
+    status: 503,
+    summary: "A newer version of the view is being built, and the older one's rows cannot answer this question.",
+  },
   rejected: { retry: "never", status: 409, summary: "The entity refused the command, with its own reason." },
   sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },

@@ -12,6 +12,12 @@ export const crashPoints = [
   "reader.applied", //        effects are written; the checkpoint is not
   "reader.checkpointed", //   effects and checkpoint are written; not committed
   "reader.committed", //      the commit is durable; the reader's memory does not know it
+  "rebuild.begun", //         a newer version of a view is registered beside the active one; nothing is built
+  "rebuild.verified", //      a range of what the build consumed was compared and found right
+  "rebuild.swapping", //      the swap is decided inside the transaction; nothing is written
+  "rebuild.swapped", //       the newer version is active and the older one retired; not committed
+  "rebuild.committed", //     the swap is durable; this process still reads the older version
+  "rebuild.dropping", //      some rows of a retired version are deleted, and the rest is not
 ] as const;
 
 /** The name of a crash point. */

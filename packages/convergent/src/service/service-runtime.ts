@@ -12,7 +12,7 @@ import type { ReaderFailure } from "../readers/reader.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import { StrongViews } from "../views/strong-views.ts";
-import { ViewRuntime } from "../views/view-runtime.ts";
+import { type ViewListeners, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import type { StartOptions } from "./service.ts";
 import { unknownEvents } from "./unknown-events.ts";
@@ -66,7 +66,8 @@ export class ServiceRuntime {
   /** Every reader that this process runs for the service; strong views have none. */
   readers(): AnyReader[] {
     const eventual = [...this.views.values()].filter((view) => view.definition.consistency === "eventual");
-    return [...eventual.map((view) => view.reader), ...[...this.reactions.values()].map((reaction) => reaction.reader)];
+    const older = eventual.flatMap((view) => view.rebuild.previous ?? []);
+    return [...eventual.map((view) => view.reader), ...older, ...[...this.reactions.values()].map((reaction) => reaction.reader)];
   }
 
   /** How long it takes until a change of an entity is seen in the slowest of this service's views of it. */
@@ -80,7 +81,8 @@ export class ServiceRuntime {
     const elapsed = (): number => this.log.host.clock.elapsed();
     const deadline = elapsed() + waitMs;
     const covered = await this.covers(token, { waitMs });
-    const own = this.readers().filter((reader) => reader.source === this.log);
+    const reactions = [...this.reactions.values()].map(({ reader }) => reader).filter((reader) => reader.source === this.log);
+    const own = [...this.views.values(), ...reactions];
     const met = await Promise.all(own.map((reader) => reader.waitFor(covered.position, deadline - elapsed())));
     return met.every(Boolean) && covered.unmet.length === 0 && covered.unchecked.length === 0;
   }
@@ -109,7 +111,7 @@ export class ServiceRuntime {
     for (const part of Object.values(this.parts)) {
       if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log));
       else if (part.kind === "view")
-        this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#onFailure(part.name, options)));
+        this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#listeners(part.name, options)));
     }
     if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
     for (const view of this.views.values()) await view.start(strong);
@@ -134,6 +136,10 @@ export class ServiceRuntime {
       this.log.addInbox(reaction.reader.checkpointKey, reaction.reader.source);
     }
     reaction.reader.start();
+  }
+
+  #listeners(view: string, options: StartOptions): ViewListeners {
+    return { failed: this.#onFailure(view, options), news: (news) => options.onRebuild?.({ service: this.name, ...news }) };
   }
 
   // Once when it begins, and again each tenth time: a reader that is stuck tries for ever.

@@ -13,6 +13,7 @@ import { parseToken, type Token } from "../position/token.ts";
 import type { ReaderFailure } from "../readers/reader.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
+import type { RebuildNews } from "../views/rebuild.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
@@ -40,6 +41,8 @@ export interface StartOptions {
   readonly onFork?: (fork: Fork) => void;
   /** Told at the start of events that no definition accounts for, once for each entity that has some. */
   readonly onUnknown?: (unknown: UnknownEvents) => void;
+  /** Told when a newer version of a view is being built, how far that is, and how it ended. */
+  readonly onRebuild?: (news: RebuildNews & { readonly service: string }) => void;
 }
 
 /** What a running service has besides its parts. */

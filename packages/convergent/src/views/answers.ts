@@ -4,13 +4,14 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import { durationMs } from "../host/duration.ts";
+import type { CancelSignal } from "../host/host.ts";
 import type { Log } from "../log/log.ts";
 import type { ReadTransaction } from "../log/store.ts";
 import { horizonMs } from "../log/token-issuer.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { parseToken } from "../position/token.ts";
 import type { Reading, ReadOptions } from "../protocol/reading.ts";
-import type { AnyReader, Inboxes } from "../readers/inboxes.ts";
+import type { Inboxes } from "../readers/inboxes.ts";
 
 const waitDefaultMs = 1000;
 
@@ -31,13 +32,27 @@ interface Level {
   readonly unchecked: readonly string[];
 }
 
+/** An order key, for a question about one document. */
+export interface Place {
+  readonly key?: string;
+  readonly signal?: CancelSignal;
+}
+
+/** The rows that answer: how far they are, and waiting for that. */
+export interface Standing {
+  /** What is known of now, without a snapshot; `undefined` for rows that are never behind. */
+  position(key?: string): Promise<Position | undefined>;
+  /** Resolves true once `position` is in the rows, false after `waitMs`. */
+  waitFor(position: Position, waitMs: number, place: Place): Promise<boolean>;
+  /** To be taken before a snapshot is opened; says what that snapshot holds. */
+  claim(): (tx: ReadTransaction, key?: string) => Promise<Position>;
+}
+
 export interface AnswersOptions {
   readonly view: string;
   readonly log: Log;
   readonly inboxes: Inboxes;
-  readonly reader: AnyReader;
-  /** Whether the view is folded inside appends by now. */
-  readonly neverBehind: () => boolean;
+  readonly standing: Standing;
 }
 
 export class Answers {
@@ -52,13 +67,12 @@ export class Answers {
     asked: Asked,
     body: (tx: ReadTransaction) => Promise<Body>,
   ): Promise<Body & Omit<Reading<never>, "value">> {
-    const { log, reader, view } = this.#options;
+    const { log, standing, view } = this.#options;
     const level = await this.#reach(asked);
-    const claim = reader.claim();
+    const claim = standing.claim();
     const reading = await log.snapshot(async (tx) => {
       const head = await tx.head();
-      const held = this.#options.neverBehind() ? head.position : claim(await tx.checkpoints(reader.checkpointKey), asked.key);
-      const asOf = earlierPosition(held, head.position);
+      const asOf = earlierPosition(await claim(tx, asked.key), head.position);
       const next = comparePositions(asOf, head.position) < 0 ? await log.timeAt((asOf + 1) as Position, tx) : undefined;
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
       const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
@@ -81,7 +95,7 @@ export class Answers {
 
   // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
   async #reach(asked: Asked): Promise<Level> {
-    const { log, inboxes, reader } = this.#options;
+    const { log, inboxes, standing } = this.#options;
     const { after, strong, maxAge, signal } = asked;
     const elapsed = (): number => log.host.clock.elapsed();
     const deadline = elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
@@ -95,32 +109,30 @@ export class Answers {
       position = laterPosition(laterPosition(position, demand.position), exchanged.position);
       ({ unmet, unchecked } = exchanged);
     }
-    if (!this.#options.neverBehind()) {
-      const place = { ...(asked.key === undefined ? {} : { key: asked.key }), ...(signal ? { signal } : {}) };
-      if (comparePositions(position, origin) > 0) await reader.waitFor(position, deadline - elapsed(), place);
-      if (maxAgeMs !== undefined) await this.#reachAge(maxAgeMs, deadline, place);
-    }
+    const place = { ...(asked.key === undefined ? {} : { key: asked.key }), ...(signal ? { signal } : {}) };
+    if (comparePositions(position, origin) > 0) await standing.waitFor(position, deadline - elapsed(), place);
+    if (maxAgeMs !== undefined) await this.#reachAge(maxAgeMs, deadline, place);
     return { position, asked: after !== undefined || strong === true, maxAgeMs, unmet, unchecked };
   }
 
   // While it waits, events that were young enough grow too old: what is asked for is found anew after each wait.
-  async #reachAge(maxAgeMs: number, deadline: number, place: { readonly key?: string; readonly signal?: Asked["signal"] }): Promise<void> {
-    const { log, reader } = this.#options;
+  async #reachAge(maxAgeMs: number, deadline: number, place: Place): Promise<void> {
+    const { log, standing } = this.#options;
     for (;;) {
       const wanted = await this.#lastOlderThan(log.host.clock.now() - maxAgeMs, place.key);
       if (wanted === undefined) return;
-      const { key, signal } = place;
-      const options = { ...(key === undefined ? {} : { key }), ...(signal ? { signal } : {}) };
-      if (!(await reader.waitFor(wanted, deadline - log.host.clock.elapsed(), options))) return;
+      if (!(await standing.waitFor(wanted, deadline - log.host.clock.elapsed(), place))) return;
     }
   }
 
   /** The last position the reader lacks whose event is older than `time`; `undefined` when there is none. Times never decrease (L1). */
   async #lastOlderThan(time: number, key: string | undefined): Promise<Position | undefined> {
-    const { log, reader } = this.#options;
+    const { log, standing } = this.#options;
+    const position = await standing.position(key);
+    if (position === undefined) return undefined;
     const isOlder = async (position: number): Promise<boolean> =>
       ((await log.timeAt(position as Position)) ?? Number.POSITIVE_INFINITY) < time;
-    let least = (key === undefined ? reader.position : reader.positionOf(key)) + 1;
+    let least = position + 1;
     if (!(await isOlder(least))) return undefined;
     let beyond = (await log.head()).position + 1;
     while (beyond - least > 1) {

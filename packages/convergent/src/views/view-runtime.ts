@@ -3,83 +3,100 @@
  * level they ask for. An answer's `asOf` and its value come from one snapshot: the label is never better than the value.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { EventCodec } from "../log/codec.ts";
 import type { Log } from "../log/log.ts";
-import type { DefinitionRow, ReadTransaction, WriteTransaction } from "../log/store.ts";
-import { comparePositions } from "../position/position.ts";
+import type { DefinitionRow } from "../log/store.ts";
+import { comparePositions, type Position } from "../position/position.ts";
 import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
-import { Reader, type ReaderFailure } from "../readers/reader.ts";
-import { Answers } from "./answers.ts";
-import { type KeyedEvent, keyed, storableKey } from "./fold.ts";
+import type { Reader, ReaderFailure } from "../readers/reader.ts";
+import { Answers, type Standing } from "./answers.ts";
+import { storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
 import { requireUnique } from "./unique.ts";
-import { type AnyView, fingerprint } from "./view.ts";
-import { rowsOf, type ViewRows } from "./view-rows.ts";
+import { Rebuild, type RebuildNews } from "./rebuild.ts";
+import { type OlderRows, rebuilding, standingOf } from "./standing.ts";
+import { putInPlace, versionsOf } from "./versions.ts";
+import type { AnyView } from "./view.ts";
+import { type ReadEvent, viewReader } from "./view-reader.ts";
+import { rowsOf } from "./view-rows.ts";
+
+/** How often the build of a strong view is measured while a service starts. */
+const measureMs = 100;
+
+/** Who is told what happens to a view. */
+export interface ViewListeners {
+  readonly failed: (failure: ReaderFailure) => void;
+  readonly news: (news: RebuildNews) => void;
+}
 
 export class ViewRuntime {
   readonly definition: AnyView;
-  readonly reader: Reader<KeyedEvent>;
+  readonly reader: Reader<ReadEvent>;
+  /** How the version gets into its place. */
+  readonly rebuild: Rebuild;
   readonly #log: Log;
-  readonly #rows: ViewRows;
+  readonly #standing: Standing;
   readonly #answers: Answers;
   #strong = false;
 
-  constructor(definition: AnyView, log: Log, inboxes: Inboxes, onFailure: (failure: ReaderFailure) => void) {
+  constructor(definition: AnyView, log: Log, inboxes: Inboxes, { failed, news }: ViewListeners) {
     this.definition = definition;
     this.#log = log;
-    this.#rows = rowsOf(definition);
-    const { decode, isUnknown } = new EventCodec(definition.from);
-    this.reader = new Reader<KeyedEvent>({
-      name: definition.name,
-      version: definition.version,
-      source: log,
-      effects: log,
-      types: [...definition.handlers.keys()],
-      others: isUnknown,
-      prepare: (event) => keyed(definition, decode(event)),
-      orderKey: (item) => item.key,
-      derived: true,
-      failed: onFailure,
-      apply: (tx, items) => this.#apply(tx, items),
-    });
-    this.#answers = new Answers({ view: definition.name, log, inboxes, reader: this.reader, neverBehind: () => this.#strong });
+    this.reader = viewReader(definition, log, failed);
+    this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, failed });
+    this.#standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
+    this.#answers = new Answers({ view: definition.name, log, inboxes, standing: this.#standing });
   }
 
   /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
   async start(strong: StrongViews): Promise<void> {
-    await this.#log.transact((tx) => this.#register(tx));
+    await this.rebuild.register();
     if (this.definition.consistency === "eventual") {
       this.reader.start();
+      this.rebuild.watch();
       return;
     }
-    while (!(await this.#switch(strong))) await this.reader.catchUp();
+    while (!(await this.#switch(strong))) await this.#build();
     this.#strong = true;
   }
 
   async stop(): Promise<void> {
+    await this.rebuild.stop();
     if (!this.#strong) await this.reader.stop();
   }
 
-  /** One document. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
+  /** Resolves true once the rows that answer reads hold everything up to a position, false after `waitMs`. */
+  waitFor(position: Position, waitMs: number): Promise<boolean> {
+    return this.#standing.waitFor(position, waitMs, {});
+  }
+
+  /** One document. Throws `not_fresh` when asked to, `rebuilding`, `token_invalid`, `token_epoch`. */
   async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
     const { name, version } = this.definition;
     const stored = storableKey(key);
     return this.#answers.answer({ ...options, key: stored }, async (tx) => {
-      const [text] = await tx.documents(name, version, [stored]);
-      return { value: text === undefined ? undefined : (JSON.parse(text) as unknown) };
+      const older = await this.rebuild.olderIn(tx);
+      const [text] = await tx.documents(name, older?.version ?? version, [stored]);
+      const value = text === undefined ? undefined : (JSON.parse(text) as unknown);
+      return { value: older && value !== undefined ? await older.shaped(value, stored) : value };
     });
   }
 
   /** A page of documents by declared indexes. Throws `index_not_declared`, `cursor_invalid`, and what `get` throws. */
   async find(conditions: Conditions, options: FindOptions = {}): Promise<Page<unknown>> {
-    const query = findQuery(this.definition, conditions, options);
+    const asked = this.rebuild.older ? undefined : findQuery(this.definition, conditions, options);
     return this.#answers.answer(options, async (tx) => {
+      const older = await this.rebuild.olderIn(tx);
+      const query = asked && !older ? asked : this.#query(older, conditions, options);
       const hits = query.limit === 0 ? [] : await tx.find({ ...query, limit: query.limit + 1 });
       const page = hits.slice(0, query.limit);
       const last = page.at(-1);
-      const value = page.map((hit) => ({ key: hit.key, value: JSON.parse(hit.document) as unknown }));
+      const value: Array<{ key: string; value: unknown }> = [];
+      for (const { key, document } of page) {
+        const stored = JSON.parse(document) as unknown;
+        value.push({ key, value: older ? await older.shaped(stored, key) : stored });
+      }
       return {
         value,
         ...(last && hits.length > query.limit ? { cursor: cursorAfter(query, last) } : {}),
@@ -90,68 +107,67 @@ export class ViewRuntime {
 
   /** How many documents meet the conditions. Throws `index_not_declared`, and what `get` throws. */
   async count(conditions: Conditions, options: ReadOptions = {}): Promise<Reading<number>> {
-    const query = findQuery(this.definition, conditions, {});
-    return this.#answers.answer(options, async (tx) => ({ value: await tx.count(query) }));
+    const asked = this.rebuild.older ? undefined : findQuery(this.definition, conditions, {});
+    return this.#answers.answer(options, async (tx) => {
+      const older = await this.rebuild.olderIn(tx);
+      return { value: await tx.count(asked && !older ? asked : this.#query(older, conditions, {})) };
+    });
   }
 
-  async #apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void> {
-    // Another process has switched the view that this one still builds: appends fold these events.
-    if (this.definition.consistency === "strong" && (await this.#storedAs(tx)) === "strong-view") return;
-    await this.#rows.apply(tx, items);
+  #query(older: OlderRows | undefined, conditions: Conditions, options: FindOptions): ReturnType<typeof findQuery> {
+    if (!older) return findQuery(this.definition, conditions, options);
+    const query = findQuery({ ...this.definition, version: older.version }, conditions, options);
+    const fields = [query.field, ...query.where.map(({ field }) => field)];
+    const lacking = fields.find((field) => field !== undefined && !older.indexes.includes(field));
+    if (lacking === undefined) return query;
+    throw rebuilding(this.definition, `version ${older.version}, which answers, has no index "${lacking}"`);
   }
 
-  /** Remembers the definition, or compares it with what is remembered. Throws `definition_changed`. */
-  async #register(tx: WriteTransaction): Promise<void> {
-    const { name, version } = this.definition;
-    const stored = (await tx.definitions()).find((row) => row.name === name && row.version === version);
-    const print = fingerprint(this.definition);
-    if (stored && stored.fingerprint !== print) {
-      throw new ConvergentError(
-        "definition_changed",
-        `the view "${name}" is defined otherwise than when its rows were written, under the same version ${version}; raise its version, or delete its rows with: convergent view reset ${name}`,
-        { details: { stored: stored.fingerprint, defined: print } },
-      );
+  // Applies what there is, measured and verified on the way: nobody is served before that is done.
+  async #build(): Promise<void> {
+    let caughtUp = false;
+    const caught = this.reader.catchUp().finally(() => {
+      caughtUp = true;
+    });
+    caught.catch(() => undefined); // awaited below
+    while (!caughtUp) {
+      this.rebuild.measure();
+      await Promise.race([caught, this.#log.host.timers.sleep(measureMs)]);
     }
-    if (stored) return;
-    await tx.dropView(name, version); // leftovers of a process that went on after a reset
-    await tx.saveDefinition(this.#row("view"));
-    await this.#rows.prepare(tx);
+    await caught;
+    await this.rebuild.verify();
   }
 
   // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
   async #switch(strong: StrongViews): Promise<boolean> {
-    return this.#log.transact(async (tx) => {
+    const { name, version } = this.definition;
+    const switched = await this.#log.transact(async (tx) => {
       const head = await tx.lock();
-      if ((await this.#storedAs(tx)) !== "strong-view") {
-        if (comparePositions(this.reader.position, head.position) < 0) return false;
+      const rows = await versionsOf(tx, name);
+      requireNewest(rows, version);
+      const own = rows.find((row) => row.version === version);
+      if (own && own.kind !== "strong-view") {
+        if (comparePositions(this.reader.position, head.position) < 0) return undefined;
+        if (own.state === "building" && !(await this.rebuild.isVerified(tx))) return undefined;
         await requireUnique(tx, this.definition);
-        await tx.saveDefinition(this.#row("strong-view"));
-        await this.#retireOlder(tx);
+        // From here on a release that knows only the older version is refused its appends.
+        await putInPlace(tx, { ...own, kind: "strong-view" }, this.#log);
       }
       strong.activate(this.definition, this.#log);
-      return true;
+      return "active";
     });
+    if (switched) await this.rebuild.finish(switched);
+    return switched !== undefined;
   }
+}
 
-  // From here on a release that knows only the older version is refused its appends.
-  async #retireOlder(tx: WriteTransaction): Promise<void> {
-    const { name, version } = this.definition;
-    const older = (await tx.definitions()).filter((row) => row.kind === "strong-view" && row.name === name && row.version < version);
-    for (const row of older) await tx.saveDefinition({ ...row, kind: "view" });
-  }
-
-  async #storedAs(tx: ReadTransaction): Promise<DefinitionRow["kind"] | undefined> {
-    return (await tx.definitions()).find((row) => row.name === this.definition.name && row.version === this.definition.version)?.kind;
-  }
-
-  #row(kind: DefinitionRow["kind"]): DefinitionRow {
-    return {
-      kind,
-      name: this.definition.name,
-      version: this.definition.version,
-      fingerprint: fingerprint(this.definition),
-      state: "active",
-      reason: "",
-    };
-  }
+// Two versions of a strong view cannot both be folded inside appends: the releases would refuse each other's.
+function requireNewest(rows: readonly DefinitionRow[], version: number): void {
+  const newer = rows.find((row) => row.version > version && row.kind === "strong-view");
+  if (!newer) return;
+  throw new ConvergentError(
+    "definitions_outdated",
+    `this store keeps the strong view "${newer.name}" in version ${newer.version} already, and this process has version ${version}; start the newer release`,
+    { details: { view: newer.name, version: newer.version } },
+  );
 }

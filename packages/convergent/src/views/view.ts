@@ -26,12 +26,25 @@ export interface View<Name extends string, Document, Index extends string> {
   readonly consistency: Consistency;
   readonly key: (event: Envelope) => string;
   readonly handlers: ReadonlyMap<string, Handler<Document, Envelope>>;
+  /** The version it replaces, which this process keeps as well until the new one is built. */
+  readonly replaces?: { readonly view: AnyView; readonly as?: (old: unknown) => Document | undefined };
 }
 
 /** A view of any types. */
 // biome-ignore lint/suspicious/noExplicitAny: the document appears as parameter and as result
 // oxlint-disable-next-line typescript/no-explicit-any -- the document appears as parameter and as result, so no narrower bound accepts every view
 export type AnyView = View<string, any, any>;
+
+/** The documents of a view. */
+type DocumentOf<V> = V extends View<string, infer Document, string> ? Document : never;
+
+/**
+ * The older definition of the same view. While the new version is built, this process keeps the older one current, and
+ * answers reads from it, each document turned into a new one by `as`, which may be left out when it is one already.
+ */
+export type Replaces<Previous extends AnyView, Document> = { readonly view: Previous } & (DocumentOf<Previous> extends Document
+  ? { readonly as?: (old: DocumentOf<Previous>) => Document | undefined }
+  : { readonly as: (old: DocumentOf<Previous>) => Document | undefined });
 
 /** Fields that hold text, numbers or booleans, or nothing. */
 export type UniqueField<Document> = {
@@ -43,6 +56,7 @@ export interface ViewShape<
   Document extends Schema,
   Index extends string,
   Unique extends string = never,
+  Previous extends AnyView = AnyView,
 > {
   /** Version of the definition; a higher one builds its own rows from the first event. Default 1. */
   readonly version?: number;
@@ -60,6 +74,8 @@ export interface ViewShape<
    */
   readonly unique?: readonly Unique[];
   readonly consistency?: Consistency;
+  /** The definition before this one, so that reads stay current while this version is built. Without it they are answered from the rows the older version left. */
+  readonly replaces?: Replaces<Previous, OutputOf<Document>>;
 }
 
 /** A view that lacks its handlers. */
@@ -77,7 +93,8 @@ export function view<
   Document extends Schema,
   const Index extends keyof OutputOf<Document> & string = never,
   const Unique extends UniqueField<OutputOf<Document>> = never,
->(name: Name, shape: ViewShape<From, Document, Index, Unique>): NeedsOn<Name, From, OutputOf<Document>, Index | Unique> {
+  Previous extends AnyView = AnyView,
+>(name: Name, shape: ViewShape<From, Document, Index, Unique, Previous>): NeedsOn<Name, From, OutputOf<Document>, Index | Unique> {
   const version = shape.version ?? 1;
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
     throw new ConvergentError(
@@ -93,6 +110,7 @@ export function view<
       "definition_invalid",
       `the view "${name}" is eventual and cannot keep ${unique.join(", ")} unique: by the time it sees an event the append is done; add consistency: "strong"`,
     );
+  requireEarlier(shape.replaces?.view, name, version);
   const known = new Set(shape.from.flatMap((entity) => Object.keys(entity.events as object).map((event) => `${entity.name}.${event}`)));
   return {
     on: (by) => {
@@ -112,10 +130,19 @@ export function view<
         unique,
         consistency,
         key: shape.key as (event: Envelope) => string,
+        ...(shape.replaces ? { replaces: shape.replaces as unknown as NonNullable<AnyView["replaces"]> } : {}),
         handlers: new Map(Object.entries(by) as Array<[string, Handler<OutputOf<Document>, Envelope>]>),
       };
     },
   };
+}
+
+function requireEarlier(replaced: AnyView | undefined, name: string, version: number): void {
+  if (!replaced || (replaced.name === name && replaced.version < version)) return;
+  throw new ConvergentError(
+    "definition_invalid",
+    `version ${version} of the view "${name}" replaces an earlier version of the same view, not version ${replaced.version} of "${replaced.name}"`,
+  );
 }
 
 /** The parts of a definition that its stored rows depend on and that can be compared: code cannot. */

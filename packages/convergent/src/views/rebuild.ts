@@ -1,0 +1,296 @@
+/**
+ * A new version of a view, built beside the one that answers reads:
+ *
+ *   register ──► the reader applies from the first event ──► each range verified ──► passed the older one? ──► swap
+ *
+ * - Until the swap, reads are answered by the older version's rows (see `standing.ts`).
+ * - The swap is one transaction: under the lock, the new version's slots have passed the older one's, and all that it
+ *   consumed is what the log holds. A build of which that is not true fails, visibly, and is never swapped.
+ * - What others do to the stored state (another process swaps, an operator cancels or restarts) is noticed by looking.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Log } from "../log/log.ts";
+import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction } from "../log/store.ts";
+import { comparePositions, type Position } from "../position/position.ts";
+import type { Reader, ReaderFailure } from "../readers/reader.ts";
+import { dropRows } from "./dropping.ts";
+import { type Pace, PaceMeter } from "./progress.ts";
+import { keptRows, type OlderRows, storedRows } from "./standing.ts";
+import { type Mismatch, Verification } from "./verification.ts";
+import { answering, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
+import { type AnyView, fingerprint } from "./view.ts";
+import { type ReadEvent, viewReader } from "./view-reader.ts";
+import type { ViewRows } from "./view-rows.ts";
+
+/** How often a build that moves is looked at, and one that stands still. */
+const lookMs = 50;
+const standstillMs = 500;
+
+/** Positions that may be left to scan inside the swap: some milliseconds under the lock. */
+const swapPositionsMax = 2_000;
+
+/** How often a build says how far it is. */
+const progressMs = 5_000;
+
+/** What happens to the versions of a view. */
+export type RebuildNews = { readonly view: string; readonly version: number } & (
+  | { readonly kind: "begun" | "resumed"; readonly beside: number | undefined }
+  | ({ readonly kind: "progress"; readonly position: Position; readonly head: Position } & Pace)
+  | { readonly kind: "swapped"; readonly position: Position; readonly ms: number }
+  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "cancelled" | "dropped" }
+);
+
+export interface RebuildOptions {
+  readonly definition: AnyView;
+  readonly log: Log;
+  readonly reader: Reader<ReadEvent>;
+  readonly rows: ViewRows;
+  readonly news: (news: RebuildNews) => void;
+  readonly failed: (failure: ReaderFailure) => void;
+}
+
+export class Rebuild {
+  readonly #options: RebuildOptions;
+  readonly #verification: Verification;
+  readonly #pace: PaceMeter;
+  readonly #startedAt: number;
+  #state: DefinitionState = "building";
+  #older: OlderRows | undefined;
+  #previous: Reader<ReadEvent> | undefined;
+  #toldAt: number;
+  #running: Promise<void> | undefined;
+  #rouse: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(options: RebuildOptions) {
+    this.#options = options;
+    this.#verification = new Verification(options.log, options.definition);
+    this.#pace = new PaceMeter(options.log.host.clock);
+    this.#startedAt = options.log.host.clock.elapsed();
+    this.#toldAt = this.#startedAt;
+  }
+
+  /** Where the version stood when this process last looked. */
+  get state(): DefinitionState {
+    return this.#state;
+  }
+
+  /** The older version's rows, while they answer reads. */
+  get older(): OlderRows | undefined {
+    return this.#older;
+  }
+
+  /** The reader of the version it replaces, while this process keeps that as well. */
+  get previous(): Reader<ReadEvent> | undefined {
+    return this.#previous;
+  }
+
+  /** Positions a second, and time left. */
+  pace(head: Position): Pace {
+    return this.#pace.pace(this.#options.reader.position, head);
+  }
+
+  /** Remembers the definition, and finds out which version answers reads. Throws `definition_changed`. */
+  async register(): Promise<void> {
+    const { definition, log, rows } = this.#options;
+    for (;;) {
+      const { state, isNew } = await log.transact(async (tx) => {
+        const registered = await register(tx, definition, log);
+        if (registered.isNew) await rows.prepare(tx);
+        return registered;
+      });
+      if (state === "dropping") {
+        await dropRows(log, definition);
+        continue;
+      }
+      this.#state = state;
+      if (state === "active" || state === "retired") return;
+      if (isNew) log.host.reached("rebuild.begun");
+      await this.#standBack();
+      await this.#verification.resume();
+      this.#tell({ kind: isNew ? "begun" : "resumed", beside: this.#older?.version });
+      return;
+    }
+  }
+
+  /** Follows the build until it is in place. */
+  watch(): void {
+    if (this.#state !== "active" && this.#state !== "retired") this.#running ??= this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#rouse?.();
+    await this.#running;
+    await this.#previous?.stop();
+  }
+
+  /** The older rows that answer in this snapshot; `undefined` when the version's own do. */
+  async olderIn(tx: ReadTransaction): Promise<OlderRows | undefined> {
+    const older = this.#older;
+    if (!older) return undefined;
+    const { definition, log } = this.#options;
+    const row = await answering(tx, definition.name, definition.version);
+    if (!row || row.version === definition.version) return undefined;
+    return row.version === older.version ? older : storedRows(definition, row, log);
+  }
+
+  /** Verifies as far as the reader has come. Answers whether all that it consumed so far is right. */
+  async verify(): Promise<boolean> {
+    const { definition, log } = this.#options;
+    const slots = await log.snapshot((tx) => slotsOf(tx, log.store, definition));
+    const mismatch = await this.#verification.advance(lowestOf(slots), () => this.#stopped);
+    if (mismatch) await log.transact((tx) => this.#fail(mismatch, tx));
+    return mismatch === undefined;
+  }
+
+  /** What is left of the verification, inside the transaction that swaps. Answers whether the swap may be; fails the build when it may never be. */
+  async isVerified(tx: WriteTransaction): Promise<boolean> {
+    const slots = await slotsOf(tx, this.#options.log.store, this.#options.definition);
+    if (this.#verification.left(slots) > swapPositionsMax) return false;
+    const mismatch = await this.#verification.complete(tx, slots);
+    if (mismatch) await this.#fail(mismatch, tx);
+    return mismatch === undefined;
+  }
+
+  /** Measures, and now and then tells how far it is. */
+  measure(): void {
+    const { reader, log } = this.#options;
+    this.#pace.measure(reader.position);
+    const now = log.host.clock.elapsed();
+    if (now - this.#toldAt < progressMs) return;
+    this.#toldAt = now;
+    const head = log.headKnown.position;
+    this.#tell({ kind: "progress", position: reader.position, head, ...this.pace(head) });
+  }
+
+  /** The version's own rows answer from now on. */
+  async finish(state: DefinitionState): Promise<void> {
+    const { reader, log } = this.#options;
+    const wasBuilt = this.#state === "building";
+    this.#state = state;
+    this.#older = undefined;
+    if (wasBuilt) this.#tell({ kind: "swapped", position: reader.position, ms: log.host.clock.elapsed() - this.#startedAt });
+    await this.#previous?.stop();
+    this.#previous = undefined;
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#stopped) {
+      const done = await this.#look().catch(() => false); // the store is away, for instance: looked at again
+      if (done) return;
+      await this.#nap(this.#state === "building" ? lookMs : standstillMs);
+    }
+  }
+
+  /** Answers whether the version is in place. */
+  async #look(): Promise<boolean> {
+    const { definition, log, reader } = this.#options;
+    const row = await log.snapshot((tx) => storedVersion(tx, definition.name, definition.version));
+    const before = this.#state;
+    const state = row?.state ?? "dropping";
+    if (state === "active" || state === "retired") {
+      await this.finish(state);
+      return true;
+    }
+    this.#state = state;
+    if (state !== "building") return this.#standStill(before);
+    if (before !== "building") {
+      await this.#verification.resume();
+      reader.resume();
+      this.#tell({ kind: "resumed", beside: this.#older?.version });
+    }
+    this.measure();
+    return (await this.verify()) && this.#swap();
+  }
+
+  async #standStill(before: DefinitionState): Promise<boolean> {
+    const { definition, log, reader } = this.#options;
+    reader.pause();
+    if (this.#state === "cancelled" && before !== "cancelled") this.#tell({ kind: "cancelled" });
+    if (this.#state === "restarting") await dropRows(log, definition);
+    return false;
+  }
+
+  async #swap(): Promise<boolean> {
+    const { definition, log } = this.#options;
+    if (!(await log.snapshot((tx) => this.#hasPassed(tx)))) return false;
+    const state = await log.transact(async (tx) => {
+      await tx.lock();
+      const own = await storedVersion(tx, definition.name, definition.version);
+      if (own?.state !== "building" || !(await this.#hasPassed(tx))) return undefined;
+      if (!(await this.isVerified(tx))) return undefined;
+      log.host.reached("rebuild.swapping");
+      const placed = await putInPlace(tx, own, log);
+      log.host.reached("rebuild.swapped");
+      return placed;
+    });
+    if (state === undefined) return false;
+    log.host.reached("rebuild.committed");
+    await this.finish(state);
+    return true;
+  }
+
+  async #hasPassed(tx: ReadTransaction): Promise<boolean> {
+    const { definition, log } = this.#options;
+    const active = (await versionsOf(tx, definition.name)).find((row) => row.state === "active");
+    const own = lowestOf(await slotsOf(tx, log.store, definition));
+    return !active || comparePositions(own, lowestOf(await slotsOf(tx, log.store, active))) >= 0;
+  }
+
+  async #fail({ from, to, consumed, logged }: Mismatch, tx: WriteTransaction): Promise<void> {
+    const { definition, reader } = this.#options;
+    const { name, version } = definition;
+    reader.pause();
+    const reason = `of positions ${from} to ${to} it consumed ${consumed.events} events, and the log holds ${logged.events}${consumed.events === logged.events ? " others" : ""}; build it again with: convergent view rebuild ${name}`;
+    const row = await storedVersion(tx, name, version);
+    if (row?.state === "building") await setState(tx, row, "failed", reason);
+    this.#state = "failed";
+    this.#tell({ kind: "failed", reason });
+  }
+
+  /** Lets the older version answer, by a reader of this process when the definition names that version. */
+  async #standBack(): Promise<void> {
+    const { definition, log, failed } = this.#options;
+    const row = await log.snapshot((tx) => answering(tx, definition.name, definition.version));
+    if (!row || row.version === definition.version) return;
+    const replaced = definition.replaces?.view;
+    if (replaced?.version !== row.version || definition.consistency === "strong") {
+      this.#older = storedRows(definition, row, log);
+      return;
+    }
+    requireSame(replaced, row);
+    this.#previous = viewReader(replaced, log, failed);
+    this.#previous.start();
+    this.#older = keptRows(definition, this.#previous);
+  }
+
+  #tell(news: DistributiveOmit<RebuildNews, "view" | "version">): void {
+    const { name: view, version } = this.#options.definition;
+    this.#options.news({ view, version, ...news });
+  }
+
+  async #nap(ms: number): Promise<void> {
+    if (this.#stopped) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.log.host.timers.after(ms, resolve);
+      this.#rouse = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never;
+
+function requireSame(definition: AnyView, row: DefinitionRow): void {
+  const print = fingerprint(definition);
+  if (print === row.fingerprint) return;
+  throw new ConvergentError(
+    "definition_changed",
+    `version ${row.version} of the view "${row.name}", which its newer version replaces, is defined otherwise than when its rows were written; name the definition as it was`,
+    { details: { stored: row.fingerprint, defined: print } },
+  );
+}

@@ -1,0 +1,129 @@
+/**
+ * Which rows answer the reads of a view. Its own, once they are in their place; while they are built, those of the older
+ * version, either kept by a reader of this process (the definition names that version in `replaces`) or as another
+ * process left or keeps them. Which it is, each snapshot says itself: a swap in between shows nobody half of each.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Log } from "../log/log.ts";
+import { validated } from "../log/schema.ts";
+import type { Checkpoint, DefinitionRow, ReadTransaction } from "../log/store.ts";
+import { comparePositions, type Position } from "../position/position.ts";
+import type { AnyReader } from "../readers/inboxes.ts";
+import { slotOf } from "../readers/slots.ts";
+import type { Place, Standing } from "./answers.ts";
+import type { Rebuild } from "./rebuild.ts";
+import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
+import type { AnyView } from "./view.ts";
+
+/** How often rows that another process keeps are looked at while somebody waits for them. */
+const lookMs = 25;
+/** How long somebody waits for rows of this process before it is asked again which ones answer. */
+const turnMs = 100;
+
+/** The older version's rows. */
+export interface OlderRows {
+  readonly version: number;
+  /** Fields by which documents can be found. */
+  readonly indexes: readonly string[];
+  /** To be taken before a snapshot; says what the snapshot with these checkpoints holds. */
+  claim(): (slots: readonly Checkpoint[], key?: string) => Position;
+  position(key?: string): Promise<Position>;
+  /** Waits a moment, at most `waitMs`; answers whether the position is reached. */
+  reached(position: Position, waitMs: number, place: Place): Promise<boolean>;
+  /** A stored document as the newer definition shapes it. Throws `rebuilding` when it cannot be one. */
+  shaped(document: unknown, key: string): Promise<unknown>;
+}
+
+/** Rows that a reader of this process keeps by the older definition. */
+export function keptRows(definition: AnyView, reader: AnyReader): OlderRows {
+  const replaced = definition.replaces as NonNullable<AnyView["replaces"]>;
+  return {
+    version: replaced.view.version,
+    indexes: replaced.view.indexes,
+    claim: () => reader.claim(),
+    position: async (key) => (key === undefined ? reader.position : reader.positionOf(key)),
+    reached: (position, waitMs, place) => reader.waitFor(position, Math.min(waitMs, turnMs), place),
+    shaped: async (document) => (replaced.as ? replaced.as(document) : document),
+  };
+}
+
+/** Rows of a version of which this process knows only what is stored. */
+export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): OlderRows {
+  const held = (slots: readonly Checkpoint[], key?: string): Position =>
+    lowestOf(key === undefined ? slots : slots.filter((slot) => slot.slot === slotOf(key, slots.length)));
+  const position = async (key?: string): Promise<Position> => held(await log.snapshot((tx) => slotsOf(tx, log.store, row)), key);
+  return {
+    version: row.version,
+    indexes: (JSON.parse(row.fingerprint) as { indexes?: string[] }).indexes ?? [],
+    claim: () => held,
+    position,
+    reached: async (wanted, waitMs, { key }) => {
+      if (comparePositions(await position(key), wanted) >= 0) return true;
+      await log.host.timers.sleep(Math.max(0, Math.min(waitMs, lookMs)));
+      return false;
+    },
+    shaped: async (document, key) => {
+      try {
+        return await validated(definition.document, document, `the document "${key}" of version ${row.version}`);
+      } catch (cause) {
+        throw rebuilding(definition, cause instanceof Error ? cause.message : String(cause), cause);
+      }
+    },
+  };
+}
+
+/** A question that the older version's rows cannot answer. */
+export function rebuilding(definition: AnyView, why: string, cause?: unknown): ConvergentError {
+  const { name, version } = definition;
+  return new ConvergentError(
+    "rebuilding",
+    `version ${version} of the view "${name}" is being built, and until then: ${why}; ask again later`,
+    {
+      ...(cause === undefined ? {} : { cause }),
+      details: { view: name, version },
+    },
+  );
+}
+
+export interface StandingOptions {
+  readonly definition: AnyView;
+  readonly log: Log;
+  readonly reader: AnyReader;
+  readonly rebuild: Rebuild;
+  /** Whether the view is folded inside appends by now. */
+  readonly strong: () => boolean;
+}
+
+export function standingOf({ definition, log, reader, rebuild, strong }: StandingOptions): Standing {
+  const { name, version } = definition;
+  const elapsed = (): number => log.host.clock.elapsed();
+  const slots = (tx: ReadTransaction, of: number): Promise<Checkpoint[]> => slotsOf(tx, log.store, { name, version: of });
+  return {
+    position: async (key) => {
+      if (strong()) return undefined;
+      return rebuild.older ? rebuild.older.position(key) : key === undefined ? reader.position : reader.positionOf(key);
+    },
+    waitFor: async (position, waitMs, place) => {
+      if (strong()) return true;
+      const deadline = elapsed() + waitMs;
+      for (;;) {
+        const older = rebuild.older;
+        if (!older) return reader.waitFor(position, deadline - elapsed(), place);
+        if (await older.reached(position, deadline - elapsed(), place)) return true;
+        if (elapsed() >= deadline || place.signal?.aborted) return false;
+      }
+    },
+    claim: () => {
+      const own = reader.claim();
+      const known = rebuild.older;
+      const olderClaim = known?.claim();
+      return async (tx, key) => {
+        const older = await rebuild.olderIn(tx);
+        if (older) return (older === known && olderClaim ? olderClaim : older.claim())(await slots(tx, older.version), key);
+        // A newer release may have taken the appends over: whether they fold this view still, the store says.
+        if (strong() && (await storedVersion(tx, name, version))?.kind === "strong-view") return (await tx.head()).position;
+        return own(await slots(tx, version), key);
+      };
+    },
+  };
+}

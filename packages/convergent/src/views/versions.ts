@@ -1,0 +1,119 @@
+/**
+ * The stored versions of a view and the steps of their lives, each one transaction:
+ *
+ *   building ──► active ──► retired ──► dropping ──► gone
+ *      │ ▲          (a version below the active one is never made active: it is retired as soon as it is built)
+ *      ▼ │
+ *   cancelled, failed ──► restarting (its rows are deleted) ──► building
+ *
+ * - Of one name at most one version is active.
+ * - Rows of a version are changed only while it is building, active or retired.
+ * - A version whose rows are being deleted keeps its definition until none are left, so that a crash resumes it.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import type { Checkpoint, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
+import { earlierPosition, origin, type Position } from "../position/position.ts";
+import { slotsDefault } from "../readers/slots.ts";
+import { type AnyView, fingerprint } from "./view.ts";
+
+/** Whether a version's rows may be changed and read. */
+export function isKept(state: DefinitionState): boolean {
+  return state === "building" || state === "active" || state === "retired";
+}
+
+export async function versionsOf(tx: ReadTransaction, name: string): Promise<DefinitionRow[]> {
+  return (await tx.definitions()).filter((row) => row.name === name);
+}
+
+export async function storedVersion(tx: ReadTransaction, name: string, version: number): Promise<DefinitionRow | undefined> {
+  return (await tx.definitions()).find((row) => row.name === name && row.version === version);
+}
+
+/** The version whose rows answer reads of a process that has `version`: its own once that is built, until then the active one. */
+export async function answering(tx: ReadTransaction, name: string, version: number): Promise<DefinitionRow | undefined> {
+  const rows = await versionsOf(tx, name);
+  const own = rows.find((row) => row.version === version);
+  if (own?.state === "active" || own?.state === "retired") return own;
+  return rows.find((row) => row.state === "active") ?? own;
+}
+
+/** The log that checkpoints speak of. */
+export interface Origin {
+  readonly store: string;
+  readonly epoch: Epoch;
+}
+
+/** What registering came to: the state it is in, and whether this was the beginning of it. */
+export interface Registered {
+  readonly state: DefinitionState;
+  readonly isNew: boolean;
+}
+
+/** Remembers a definition, or compares it with what is remembered. A first version is active at once. Throws `definition_changed`. */
+export async function register(tx: WriteTransaction, definition: AnyView, log: Origin): Promise<Registered> {
+  const { name, version } = definition;
+  const rows = await versionsOf(tx, name);
+  const stored = rows.find((row) => row.version === version);
+  const print = fingerprint(definition);
+  if (stored && stored.fingerprint !== print && stored.state !== "dropping") {
+    throw new ConvergentError(
+      "definition_changed",
+      `the view "${name}" is defined otherwise than when its rows were written, under the same version ${version}; raise its version, or delete its rows with: convergent view reset ${name}`,
+      { details: { stored: stored.fingerprint, defined: print } },
+    );
+  }
+  if (definition.consistency === "eventual")
+    await demote(
+      tx,
+      rows.filter((row) => row.version < version),
+      log,
+    );
+  if (stored) return { state: stored.state, isNew: false };
+  await tx.dropView(name, version); // leftovers of a process that went on after a reset
+  const state = rows.some((row) => row.state === "active") ? "building" : "active";
+  await tx.saveDefinition({ kind: "view", name, version, fingerprint: print, state, reason: "" });
+  return { state, isNew: true };
+}
+
+/** Lets appends no longer fold strong versions; their rows are complete up to now, and their checkpoints say so. */
+async function demote(tx: WriteTransaction, rows: readonly DefinitionRow[], log: Origin): Promise<void> {
+  const strong = rows.filter((row) => row.kind === "strong-view");
+  if (strong.length === 0) return;
+  const { position } = await tx.lock();
+  for (const row of strong) {
+    await tx.saveDefinition({ ...row, kind: "view" });
+    const { name: reader, version } = row;
+    const count = (await slotsOf(tx, log.store, row)).length || slotsDefault;
+    const place = { reader, version, source: log.store, epoch: log.epoch.id, position, reached: position, seen: "{}" };
+    await tx.saveCheckpoints(Array.from({ length: count }, (_, slot) => ({ ...place, slot })));
+  }
+}
+
+/** Makes a built version the one that answers reads, or, below the active one, keeps it beside that. */
+export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: Origin): Promise<DefinitionState> {
+  const rows = await versionsOf(tx, own.name);
+  const active = rows.find((row) => row.state === "active" && row.version !== own.version);
+  const state = active && active.version > own.version ? "retired" : "active";
+  if (active && state === "active") await tx.saveDefinition({ ...active, state: "retired" });
+  await tx.saveDefinition({ ...own, state });
+  await demote(
+    tx,
+    rows.filter((row) => row.version < own.version),
+    log,
+  );
+  return state;
+}
+
+export async function setState(tx: WriteTransaction, row: DefinitionRow, state: DefinitionState, reason = ""): Promise<void> {
+  await tx.saveDefinition({ ...row, state, reason });
+}
+
+/** The slots of a version's checkpoint in its own log. */
+export function slotsOf(tx: ReadTransaction, source: string, row: Pick<DefinitionRow, "name" | "version">): Promise<Checkpoint[]> {
+  return tx.checkpoints({ reader: row.name, version: row.version, source });
+}
+
+/** Everything up to here is in the rows of a version with these slots. */
+export function lowestOf(slots: readonly Checkpoint[]): Position {
+  return slots.length === 0 ? origin : slots.map((slot) => slot.position).reduce(earlierPosition);
+}

@@ -1,0 +1,66 @@
+/** The reader that keeps the rows of one version of a view, and, while that is built, what it consumed. */
+import { ConvergentError } from "../errors/error.ts";
+import { EventCodec } from "../log/codec.ts";
+import type { Log } from "../log/log.ts";
+import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
+import { Reader, type ReaderFailure } from "../readers/reader.ts";
+import { consumedOf } from "./consumed.ts";
+import { type KeyedEvent, keyed } from "./fold.ts";
+import { isKept, register, setState, storedVersion } from "./versions.ts";
+import type { AnyView } from "./view.ts";
+import { rowsOf, type ViewRows } from "./view-rows.ts";
+
+/** An event as a view's reader applies it. */
+export interface ReadEvent extends KeyedEvent {
+  /** `eventDigest` as it is stored. */
+  readonly digest: string;
+}
+
+export function viewReader(definition: AnyView, log: Log, failed: (failure: ReaderFailure) => void): Reader<ReadEvent> {
+  const rows = rowsOf(definition);
+  const { decode, isUnknown } = new EventCodec(definition.from);
+  return new Reader<ReadEvent>({
+    name: definition.name,
+    version: definition.version,
+    source: log,
+    effects: log,
+    types: [...definition.handlers.keys()],
+    others: isUnknown,
+    prepare: (event) => ({ ...keyed(definition, decode(event)), digest: event.digest }),
+    orderKey: (item) => item.key,
+    derived: true,
+    failed,
+    apply: (tx, items) => apply(tx, { definition, rows, log }, items),
+  });
+}
+
+interface Kept {
+  readonly definition: AnyView;
+  readonly rows: ViewRows;
+  readonly log: Log;
+}
+
+async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, items: readonly ReadEvent[]): Promise<void> {
+  const { name, version } = definition;
+  const stored = (await storedVersion(tx, name, version)) ?? (await registerAgain(tx, definition, log));
+  if (!isKept(stored.state))
+    throw new ConvergentError(
+      "rebuilding",
+      `version ${version} of the view "${name}" stands still (${stored.state}): nothing is applied to its rows`,
+      { details: { view: name, version, state: stored.state } },
+    );
+  // Another process has switched the view that this one still builds: appends fold these events.
+  if (stored.kind === "strong-view") return;
+  await rows.apply(tx, items);
+  if (stored.state !== "building") return;
+  const counted = items.map(({ event, digest }) => ({ position: event.position, digest }));
+  await tx.addConsumed(consumedOf({ reader: name, version }, counted));
+}
+
+// Somebody reset the view, or dropped this version, while this process keeps it: it is built again, beside what is active.
+async function registerAgain(tx: WriteTransaction, definition: AnyView, log: Log): Promise<DefinitionRow> {
+  const { state } = await register(tx, definition, log);
+  const row = (await storedVersion(tx, definition.name, definition.version)) as DefinitionRow;
+  if (state === "building") await setState(tx, row, "retired");
+  return state === "building" ? { ...row, state: "retired" } : row;
+}
