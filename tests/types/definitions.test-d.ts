@@ -191,6 +191,28 @@ test("views answer with their document and are found by declared indexes only", 
   await running.summary.find({}, { orderBy: "note" });
 });
 
+test("a version that replaces another turns the older one's documents into its own, or takes them as they are", () => {
+  const shape = { version: 2, from: [order], key: (event: { entityId: string }) => event.entityId } as const;
+  const wider = z.object({ customer: z.string(), status: z.string(), total: z.number(), note: z.string().optional() });
+  const other = z.object({ customer: z.string(), city: z.string() });
+  view("order-summary", { ...shape, document: wider, replaces: { view: summary } });
+  view("order-summary", {
+    ...shape,
+    document: other,
+    replaces: {
+      view: summary,
+      as: (old) => {
+        expectTypeOf(old.status).toEqualTypeOf<"placed" | "cancelled">();
+        return { customer: old.customer, city: "" };
+      },
+    },
+  });
+  // @ts-expect-error the older documents have no city
+  view("order-summary", { ...shape, document: other, replaces: { view: summary } });
+  // @ts-expect-error the newer ones need one
+  view("order-summary", { ...shape, document: other, replaces: { view: summary, as: (old) => ({ customer: old.customer }) } });
+});
+
 test("reactions work by themselves: the running service does not offer them", async () => {
   const running = await shop.start({ store: memory() });
   expectTypeOf<keyof typeof running>().toEqualTypeOf<"order" | "summary" | "stock" | "stop" | "together" | "waitFor">();

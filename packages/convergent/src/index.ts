@@ -105,5 +105,7 @@ export type { ExportFormat, ExportHeader } from "./transfer/lines.ts";
 export type { RangeDigest } from "./transfer/log-digest.ts";
 export type { Problem } from "./transfer/problems.ts";
 export { differences, type Progress, type RangeDifference, type Verification, type VerifyOptions, verifyStore } from "./transfer/verify.ts";
-export { type AnyView, type Consistency, type UniqueField, type View, view } from "./views/view.ts";
+export { cancelRebuild, dropVersions, resumeRebuild, type ViewVersion, viewVersions } from "./views/operating.ts";
+export type { RebuildNews } from "./views/rebuild.ts";
+export { type AnyView, type Consistency, type Replaces, type UniqueField, type View, view } from "./views/view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

@@ -77,8 +77,8 @@ export class Answers {
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
       const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
       return {
-        ...(await body(tx)),
         ...label,
+        ...(await body(tx)),
         ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
         ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
       };

@@ -16,7 +16,7 @@ import type { Reader, ReaderFailure } from "../readers/reader.ts";
 import { dropRows } from "./dropping.ts";
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
-import { type Mismatch, Verification } from "./verification.ts";
+import { type Mismatch, type Reached, Verification } from "./verification.ts";
 import { answering, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
 import { type AnyView, fingerprint } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
@@ -61,6 +61,8 @@ export class Rebuild {
   #toldAt: number;
   #running: Promise<void> | undefined;
   #rouse: (() => void) | undefined;
+  /** Once the older version was passed: the head at that moment. */
+  #target: Position | undefined;
   #stopped = false;
 
   constructor(options: RebuildOptions) {
@@ -138,20 +140,18 @@ export class Rebuild {
 
   /** Verifies as far as the reader has come. Answers whether all that it consumed so far is right. */
   async verify(): Promise<boolean> {
-    const { definition, log } = this.#options;
-    const slots = await log.snapshot((tx) => slotsOf(tx, log.store, definition));
-    const mismatch = await this.#verification.advance(lowestOf(slots), () => this.#stopped);
+    const { log } = this.#options;
+    const reached = this.#reached();
+    const { position } = await log.snapshot(reached);
+    const mismatch = await this.#verification.advance(position, () => this.#stopped);
     if (mismatch) await log.transact((tx) => this.#fail(mismatch, tx));
     return mismatch === undefined;
   }
 
-  /** What is left of the verification, inside the transaction that swaps. Answers whether the swap may be; fails the build when it may never be. */
-  async isVerified(tx: WriteTransaction): Promise<boolean> {
-    const slots = await slotsOf(tx, this.#options.log.store, this.#options.definition);
-    if (this.#verification.left(slots) > swapPositionsMax) return false;
-    const mismatch = await this.#verification.complete(tx, slots);
-    if (mismatch) await this.#fail(mismatch, tx);
-    return mismatch === undefined;
+  /** To be taken before a transaction; says in it whether the build may be put in place, and fails it when it may never be. */
+  claim(): (tx: WriteTransaction) => Promise<boolean> {
+    const reached = this.#reached();
+    return async (tx) => this.#isVerified(tx, await reached(tx));
   }
 
   /** Measures, and now and then tells how far it is. */
@@ -198,6 +198,7 @@ export class Rebuild {
     if (state !== "building") return this.#standStill(before);
     if (before !== "building") {
       await this.#verification.resume();
+      this.#target = undefined;
       reader.resume();
       this.#tell({ kind: "resumed", beside: this.#older?.version });
     }
@@ -215,12 +216,14 @@ export class Rebuild {
 
   async #swap(): Promise<boolean> {
     const { definition, log } = this.#options;
-    if (!(await log.snapshot((tx) => this.#hasPassed(tx)))) return false;
+    const reached = this.#reached();
+    if (!(await log.snapshot(async (tx) => this.#hasPassed(tx, (await reached(tx)).position)))) return false;
     const state = await log.transact(async (tx) => {
       await tx.lock();
       const own = await storedVersion(tx, definition.name, definition.version);
-      if (own?.state !== "building" || !(await this.#hasPassed(tx))) return undefined;
-      if (!(await this.isVerified(tx))) return undefined;
+      const place = await reached(tx);
+      if (own?.state !== "building" || !(await this.#hasPassed(tx, place.position)) || !(await this.#isVerified(tx, place)))
+        return undefined;
       log.host.reached("rebuild.swapping");
       const placed = await putInPlace(tx, own, log);
       log.host.reached("rebuild.swapped");
@@ -232,11 +235,32 @@ export class Rebuild {
     return true;
   }
 
-  async #hasPassed(tx: ReadTransaction): Promise<boolean> {
+  /** What is left of the verification, inside the transaction that swaps. Answers whether the swap may be; fails the build when it may never be. */
+  async #isVerified(tx: WriteTransaction, reached: Reached): Promise<boolean> {
+    if (this.#verification.left(reached) > swapPositionsMax) return false;
+    const mismatch = await this.#verification.complete(tx, reached);
+    if (mismatch) await this.#fail(mismatch, tx);
+    return mismatch === undefined;
+  }
+
+  /** To be taken before a transaction. */
+  #reached(): (tx: ReadTransaction) => Promise<Reached> {
+    const { definition, log, reader } = this.#options;
+    const claim = reader.claim();
+    return async (tx) => {
+      const slots = await slotsOf(tx, log.store, definition);
+      return { slots, position: claim(slots) };
+    };
+  }
+
+  // What the older version is known to hold is stored late, and its processes know more: so the new one must also have
+  // all that the log held when it first came near.
+  async #hasPassed(tx: ReadTransaction, position: Position): Promise<boolean> {
     const { definition, log } = this.#options;
     const active = (await versionsOf(tx, definition.name)).find((row) => row.state === "active");
-    const own = lowestOf(await slotsOf(tx, log.store, definition));
-    return !active || comparePositions(own, lowestOf(await slotsOf(tx, log.store, active))) >= 0;
+    if (active && comparePositions(position, lowestOf(await slotsOf(tx, log.store, active))) < 0) return false;
+    this.#target ??= (await tx.head()).position;
+    return comparePositions(position, this.#target) >= 0;
   }
 
   async #fail({ from, to, consumed, logged }: Mismatch, tx: WriteTransaction): Promise<void> {

@@ -25,6 +25,8 @@ export interface OlderRows {
   readonly version: number;
   /** Fields by which documents can be found. */
   readonly indexes: readonly string[];
+  /** Whether what has no document here has none in the newer version either. */
+  readonly isWhole: boolean;
   /** To be taken before a snapshot; says what the snapshot with these checkpoints holds. */
   claim(): (slots: readonly Checkpoint[], key?: string) => Position;
   position(key?: string): Promise<Position>;
@@ -39,11 +41,12 @@ export function keptRows(definition: AnyView, reader: AnyReader): OlderRows {
   const replaced = definition.replaces as NonNullable<AnyView["replaces"]>;
   return {
     version: replaced.view.version,
-    indexes: replaced.view.indexes,
+    indexes: replaced.view.indexes as readonly string[],
+    isWhole: true,
     claim: () => reader.claim(),
     position: async (key) => (key === undefined ? reader.position : reader.positionOf(key)),
     reached: (position, waitMs, place) => reader.waitFor(position, Math.min(waitMs, turnMs), place),
-    shaped: async (document) => (replaced.as ? replaced.as(document) : document),
+    shaped: async (document) => (replaced.as ? (replaced.as(document) as unknown) : document),
   };
 }
 
@@ -55,6 +58,7 @@ export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): O
   return {
     version: row.version,
     indexes: (JSON.parse(row.fingerprint) as { indexes?: string[] }).indexes ?? [],
+    isWhole: false,
     claim: () => held,
     position,
     reached: async (wanted, waitMs, { key }) => {
@@ -64,7 +68,7 @@ export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): O
     },
     shaped: async (document, key) => {
       try {
-        return await validated(definition.document, document, `the document "${key}" of version ${row.version}`);
+        return (await validated(definition.document, document, `the document "${key}" of version ${row.version}`)) as unknown;
       } catch (cause) {
         throw rebuilding(definition, cause instanceof Error ? cause.message : String(cause), cause);
       }

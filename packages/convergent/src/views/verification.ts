@@ -23,6 +23,13 @@ export interface Mismatch {
   readonly logged: Sums;
 }
 
+/** How far the reader of a build is. */
+export interface Reached {
+  readonly slots: readonly Checkpoint[];
+  /** Everything up to here is applied, whatever its slot; what was of no interest is counted in before it is stored. */
+  readonly position: Position;
+}
+
 export class Verification {
   readonly #log: Log;
   readonly #definition: AnyView;
@@ -70,19 +77,18 @@ export class Verification {
   }
 
   /** How many positions are left to scan for `complete`. */
-  left(slots: readonly Checkpoint[]): number {
-    return highest(slots) - this.#through;
+  left({ slots, position }: Reached): number {
+    return laterPosition(highest(slots), position) - this.#through;
   }
 
-  /** Compares all that is left, up to the checkpoint of this very snapshot. */
-  async complete(tx: ReadTransaction, slots: readonly Checkpoint[]): Promise<Mismatch | undefined> {
-    const end = highest(slots);
+  /** Compares all that is left, up to what the reader has reached in this very snapshot. */
+  async complete(tx: ReadTransaction, { slots, position }: Reached): Promise<Mismatch | undefined> {
+    const end = laterPosition(highest(slots), position);
     const isConsumed = (event: StoredEvent): boolean => {
       const slot = slots[slotOf(keyed(this.#definition, this.#codec.decode(event)).key, slots.length)];
       return slot !== undefined && comparePositions(event.position, slot.position) <= 0;
     };
-    const even = slots.every((slot) => slot.position === end);
-    const events = (await this.#events(tx, end)).filter((event) => even || isConsumed(event));
+    const events = (await this.#events(tx, end)).filter((event) => comparePositions(event.position, position) <= 0 || isConsumed(event));
     const consumed = await this.#consumed(tx);
     const first = rangeOf((this.#through + 1) as Position);
     for (let range = first; range <= rangeOf(end); range++) {

@@ -79,7 +79,9 @@ export class ViewRuntime {
       const older = await this.rebuild.olderIn(tx);
       const [text] = await tx.documents(name, older?.version ?? version, [stored]);
       const value = text === undefined ? undefined : (JSON.parse(text) as unknown);
-      return { value: older && value !== undefined ? await older.shaped(value, stored) : value };
+      if (!older) return { value };
+      // What the older version has no document for, the newer one may have.
+      return value === undefined ? { value, ...(older.isWhole ? {} : { fresh: false }) } : { value: await older.shaped(value, stored) };
     });
   }
 
@@ -125,22 +127,19 @@ export class ViewRuntime {
 
   // Applies what there is, measured and verified on the way: nobody is served before that is done.
   async #build(): Promise<void> {
-    let caughtUp = false;
-    const caught = this.reader.catchUp().finally(() => {
-      caughtUp = true;
-    });
-    caught.catch(() => undefined); // awaited below
-    while (!caughtUp) {
+    const caught = this.reader.catchUp().then(() => "caught up");
+    const measured = (): Promise<string> => {
       this.rebuild.measure();
-      await Promise.race([caught, this.#log.host.timers.sleep(measureMs)]);
-    }
-    await caught;
+      return this.#log.host.timers.sleep(measureMs).then(() => "measured");
+    };
+    while ((await Promise.race([caught, measured()])) === "measured");
     await this.rebuild.verify();
   }
 
   // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
   async #switch(strong: StrongViews): Promise<boolean> {
     const { name, version } = this.definition;
+    const isVerified = this.rebuild.claim();
     const switched = await this.#log.transact(async (tx) => {
       const head = await tx.lock();
       const rows = await versionsOf(tx, name);
@@ -148,7 +147,7 @@ export class ViewRuntime {
       const own = rows.find((row) => row.version === version);
       if (own && own.kind !== "strong-view") {
         if (comparePositions(this.reader.position, head.position) < 0) return undefined;
-        if (own.state === "building" && !(await this.rebuild.isVerified(tx))) return undefined;
+        if (own.state === "building" && !(await isVerified(tx))) return undefined;
         await requireUnique(tx, this.definition);
         // From here on a release that knows only the older version is refused its appends.
         await putInPlace(tx, { ...own, kind: "strong-view" }, this.#log);
