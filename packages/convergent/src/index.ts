@@ -11,11 +11,13 @@ export {
   entity,
   type EventOf,
   type OnConflict,
+  type SnapshotPolicy,
   reject,
 } from "./entities/entity.ts";
 export { type EventFixtures, fixtureProblems } from "./entities/fixtures.ts";
 export type { CommandCall, CommandOptions, EntityReading } from "./entities/entity-runtime.ts";
 export { EntityRuntime } from "./entities/entity-runtime.ts";
+export type { SnapshotRefused } from "./entities/snapshots.ts";
 export { catalogue, type ErrorCode } from "./errors/catalogue.ts";
 export { ConvergentError, isConvergentError } from "./errors/error.ts";
 export { type CrashPoint, crashPoints } from "./host/crash-points.ts";

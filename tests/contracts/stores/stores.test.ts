@@ -8,6 +8,7 @@ import { oldEventContract } from "./old-events.ts";
 import { rebuildRowContract } from "./rebuild-rows.ts";
 import { rowContract } from "./rows.ts";
 import { togetherContract } from "./together.ts";
+import { snapshotContract } from "./snapshots.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
 import { transferContract } from "./transfer.ts";
 import { transactionContract } from "./transactions.ts";
@@ -24,6 +25,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     epochContract(kind);
     oldEventContract(kind);
     transferContract(kind);
+    snapshotContract(kind);
   });
 }
 

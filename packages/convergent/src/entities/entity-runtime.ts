@@ -32,6 +32,7 @@ import { type Merge, type ReceivedInput, requirePolicy, settle, type Settlement 
 import { type AnyEntity, type Emit, type Emitted, emitOf, eventType } from "./entity.ts";
 import { Folding } from "./folding.ts";
 import { Queues } from "./queues.ts";
+import { type SnapshotRefused, Snapshots } from "./snapshots.ts";
 import type { KnownState } from "./state-cache.ts";
 
 /** Decisions on ever newer states, the last one under the log's lock. */
@@ -63,6 +64,11 @@ export interface CommandCall {
   readonly options?: CommandOptions;
 }
 
+export interface EntityOptions {
+  /** Told once when the states of an entity cannot be kept as snapshots. */
+  readonly onSnapshotRefused?: (refused: SnapshotRefused) => void;
+}
+
 /** An entity as it is or was. */
 export interface EntityReading {
   readonly state: unknown;
@@ -77,13 +83,16 @@ export class EntityRuntime {
   readonly #codec: EventCodec;
   readonly #emit: Emit<Record<string, never>>;
   readonly #states: Folding;
+  readonly #snapshots: Snapshots;
   readonly #queues = new Queues();
 
-  constructor(definition: AnyEntity, log: Log) {
+  /** Throws `definition_invalid` for an entity with snapshots whose initial state JSON cannot hold. */
+  constructor(definition: AnyEntity, log: Log, options: EntityOptions = {}) {
     this.definition = definition;
     this.#log = log;
     this.#codec = new EventCodec([definition]);
-    this.#states = new Folding(definition, log, this.#codec);
+    this.#snapshots = new Snapshots(definition, log, options.onSnapshotRefused ?? (() => undefined));
+    this.#states = new Folding(definition, log, { codec: this.#codec, snapshots: this.#snapshots });
     this.#emit = emitOf(definition.events as Record<string, never>);
   }
 
@@ -144,6 +153,11 @@ export class EntityRuntime {
     if (events.length === 0 && !(await this.#log.streamHead(stream)))
       throw new ConvergentError("entity_not_found", `there is no ${this.definition.name} "${entityId}"`);
     return events.map(this.#codec.audited);
+  }
+
+  /** Resolves when no snapshot waits to be written any more. */
+  settled(): Promise<void> {
+    return this.#snapshots.settled();
   }
 
   /** The stream of an entity id. Throws `invalid_input` for an id that cannot be stored. */

@@ -51,6 +51,7 @@ export interface Entity<Name extends string, State, Events extends Schemas, Inpu
   readonly retired: readonly string[];
   readonly evolve: { readonly [Type in keyof Events]: (state: State, data: OutputOf<Events[Type]>) => State };
   readonly pending: (state: State) => readonly string[];
+  readonly snapshot: SnapshotPolicy | undefined;
   readonly commands: Commands<State, Events, Inputs>;
 }
 
@@ -65,7 +66,19 @@ export type EventOf<E> =
     ? { [Type in keyof Events & string]: Envelope<`${Name}.${Type}`, OutputOf<Events[Type]>> }[keyof Events & string]
     : never;
 
+/** When states are kept beside the log, so that a long stream need not be folded from its first event. */
+export interface SnapshotPolicy {
+  /** Of the shape of the state and of what `evolve` makes of events: raise it when either changes, or old snapshots go on being used. */
+  readonly version: number;
+  /** Events of a stream between two snapshots. */
+  readonly every: number;
+  /** A snapshot that does not meet it is not used. */
+  readonly schema?: Schema;
+}
+
 export interface EvolveOptions<State> {
+  /** States are kept now and then; they must be JSON values. Without it each state is folded from the first event. */
+  readonly snapshot?: SnapshotPolicy;
   /** Names of parts that this state does not have yet and that will come later, for example a number another service gives. */
   readonly pending?: (state: State) => readonly string[];
 }
@@ -112,6 +125,7 @@ export function entity<const Name extends string, State, const Events extends Sc
             "definition_invalid",
             `"${name}" has an event "${event}" and no evolve for it; an event that changes nothing returns the state`,
           );
+      if (options.snapshot) requirePolicy(name, options.snapshot);
       return {
         commands: (commands) => ({
           kind: "entity",
@@ -121,11 +135,18 @@ export function entity<const Name extends string, State, const Events extends Sc
           retired,
           evolve: by,
           pending: options.pending ?? (() => []),
+          snapshot: options.snapshot,
           commands,
         }),
       };
     },
   };
+}
+
+function requirePolicy(name: string, { version, every }: SnapshotPolicy): void {
+  for (const [option, value] of Object.entries({ version, every }))
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new ConvergentError("definition_invalid", `snapshot.${option} of "${name}" is a whole number from 1 on, not ${value}`);
 }
 
 /** A command: the schema of its input and what it decides. `onConflict` governs a named `expected` that is not met. */

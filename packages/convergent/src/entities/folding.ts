@@ -8,6 +8,7 @@ import type { Log } from "../log/log.ts";
 import type { ReadTransaction } from "../log/store.ts";
 import type { AnyEntity } from "./entity.ts";
 import { frozen } from "./frozen.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { type KnownState, StateCache } from "./state-cache.ts";
 
 /** Events read at a time when a long stream is folded. */
@@ -19,23 +20,26 @@ export interface FoldBounds {
   readonly untilMs?: number;
 }
 
-/** A state with the last event that was folded into it by this call. */
+/** A state with the newest event in it, when this call met it, and the version it was folded on from. */
 export interface FoldedState extends KnownState {
   readonly last: StoredEvent | undefined;
+  readonly from: number;
 }
 
 export class Folding {
   readonly #definition: AnyEntity;
   readonly #log: Log;
   readonly #codec: EventCodec;
+  readonly #snapshots: Snapshots;
   readonly #remembered = new StateCache();
   // States that a transaction has led to and not committed: a batch of commands on one stream folds each event once.
   readonly #staged = new WeakMap<ReadTransaction, Map<string, KnownState>>();
 
-  constructor(definition: AnyEntity, log: Log, codec: EventCodec) {
+  constructor(definition: AnyEntity, log: Log, { codec, snapshots }: { readonly codec: EventCodec; readonly snapshots: Snapshots }) {
     this.#definition = definition;
     this.#log = log;
     this.#codec = codec;
+    this.#snapshots = snapshots;
   }
 
   /** The state in memory, of whatever version. */
@@ -53,33 +57,33 @@ export class Folding {
     const known = this.#staged.get(tx)?.get(stream) ?? this.#remembered.get(stream);
     if (known?.version === version) return known;
     const base = known && known.version < version ? known : undefined;
-    const { state } = await this.fold(stream, { upTo: version }, tx, base);
+    const { state, last, from } = await this.fold(stream, { upTo: version }, tx, base);
     const present = { version, state };
+    if (last) this.#snapshots.offer(last, present, from);
     // What is staged may yet be rolled back.
     if (version > 0 && !this.#log.isStaged(tx, stream)) this.#remembered.keep(stream, present);
     return present;
   }
 
-  /** Folds a stream's events onto `base`, from the first one unless given. */
-  async fold(
-    stream: string,
-    { upTo, untilMs = Number.POSITIVE_INFINITY }: FoldBounds,
-    tx?: ReadTransaction,
-    base: KnownState = { version: 0, state: this.#definition.initial() },
-  ): Promise<FoldedState> {
-    let { state, version } = base;
-    let last: StoredEvent | undefined;
+  /** Folds a stream's events onto `base`; without one, from the newest snapshot or from the first event on. */
+  async fold(stream: string, bounds: FoldBounds, tx?: ReadTransaction, base?: KnownState): Promise<FoldedState> {
+    if (!tx) return this.#log.snapshot((read) => this.fold(stream, bounds, read, base));
+    const start = base ?? (await this.#snapshots.base(stream, bounds, tx));
+    const { upTo, untilMs = Number.POSITIVE_INFINITY } = bounds;
+    const initial = (): KnownState & { last: undefined } => ({ version: 0, state: this.#definition.initial() as unknown, last: undefined });
+    let { state, version, last }: KnownState & { last?: StoredEvent | undefined } = start ?? initial();
+    const from = version;
     while (version < upTo) {
       const page = await this.#log.stream(stream, { after: version, upTo, limit: foldPage }, tx);
       for (const event of page) {
-        if (event.at > untilMs) return { state: frozen(state), version, last };
+        if (event.at > untilMs) return { state: frozen(state), version, last, from };
         state = this.#evolve(state, event);
         version = event.version;
         last = event;
       }
       if (page.length < foldPage) break;
     }
-    return { state: frozen(state), version, last };
+    return { state: frozen(state), version, last, from };
   }
 
   /** The state after events that were just appended, remembered, or staged when `tx` is still to commit them. */
@@ -90,6 +94,7 @@ export class Folding {
     const next = { version: newest.version, state };
     if (tx) this.#stagedIn(tx).set(newest.stream, next);
     else this.#remembered.keep(newest.stream, next);
+    this.#snapshots.offer(newest, next, known.version);
     return next;
   }
 

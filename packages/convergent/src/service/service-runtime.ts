@@ -109,7 +109,7 @@ export class ServiceRuntime {
     const strong = new StrongViews();
     strong.install(log);
     for (const part of Object.values(this.parts)) {
-      if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log));
+      if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log, options));
       else if (part.kind === "view")
         this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#listeners(part.name, options)));
     }
@@ -172,6 +172,7 @@ export class ServiceRuntime {
   async #stop(): Promise<void> {
     await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
     await Promise.all([...this.views.values()].map((view) => view.stop()));
+    await Promise.all([...this.entities.values()].map((entity) => entity.settled()));
     await this.log.close();
   }
 }

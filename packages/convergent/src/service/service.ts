@@ -14,6 +14,7 @@ import type { ReaderFailure } from "../readers/reader.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { RebuildNews } from "../views/rebuild.ts";
+import type { SnapshotRefused } from "../entities/snapshots.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
@@ -39,6 +40,8 @@ export interface StartOptions {
   readonly onStuck?: (stuck: Stuck) => void;
   /** Told when the store turns out to be an older copy of itself, which begins a new epoch: what was written after the copy was made is gone. */
   readonly onFork?: (fork: Fork) => void;
+  /** Told once when the states of an entity turn out to be none that JSON can hold, so that no snapshots of it are kept. */
+  readonly onSnapshotRefused?: (refused: SnapshotRefused) => void;
   /** Told at the start of events that no definition accounts for, once for each entity that has some. */
   readonly onUnknown?: (unknown: UnknownEvents) => void;
   /** Told when a newer version of a view is being built, how far that is, and how it ended. */

@@ -46,6 +46,8 @@ async function startOne(service: AnyService, directory: string, running: Readonl
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
     onStuck: (stuck) => console.error(stuckSentence(stuck)),
     onFork: (fork) => console.error(forkSentence(fork)),
+    onSnapshotRefused: ({ entity, stream, reason }) =>
+      console.error(`${service.name}: no snapshots of ${entity} are kept, because JSON cannot hold the state of ${stream}: ${reason}`),
     onUnknown: (unknown) => console.error(unknownSentence(unknown)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
