@@ -16,6 +16,7 @@ import { type ClientHost, Transport } from "./transport.ts";
 import { Versions } from "./versions.ts";
 import { ViewClient } from "./view-client.ts";
 
+/** How a client behaves, and what it sends with every request. */
 export interface ConnectOptions {
   /** Clock, randomness, timers and network; this machine's own unless given. */
   readonly host?: ClientHost;

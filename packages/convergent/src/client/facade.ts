@@ -19,6 +19,7 @@ export interface Served {
   readonly parts: Readonly<Record<string, { readonly kind: string }>>;
 }
 
+/** What a command is sent with. */
 export interface RemoteCommandOptions {
   /** Names this request: the same id again has no further effect and gets the first answer. Made by the client when missing. */
   readonly id?: string;
@@ -38,6 +39,7 @@ export interface RemoteAccepted<State> extends Accepted<State> {
   readonly visibilityMs?: VisibilityMs;
 }
 
+/** What came of a command: it took effect, the entity refused it, or the entity is not as expected. */
 export type RemoteOutcome<State> = RemoteAccepted<State> | Rejected | Conflict<State>;
 
 /** An entity as it is or was. */
@@ -52,6 +54,7 @@ export interface RemoteState<State> {
   readonly unchecked?: readonly string[];
 }
 
+/** Which state of an entity is read, and how long it may take. */
 export interface RemoteStateOptions {
   /** As of this version. */
   readonly version?: number;
@@ -61,26 +64,33 @@ export interface RemoteStateOptions {
   readonly after?: Token | string | null | undefined;
   /** How long to wait for that. Default "1s". */
   readonly wait?: Duration;
+  /** Stops waiting, and rejects with the signal's reason. */
   readonly signal?: CancelSignal | undefined;
 }
 
+/** Which part of an audit trail is read. */
 export interface RemoteEventsOptions {
   /** A version: the events after it. */
   readonly after?: number;
   /** At most so many. Default 1000. */
   readonly limit?: number;
+  /** Stops waiting, and rejects with the signal's reason. */
   readonly signal?: CancelSignal;
 }
 
+/** How fresh a document must be, and how long to wait for that. */
 export interface RemoteReadOptions extends Omit<ReadOptions, "after"> {
   /** What must have been seen. Default: everything this session wrote. `null`: nothing, not even what this session read before. */
   readonly after?: Token | string | null;
 }
 
+/** Which page of a query is read, how fresh it must be, and how long to wait for that. */
 export interface RemoteFindOptions extends Omit<FindOptions, "after"> {
+  /** What must have been seen. Default: everything this session wrote. `null`: nothing, not even what this session read before. */
   readonly after?: Token | string | null;
 }
 
+/** What a poll waits for, and when it gives up. */
 export interface PollOptions<Value> {
   /** What must have been seen. Default: everything this session wrote. */
   readonly after?: Token | string | null;
@@ -96,6 +106,7 @@ export interface PollOptions<Value> {
   readonly onAttempt?: (attempt: PollAttempt<Value>) => void;
 }
 
+/** An answer that did not end a poll. */
 export interface PollAttempt<Value> {
   /** From 1 on. */
   readonly attempt: number;
@@ -104,10 +115,12 @@ export interface PollAttempt<Value> {
   readonly nextMs: number;
 }
 
+/** A value of a view and how fresh it is, as the gateway answered. */
 export interface RemoteReading<Value> extends Reading<Value> {
   readonly visibilityMs?: VisibilityMs;
 }
 
+/** A page of documents and how fresh it is, as the gateway answered. */
 export interface RemotePage<Document> extends Page<Document> {
   readonly visibilityMs?: VisibilityMs;
 }

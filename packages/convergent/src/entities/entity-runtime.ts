@@ -41,6 +41,7 @@ const attemptsMax = 5;
 /** Events that a conflict tells of. */
 const changedMax = 100;
 
+/** What a command is run with. */
 export interface CommandOptions {
   /** Names this request: the same id again has no further effect and gets the first answer. */
   readonly id?: string;
@@ -56,6 +57,7 @@ export interface CommandOptions {
   readonly metadata?: Metadata;
 }
 
+/** A command by name, as it came from outside. */
 export interface CommandCall {
   readonly entityId: string;
   readonly command: string;
@@ -77,6 +79,7 @@ export interface EntityReading {
   readonly token: Token;
 }
 
+/** The entities of one definition on one log: their commands and their states. */
 export class EntityRuntime {
   readonly definition: AnyEntity;
   readonly #log: Log;

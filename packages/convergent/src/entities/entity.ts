@@ -31,6 +31,7 @@ export type Decide<State, Events extends Schemas, Input extends Schema> = (
  */
 export type OnConflict<State, Input> = "reject" | "retry" | Merge<State, Input>;
 
+/** A command: what it takes, what it decides, and what happens when the entity is not as its caller expected. */
 export interface Command<State, Events extends Schemas, Input extends Schema> {
   readonly input: Input;
   readonly decide: Decide<State, Events, Input>;
@@ -42,6 +43,7 @@ export type Commands<State, Events extends Schemas, Inputs extends Schemas> = {
   readonly [Name in keyof Inputs]: Command<State, Events, Inputs[Name]>;
 };
 
+/** An entity: its events, how they make its state, and its commands. */
 export interface Entity<Name extends string, State, Events extends Schemas, Inputs extends Schemas> {
   readonly kind: "entity";
   readonly name: Name;

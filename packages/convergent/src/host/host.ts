@@ -13,6 +13,7 @@ export interface CancelSignal {
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
+/** Two clocks: the time of day, and one that never goes back. */
 export interface Clock {
   /** Wall time in milliseconds since 1970; may jump. */
   now(): number;
@@ -20,6 +21,7 @@ export interface Clock {
   elapsed(): number;
 }
 
+/** Where ids and jitter come from. */
 export interface Random {
   /** A number from 0 (included) to 1 (excluded). */
   fraction(): number;
@@ -27,10 +29,12 @@ export interface Random {
   id(): string;
 }
 
+/** What was asked for and has not run yet. */
 export interface Timer {
   cancel(): void;
 }
 
+/** Waiting, and doing something later. */
 export interface Timers {
   /** Calls `run` once, after `ms` milliseconds. It keeps no process alive, unless somebody `awaits` it. */
   after(ms: number, run: () => void, awaited?: "awaited"): Timer;
@@ -48,6 +52,7 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
+/** Files that are written at their end or as a whole. */
 export interface Disk {
   /** The whole file, or `undefined` when there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
@@ -63,6 +68,7 @@ export interface Disk {
   replace(path: string, bytes: Uint8Array): Promise<void>;
 }
 
+/** A request over HTTP. */
 export interface NetworkRequest {
   readonly method: string;
   readonly url: string;
@@ -73,6 +79,7 @@ export interface NetworkRequest {
   readonly signal?: CancelSignal;
 }
 
+/** A complete answer over HTTP. */
 export interface NetworkResponse {
   readonly status: number;
   /** A header by its name, in any case. */
@@ -80,11 +87,13 @@ export interface NetworkResponse {
   readonly body: string;
 }
 
+/** The way to other processes. */
 export interface Network {
   /** Rejects when no complete answer came: whether the request took effect is then unknown. */
   request(request: NetworkRequest): Promise<NetworkResponse>;
 }
 
+/** The machine, as the toolkit sees it: everything that is not computation. A simulator puts its own in place. */
 export interface Host {
   readonly clock: Clock;
   readonly random: Random;

@@ -15,6 +15,7 @@ export interface AppendId {
   readonly digest?: string;
 }
 
+/** Events to append to one stream. */
 export interface AppendRequest {
   readonly stream: string;
   readonly expected: Expected;
@@ -50,6 +51,7 @@ export interface AppendRefused {
   readonly reason: unknown;
 }
 
+/** What came of an append: the events are in the log, the stream was not as expected, or a strong view refused. */
 export type AppendOutcome = Appended | AppendConflict | AppendRefused;
 
 /** One of several appends that are admitted together or not at all; they are remembered under one id. */
@@ -72,6 +74,7 @@ export interface AppendAllConflict extends AppendConflict {
   readonly stream: string;
 }
 
+/** What came of an append to several streams: all parts are in the log, or none is. */
 export type AppendAllOutcome = AppendedAll | AppendAllConflict | AppendRefused;
 
 /** Throws `invalid_input` for what is none of the four forms: a misspelt one must not pass for a conflict. */

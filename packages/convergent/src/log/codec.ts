@@ -30,6 +30,7 @@ export interface EventFamily {
   readonly retired: readonly string[];
 }
 
+/** Reads and writes the events of some entities as their present definitions have them. */
 export class EventCodec {
   readonly #families: readonly string[];
   // By stored type; "retired" for those that mean nothing any more.

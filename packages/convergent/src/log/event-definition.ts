@@ -21,6 +21,7 @@ export interface EventDefinition<Input, Output> extends Schema<Input, Output> {
   readonly form: EventForm;
 }
 
+/** What is known of an event beside the schema of its present version. */
 export interface EventOptions<S extends Schema> {
   /** In order, from version 1 on; the last one gives what the schema describes. Their results are not validated at each read: see `fixtureProblems`. */
   readonly upcast?: readonly [...Upcaster[], Upcaster<OutputOf<S>>];

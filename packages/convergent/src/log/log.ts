@@ -53,6 +53,7 @@ export interface Demand {
   readonly foreign: readonly TokenEntry[];
 }
 
+/** The log of one service: appends, reads, tokens. */
 export class Log implements LogSource {
   readonly store: string;
   readonly host: Host;

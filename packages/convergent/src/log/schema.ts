@@ -2,9 +2,13 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ConvergentError } from "../errors/error.ts";
 
+/** A schema of any library that implements Standard Schema. */
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
+/** Schemas by name. */
 export type Schemas = Readonly<Record<string, Schema>>;
+/** What a schema takes. */
 export type InputOf<S extends Schema> = StandardSchemaV1.InferInput<S>;
+/** What a schema makes of it. */
 export type OutputOf<S extends Schema> = StandardSchemaV1.InferOutput<S>;
 
 /** One problem of an input: where, and why. */

@@ -24,6 +24,7 @@ export interface LogPage {
   readonly head: Head;
 }
 
+/** A log as its readers see it: this service's own, or another one's through a channel. */
 export interface LogSource {
   /** The name of the store. */
   readonly store: string;

@@ -151,6 +151,7 @@ export interface ConsumedRange {
   readonly verified: boolean;
 }
 
+/** Questions to a store, all answered from one snapshot. */
 export interface ReadTransaction {
   readonly snapshots: SnapshotReads;
   readonly persons: PersonReads;
@@ -186,6 +187,7 @@ export interface ReadTransaction {
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;
 }
 
+/** A transaction that writes; all of it is committed, or nothing. */
 export interface WriteTransaction extends ReadTransaction {
   readonly snapshots: SnapshotWrites;
   readonly persons: PersonWrites;
@@ -208,6 +210,7 @@ export interface WriteTransaction extends ReadTransaction {
   dropView(view: string, version?: number): Promise<void>;
 }
 
+/** An open store: tables and transactions, without rules. */
 export interface Store {
   /** As of this process's newest transaction: another process may have begun an epoch since. */
   readonly identity: Identity;

@@ -69,6 +69,7 @@ export type ExpectedState = number | "none" | "some";
 /** What happens when the entity is not as expected: a conflict, another decision on the present state, or a merge of the input by field. */
 export type ConflictPolicy = "reject" | "retry" | "merge";
 
+/** What came of a command: it took effect, the entity refused it, or the entity is not as expected. */
 export type Outcome<State> = Accepted<State> | Rejected | Conflict<State>;
 
 /** The accepted outcome. Throws `rejected` or `version_conflict` for the others. */

@@ -19,6 +19,7 @@ export interface ReadOptions {
   readonly wait?: Duration;
   /** What to do when it is not fresh in time: answer with the stale value and its label (default), or throw `not_fresh`. */
   readonly stale?: "label" | "error";
+  /** Stops waiting, and rejects with the signal's reason. */
   readonly signal?: CancelSignal;
 }
 
@@ -42,6 +43,7 @@ export interface Reading<Value> {
 /** A condition on an index: a value, or a range with both ends included. */
 export type Condition<Value extends IndexValue = IndexValue> = Value | { readonly from?: Value; readonly to?: Value };
 
+/** Which page of a query is read, and how fresh it must be. */
 export interface FindOptions extends ReadOptions {
   /** At most so many documents. Default 50, at most 500; with `count`, 0 asks for the count alone. */
   readonly limit?: number;
@@ -49,11 +51,13 @@ export interface FindOptions extends ReadOptions {
   readonly cursor?: string;
   /** The index the page is sorted by; by default the one that is asked for, else the key. */
   readonly orderBy?: string;
+  /** From the last to the first. */
   readonly descending?: boolean;
   /** Whether to count, too, all that meets the conditions, on whatever page. */
   readonly count?: boolean;
 }
 
+/** A document that a query found. */
 export interface Found<Document> {
   readonly key: string;
   readonly value: Document;

@@ -27,6 +27,7 @@ type InputSchema<C> = C extends { readonly input: infer Input extends Schema } ?
 /** What a handler answers: commands to run, in this order, or nothing. */
 export type Plan = readonly PlannedCommand[] | PlannedCommand | undefined;
 
+/** A reaction: whose events it hears, and which entities it commands. */
 export interface Reaction<Name extends string> {
   readonly kind: "reaction";
   readonly name: Name;
@@ -36,6 +37,7 @@ export interface Reaction<Name extends string> {
   readonly handlers: ReadonlyMap<string, (event: Envelope) => Plan>;
 }
 
+/** A reaction of any name. */
 export type AnyReaction = Reaction<string>;
 
 /** A reaction that lacks its handlers. */

@@ -40,8 +40,11 @@ const lazyMs = 5_000;
 /** How often a busy reader asks its source what that had seen of others. */
 const lookMs = 250;
 
+/** What a reader follows, and what it does with each event. */
 export interface ReaderOptions<Item> {
+  /** Its name; the checkpoint is kept under it. */
   readonly name: string;
+  /** Version of its definition; checkpoints of two versions never mix. */
   readonly version: number;
   /** The log it follows. */
   readonly source: LogSource;
@@ -53,10 +56,13 @@ export interface ReaderOptions<Item> {
   readonly others?: (type: string) => boolean;
   /** Where to begin when there is no checkpoint. Default: the origin. */
   readonly from?: "origin" | "head" | Position;
+  /** Parts that order keys are spread over; stored with the first checkpoint. */
   readonly slots?: number;
+  /** Events that one transaction applies at most. */
   readonly batchEvents?: number;
   /** Turns an event into what `apply` is given. */
   readonly prepare: (event: StoredEvent) => Item;
+  /** What an item is about: items of one key are applied in log order. */
   readonly orderKey: (item: Item) => string;
   /** Writes the effects of some events, in log order, inside `tx`. */
   readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
@@ -70,8 +76,10 @@ export interface ReaderOptions<Item> {
   readonly inherits?: boolean;
 }
 
+/** What a reader is doing: `stuck` means that it cannot apply an event, and tries again. */
 export type ReaderState = "starting" | "moving" | "idle" | "paused" | "stuck" | "stopped";
 
+/** Where a reader is, and how far behind. */
 export interface ReaderStatus {
   readonly name: string;
   readonly version: number;
@@ -98,6 +106,7 @@ export interface ReaderFailure {
   readonly event?: { readonly position: Position; readonly id: string; readonly type: string; readonly stream: string };
 }
 
+/** Follows a log, applies its events, and keeps its checkpoint in the transaction of the effects. */
 export class Reader<Item = StoredEvent> {
   readonly name: string;
   readonly version: number;

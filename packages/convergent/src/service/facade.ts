@@ -10,7 +10,9 @@ import type { AnyReaction } from "../reactions/reaction.ts";
 import type { AnyView, View } from "../views/view.ts";
 import type { Planned, PlanOptions } from "./together.ts";
 
+/** A part of a service, of any kind. */
 export type AnyPart = AnyEntity | AnyView | AnyReaction;
+/** Parts by the key that the program uses. */
 export type AnyParts = Readonly<Record<string, AnyPart>>;
 
 /** An entity as it is or was. */
@@ -56,6 +58,7 @@ export type Conditions<Document, Index extends string> = {
   readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>>;
 };
 
+/** What a running service offers for a part. */
 export type Facade<Part> =
   Part extends Entity<string, infer State, infer _Events, infer Inputs>
     ? EntityFacade<State, Inputs>

@@ -17,6 +17,7 @@ import type { AnyParts } from "./facade.ts";
 import type { StartOptions } from "./service.ts";
 import { unknownEvents } from "./unknown-events.ts";
 
+/** A running service from the inside: its log, entities, views and reactions. */
 export class ServiceRuntime {
   readonly name: string;
   readonly parts: AnyParts;

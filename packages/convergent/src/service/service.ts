@@ -30,7 +30,9 @@ export interface Stuck extends ReaderFailure {
   readonly reader: string;
 }
 
+/** What a service is started with. */
 export interface StartOptions {
+  /** Where it keeps its log and everything derived from it: `sqlite("data/orders.db")`, `memory()`. */
   readonly store: StoreDriver;
   /** Where the events of other services' entities come from. */
   readonly channels?: readonly Channel[];
@@ -62,8 +64,10 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** A service at work: its parts by their keys, and what it has besides. */
 export type RunningService<Parts extends AnyParts> = Facades<Parts> & Running;
 
+/** A service's definition: its name and parts. It opens nothing until it is started. */
 export interface Service<Parts extends AnyParts> {
   readonly name: string;
   readonly parts: Parts;

@@ -27,8 +27,10 @@ export interface Planned<State> extends PlannedCommand {
   readonly [stateOfPlan]?: State;
 }
 
+/** A command that `together` is to run, on an entity of any state. */
 export type AnyPlanned = Planned<unknown>;
 
+/** What several commands are run with. */
 export interface TogetherOptions {
   /** Names the whole: the same id again has no further effect and gets the first answers. */
   readonly id?: string;
@@ -58,6 +60,7 @@ export interface Hindrance {
 /** One command was refused, or its entity was not as expected; none took effect. */
 export type TogetherRefused = (Rejected | Conflict<unknown>) & Hindrance;
 
+/** What came of several commands: all took effect, or one of them kept all from it. */
 export type TogetherOutcome<Plans extends readonly AnyPlanned[]> = TogetherAccepted<Plans> | TogetherRefused;
 
 /** Carries an outcome out of a transaction that must not commit. */

@@ -6,6 +6,7 @@
 import { EventCodec } from "../log/codec.ts";
 import type { AnyParts } from "./facade.ts";
 
+/** Events in the log of which the definition of their entity knows nothing. */
 export interface UnknownEvents {
   readonly service: string;
   readonly entity: string;

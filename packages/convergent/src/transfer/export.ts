@@ -10,6 +10,7 @@ import type { Progress } from "./verify.ts";
 /** Voided ids of one page. */
 const voidedPage = 1000;
 
+/** What is exported, and in which form. */
 export interface ExportOptions {
   /** Default `"jsonl"`. */
   readonly format?: ExportFormat;

@@ -22,6 +22,7 @@ const batchCharacters = 4_000_000;
 /** Streams remembered once a problem was found and nothing is written any more; versions of further ones are not checked. */
 const streamsRememberedMax = 100_000;
 
+/** What came of an import: all of it is in the store, or nothing. */
 export type ImportOutcome =
   | {
       readonly kind: "imported";

@@ -7,11 +7,13 @@ import type { StoredEvent } from "../log/event.ts";
 import type { Epoch, IdRecord } from "../log/store.ts";
 import type { Position } from "../position/position.ts";
 
+/** The lines of an export: our own JSON, or CloudEvents 1.0. */
 export type ExportFormat = "jsonl" | "cloudevents";
 
 /** Version of the lines; a file with a higher one is refused. */
 export const exportVersion = 1;
 
+/** The first line of an export: whose log it is, and which part of it. */
 export interface ExportHeader {
   readonly format: "convergent-export";
   readonly version: number;

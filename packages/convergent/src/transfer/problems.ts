@@ -3,6 +3,7 @@
 /** Problems that are told in full. */
 export const problemsTold = 20;
 
+/** Something that is wrong, and where. */
 export interface Problem {
   /** Where: a line's number in a file that is imported, a position in a store. */
   readonly at: number;

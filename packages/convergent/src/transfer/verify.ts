@@ -11,6 +11,7 @@ import { LogDigest, type RangeDigest, rangePositions } from "./log-digest.ts";
 import { type Problem, Problems } from "./problems.ts";
 import { scan } from "./scan.ts";
 
+/** How a store is looked through. */
 export interface VerifyOptions {
   /** Told after each page. */
   readonly onProgress?: (progress: Progress) => void;
@@ -22,6 +23,7 @@ export interface Progress {
   readonly of: number;
 }
 
+/** What is in a store, and what is wrong with it. */
 export interface Verification {
   readonly store: string;
   readonly events: number;

@@ -30,6 +30,7 @@ export interface ViewListeners {
   readonly news: (news: RebuildNews) => void;
 }
 
+/** A view at work: its reader and the reads of its documents. */
 export class ViewRuntime {
   readonly definition: AnyView;
   readonly reader: Reader<ReadEvent>;

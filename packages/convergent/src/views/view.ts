@@ -14,6 +14,7 @@ export type Consistency = "eventual" | "strong";
 /** Folds one event into a document. Pure. It returns the new document; `undefined` deletes it. */
 export type Handler<Document, Event> = (document: Document | undefined, event: Event) => Document | undefined;
 
+/** A view: the documents it keeps, whose events make them, and by which fields they are found. */
 export interface View<Name extends string, Document, Index extends string> {
   readonly kind: "view";
   readonly name: Name;

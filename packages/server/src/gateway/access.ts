@@ -7,6 +7,7 @@ import { type Authenticate, type Caller, callerOf } from "./caller.ts";
 import type { Directory } from "./directory.ts";
 import { type Allowed, type Asked, type Policy, type PolicyTable, policyOf } from "./policy.ts";
 
+/** Who may ask a gateway, and for what. */
 export interface AccessOptions {
   /** Proves who asks, for example `jwt(…)`. Without it everything is allowed, and the server stays on this machine. */
   readonly authenticate?: Authenticate;

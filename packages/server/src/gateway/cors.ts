@@ -4,6 +4,7 @@
  */
 import { ConvergentError, wire } from "convergent";
 
+/** Which pages of other origins may ask, and what they may send. */
 export interface CorsOptions {
   /** For example `["https://shop.example.com"]`: scheme, host and, unless it is the scheme's own, port. */
   readonly origins: readonly string[];

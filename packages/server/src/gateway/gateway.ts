@@ -14,6 +14,7 @@ import { Metrics } from "./metrics.ts";
 import { failure, invalidInput, type OnError, plainProblem, problem } from "./problem.ts";
 import { type Route, routesOf } from "./routes.ts";
 
+/** Who may ask a gateway for what, and what it does about the rest. */
 export interface GatewayOptions extends AccessOptions {
   /** Answers what is no address of the gateway: the pages of an application. It is asked without authentication, and judges by itself. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
@@ -32,6 +33,7 @@ export interface Sender {
   readonly remoteAddress?: string | undefined;
 }
 
+/** A gateway without a socket: requests in, responses out. */
 export interface Gateway {
   /** Answers one request; never rejects. */
   fetch(request: Request, sender?: Sender): Promise<Response>;

@@ -23,17 +23,21 @@ const byPublicKey = ["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS25
 /** With the bytes a secret must have (RFC 7518, 3.2). */
 const bySecret = { HS256: 32, HS384: 48, HS512: 64 } as const;
 
+/** The algorithms of signatures that can be allowed. */
 export type JwtAlgorithm = (typeof byPublicKey)[number] | keyof typeof bySecret;
 
 /** Where the keys come from: the address of a key set (fetched when needed, and again every ten minutes), the set itself, a public key as PEM, or a shared secret. */
 export type JwtKeys = URL | JSONWebKeySet | { readonly pem: string } | { readonly secret: Uint8Array };
 
+/** Which tokens are accepted: all of it must hold. */
 export interface JwtOptions {
   /** Exactly the `iss` of the tokens. One: subjects of two issuers are not the same people. */
   readonly issuer: string;
   /** One of these must be in the tokens' `aud`. */
   readonly audience: string | readonly string[];
+  /** The algorithms that a signature may have; at least one, all for public keys or all for secrets. */
   readonly algorithms: readonly JwtAlgorithm[];
+  /** What signatures are verified with. */
   readonly keys: JwtKeys;
   /** Seconds by which clocks may differ. Default 0. */
   readonly clockToleranceS?: number;

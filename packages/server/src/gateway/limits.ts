@@ -4,6 +4,7 @@
  */
 import { ConvergentError, wire } from "convergent";
 
+/** How much one caller may ask for. */
 export interface Limits {
   /** What a caller may go on asking for. */
   readonly requestsPerSecond?: number;

@@ -48,6 +48,7 @@ export interface StatusAsked {
   readonly caller: Caller;
 }
 
+/** A request, as a policy is asked about it. */
 export type Asked = CommandAsked | EntityAsked | ViewAsked | QueryAsked | StatusAsked;
 
 /** Allowed, as far as this reaches. */

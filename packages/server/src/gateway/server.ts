@@ -7,7 +7,9 @@ import { ConvergentError, type Duration, durationMs, type Running } from "conver
 import { createGateway, type Gateway, type GatewayOptions, type Sender } from "./gateway.ts";
 import { isLoopback } from "./guard.ts";
 
+/** What is served, and where. */
 export interface ServeOptions extends GatewayOptions {
+  /** The services behind this gateway: running ones, whose parts have names of their own. */
   readonly services: readonly Running[];
   /** 0 takes any free port. */
   readonly port: number;
@@ -24,6 +26,7 @@ export interface ServeOptions extends GatewayOptions {
   readonly closeWithin?: Duration;
 }
 
+/** A server at work. */
 export interface Serving {
   readonly url: string;
   readonly port: number;

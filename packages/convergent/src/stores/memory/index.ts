@@ -5,6 +5,7 @@ import type { StoreDriver } from "../../log/store.ts";
 import { memoryDisk } from "./memory-disk.ts";
 import { MemoryStore } from "./memory-store.ts";
 
+/** Where a memory store keeps its journal, if anywhere. */
 export interface MemoryOptions {
   /** Where the journal lies, as `<directory>/<service>.journal`. Without one the data lives as long as this driver. */
   readonly directory?: string;

@@ -9,6 +9,7 @@ import { lockWaitLimitMs } from "./lock-wait.ts";
 import { readConnectionsMax } from "./read-pool.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
+/** How a SQLite store behaves. */
 export interface SqliteOptions {
   /** Clock, randomness and timers; the real ones unless given. */
   readonly host?: Host;
