@@ -338,13 +338,21 @@ test("an attempt that takes too long is given up and repeated", async () => {
   expect(gateway.times).toEqual([0, 3075]);
 });
 
+test("a caller who asks too often waits as long as the server says, and asks again", async () => {
+  const gateway = world((_, count) =>
+    count === 1 ? problem(429, "too_many_requests", { retry: "later" }, { "retry-after": "7" }) : placed(),
+  );
+  expect(await gateway.run(gateway.client().order("o-1").place({ total: 1 }))).toMatchObject({ kind: "accepted" });
+  expect(gateway.times).toEqual([0, 7000]);
+});
+
 test("when every attempt says that nothing was written, that is what is thrown, with the id", async () => {
-  const gateway = world(() => problem(503, "contention", { retry: "later" }));
+  const gateway = world(() => problem(503, "disk_full", { retry: "later" }));
   expect(await gateway.run(failure(gateway.client({ retryFor: "1s" }).order("o-1").place({ total: 1 })))).toMatchObject({
-    code: "contention",
+    code: "disk_full",
     details: { id: "id-1" },
   });
-  const unsure = world((_, count) => (count === 1 ? lost() : problem(503, "contention", { retry: "later" })));
+  const unsure = world((_, count) => (count === 1 ? lost() : problem(503, "disk_full", { retry: "later" })));
   expect(await unsure.run(failure(unsure.client({ retryFor: "1s" }).order("o-1").place({ total: 1 })))).toMatchObject({
     code: "outcome_unknown",
   });

@@ -2,7 +2,8 @@
  * Requests, and their repetition. A request is sent again, with growing waits, for as long as its fate is unknown or
  * the server says "later": it is the same request with the same idempotency key, so it takes effect at most once.
  *
- * - Every other answer of the server is final: after a 4xx nothing is sent again, except after 409 `in_progress`.
+ * - Every other answer of the server is final: after a 4xx nothing is sent again, except after 409 `in_progress` and
+ *   429 `too_many_requests`.
  * - A `Retry-After` of the server is waited out in full.
  * - At the limit, a command whose fate is unknown ends as `outcome_unknown`, a read as `unavailable`.
  */
@@ -77,7 +78,7 @@ const backoff: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
 const leastMs = 1000;
 
 /** The codes that say "nothing happened, try again": without an unknown attempt they are thrown as they are. */
-const nothingHappened: ReadonlySet<string> = new Set(["contention", "disk_full", "transaction_timeout"]);
+const nothingHappened: ReadonlySet<string> = new Set(["disk_full", "too_many_requests", "transaction_timeout"]);
 
 export class Transport {
   readonly host: ClientHost;
@@ -183,7 +184,7 @@ function isAboutTheCommand({ status, code }: Problem): boolean {
 
 // A strict read that is not fresh is an answer: its wait was the caller's choice.
 function isWorthRepeating({ status, code, retry }: Problem): boolean {
-  if (status >= 400 && status < 500) return code === "in_progress";
+  if (status >= 400 && status < 500) return code === "in_progress" || code === "too_many_requests";
   return retry === "later" && code !== "not_fresh";
 }
 

@@ -10,7 +10,6 @@ export const catalogue = {
     summary: "An append inside an open write transaction must be given that transaction.",
   },
   closed: { retry: "later", status: 503, summary: "The store or service was stopped while the call was under way or before it." },
-  contention: { retry: "later", status: 503, summary: "Other writers changed the same stream at every attempt; nothing was written." },
   cursor_invalid: { retry: "never", status: 400, summary: "A page cursor is malformed or belongs to another query or definition version." },
   definition_changed: {
     retry: "never",
