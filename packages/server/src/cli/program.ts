@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs";
 import { isConvergentError } from "convergent";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { addMaintenance } from "./maintenance.ts";
+import { wholeNumber } from "./numbers.ts";
 import { listReaders } from "./readers.ts";
 import { start } from "./start.ts";
 import { tail } from "./tail.ts";
@@ -63,13 +65,8 @@ function program(): Command {
     .requiredOption("--store <file>", "the store file; no server may have it open")
     .option("--yes", "do not ask")
     .action(resetView);
+  addMaintenance(root);
   return root;
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (/^\d{1,15}$/.test(text) && Number.isSafeInteger(value)) return value;
-  throw new InvalidArgumentError("It is a whole number from 0 on.");
 }
 
 function portNumber(text: string): number {

@@ -9,6 +9,8 @@ import { MemoryStore } from "./memory-store.ts";
 export interface MemoryOptions {
   /** Where the journal lies, as `<directory>/<service>.journal`. Without one the data lives as long as this driver. */
   readonly directory?: string;
+  /** The journal itself, whatever its name; for tools. */
+  readonly file?: string;
   /** Clock, randomness, timers and disk; the real ones unless given. */
   readonly host?: Host;
   /** How long a write transaction may stay open, in milliseconds. Default 10,000. */
@@ -21,14 +23,15 @@ export interface MemoryOptions {
  */
 export function memory(options: MemoryOptions = {}): StoreDriver {
   const given = options.host ?? nodeHost();
-  const host: Host = options.directory === undefined && !options.host ? { ...given, disk: memoryDisk() } : given;
+  const host: Host =
+    options.directory === undefined && options.file === undefined && !options.host ? { ...given, disk: memoryDisk() } : given;
   return {
     host,
     open: ({ name }) =>
       MemoryStore.open({
         host,
         name,
-        path: `${options.directory ?? "memory"}/${name}.journal`,
+        path: options.file ?? `${options.directory ?? "memory"}/${name}.journal`,
         ...(options.transactionLimitMs === undefined ? {} : { limitMs: options.transactionLimitMs }),
       }),
   };

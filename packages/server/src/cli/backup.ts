@@ -1,0 +1,92 @@
+/**
+ * `convergent backup`: a copy of a store as it was at one moment, while its server goes on writing, verified before it has
+ * its name. A database is copied page by page under one snapshot: writers wait for nothing, and the WAL keeps what they
+ * write meanwhile. Personal keys lie in a file of their own and are never part of a backup.
+ */
+import { copyFileSync, existsSync, statSync } from "node:fs";
+import { backup, DatabaseSync } from "node:sqlite";
+import { ConvergentError, type Verification } from "convergent";
+import { beginStore, finishFile, refuseExisting, removeStore } from "./place.ts";
+import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
+import { kindOf, ownerOf } from "./store-file.ts";
+import { verifyFile } from "./verify.ts";
+
+/** Pages copied in one go, 2 MB; in between the disk belongs to the server. */
+const pagesPerStep = 512;
+
+export interface BackupOptions {
+  readonly store: string;
+  readonly to: string;
+  readonly force?: true;
+  readonly json?: true;
+}
+
+export async function backUp(options: BackupOptions): Promise<void> {
+  const { store, to } = options;
+  const name = ownerOf(store);
+  if (!options.force) refuseExisting(to);
+  const part = beginStore(to);
+  try {
+    await copyStore(store, part);
+    const found = await verifyFile(part);
+    requireSound(found, `the copy of ${store}`);
+    const bytes = statSync(part).size;
+    finishFile(part, to);
+    removeStore(part);
+    if (options.json) console.log(JSON.stringify({ store: name, to, events: found.events, digest: found.digest, bytes }));
+    else console.log(`${to} holds ${name} up to position ${found.last}: ${megabytes(bytes)}, digest ${found.digest}, verified`);
+  } catch (error) {
+    removeStore(part);
+    throw error;
+  }
+}
+
+/** Copies a store file as it is at one moment, whoever writes to it. */
+export async function copyStore(path: string, to: string): Promise<void> {
+  const progress = new ProgressLine({ what: `copying ${path}`, amount: megabytes });
+  try {
+    if (kindOf(path) === "journal") copyFileSync(path, to);
+    else await copyDatabase(path, to, progress);
+    progress.end(megabytes(statSync(to).size));
+  } catch (error) {
+    progress.clear();
+    throw error;
+  }
+}
+
+async function copyDatabase(path: string, to: string, progress: ProgressLine): Promise<void> {
+  const source = new DatabaseSync(path, { timeout: 5000 });
+  try {
+    // The open snapshot keeps the copy from beginning anew whenever somebody commits.
+    source.exec("BEGIN");
+    const size = Number(source.prepare("PRAGMA page_size").get()?.["page_size"]);
+    source.prepare("SELECT count(*) FROM sqlite_schema").get();
+    await backup(source, to, {
+      rate: pagesPerStep,
+      progress: ({ totalPages, remainingPages }) => progress.show({ done: (totalPages - remainingPages) * size, of: totalPages * size }),
+    });
+  } finally {
+    source.close();
+  }
+}
+
+/** Throws `store_broken` when a copy is not what a store has to be. */
+export function requireSound(found: Verification, what: string): void {
+  if (found.problemCount === 0) return;
+  const [first] = found.problems;
+  throw new ConvergentError(
+    "store_broken",
+    `${what} has ${found.problemCount} problems, the first at position ${first?.at ?? 0}: ${first?.message ?? ""}; it was thrown away. See: convergent verify`,
+    { details: { problems: found.problems } },
+  );
+}
+
+/** Throws `not_found` when there is no such file. */
+export function requireFile(path: string): void {
+  if (!existsSync(path)) throw new ConvergentError("not_found", `there is no file ${path}`);
+}
+
+/** Up to where a copy goes, in words. */
+export function extentOf(found: Verification): string {
+  return `${countOfEvents(found.events)} up to position ${found.last}`;
+}

@@ -1,0 +1,77 @@
+/** The commands that look after store files: backup, restore, export, import, verify. */
+import { type Command, Option } from "commander";
+import { backUp } from "./backup.ts";
+import { exportStore } from "./export.ts";
+import { importStore } from "./import.ts";
+import { wholeNumber } from "./numbers.ts";
+import { restore } from "./restore.ts";
+import { verify } from "./verify.ts";
+
+export function addMaintenance(root: Command): void {
+  addCopies(root);
+  addTransfer(root);
+  root
+    .command("verify")
+    .description("reads a whole store: positions and versions without gaps, digests that fit; or compares two stores")
+    .requiredOption("--store <file>", "the store file; a running server is not disturbed")
+    .option("--against <file>", "another store file, which should hold the same")
+    .option("--json", "as JSON, with the digest of each range of positions")
+    .addHelpText(
+      "after",
+      examples("convergent verify --store data/orders.db", "convergent verify --store data/orders.db --against copies/orders.db"),
+    )
+    .action(verify);
+}
+
+function addCopies(root: Command): void {
+  root
+    .command("backup")
+    .description("copies a store as it is at one moment, while its server goes on, and verifies the copy")
+    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--to <file>", "the copy; it is there whole or not at all")
+    .option("--force", "replace the file if it exists")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples("convergent backup --store data/orders.db --to backups/orders-monday.db"))
+    .action(backUp);
+  root
+    .command("restore")
+    .description("puts a backup in place of a store and begins a new epoch, so that what is lost is told apart")
+    .requiredOption("--from <file>", "the backup; it stays as it is")
+    .requiredOption("--to <file>", "the store file; no server may have it open")
+    .option("--force", "replace the store if it exists")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples("convergent restore --from backups/orders-monday.db --to data/orders.db --force"))
+    .action(restore);
+}
+
+function addTransfer(root: Command): void {
+  root
+    .command("export")
+    .description("writes a log as lines of JSON, one event a line, while its server goes on")
+    .requiredOption("--store <file>", "the store file")
+    .option("--to <file>", "the file; - is stdout", "-")
+    .addOption(new Option("--format <format>", "plain lines or CloudEvents 1.0").choices(["jsonl", "cloudevents"]).default("jsonl"))
+    .option("--after <position>", "only events after this position", wholeNumber)
+    .option("--gzip", "compressed; a name that ends in .gz does the same")
+    .option("--force", "replace the file if it exists")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent export --store data/orders.db --to orders.jsonl.gz",
+        "convergent export --store data/orders.db --format cloudevents | head",
+      ),
+    )
+    .action(exportStore);
+  root
+    .command("import")
+    .description("makes a store of an export; every line is checked, and nothing is there until all have passed")
+    .requiredOption("--from <file>", "the export, gzipped or not, in either format")
+    .requiredOption("--store <file>", "a new store file; one that ends in .journal is a memory store's")
+    .option("--json", "as JSON")
+    .addHelpText("after", examples("convergent import --from orders.jsonl.gz --store data/orders.db"))
+    .action(importStore);
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
