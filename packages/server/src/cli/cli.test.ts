@@ -72,8 +72,8 @@ const convergent = (...args: string[]): Promise<Ran> => launch(...args).ran;
 test("help names the commands, and each command has help of its own", async () => {
   const help = await convergent("--help");
   expect(help.code).toBe(0);
-  for (const name of ["start", "tail", "readers", "view"]) expect(help.out).toContain(name);
-  for (const command of [["start"], ["tail"], ["readers"], ["view", "reset"]]) {
+  for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "verify"]) expect(help.out).toContain(name);
+  for (const command of [["start"], ["tail"], ["readers"], ["view", "reset"], ["backup"], ["restore"], ["export"], ["import"], ["verify"]]) {
     const { code, out } = await convergent(...command, "--help");
     expect([code, out.startsWith(`Usage: convergent ${command.join(" ")}`)]).toEqual([0, true]);
   }
@@ -143,8 +143,8 @@ test("services start in the order they follow one another, serve, and stop on SI
   expect(JSON.parse(json.out)).toMatchObject({ position: 2, entityId: "o-2", data: { product: "tea" } });
   expect((await convergent("tail", "--store", "data/orders.db", "--lines", "1")).out.trim().split("\n")).toHaveLength(1);
 
-  const follower = launch("tail", "--store", "data/orders.db", "--follow", "--lines", "0");
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  const follower = launch("tail", "--store", "data/orders.db", "--follow", "--after", "1");
+  await follower.until(/order\/o-2/);
   await place("o-3");
   await follower.until(/order\/o-3/);
   follower.child.kill("SIGINT");
