@@ -22,12 +22,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await context.close();
-  await fetch(`${shop.url}/lab/reset`, { method: "POST" });
+  await shop.letAllGo();
 });
-
-async function brake(reader: string, change: { readonly delayMs?: number; readonly paused?: boolean }): Promise<void> {
-  await fetch(`${shop.url}/lab/readers/${reader}`, { method: "PUT", body: JSON.stringify(change) });
-}
 
 /** A customer whom no other test knows. */
 async function enter(customer: string): Promise<void> {
@@ -52,7 +48,7 @@ const freshness = () => page.locator(".orders .freshness");
 
 test("an order is confirmed before any view has it, its pending parts arrive, and the list catches up", async () => {
   for (const reader of ["orders/customer-orders", "orders/issue-return-code", "payments/authorize-payment"])
-    await brake(reader, { paused: true });
+    await shop.brake(reader, { paused: true });
   await enter("Ada");
   const order = await placeTea();
   await pending("payment").waitFor();
@@ -63,34 +59,34 @@ test("an order is confirmed before any view has it, its pending parts arrive, an
     .getByText(/\d positions? behind/)
     .waitFor();
 
-  await brake("payments/authorize-payment", { paused: false });
+  await shop.brake("payments/authorize-payment", { paused: false });
   await arrived("payment").getByText("€12.50 held").waitFor();
-  await brake("orders/issue-return-code", { paused: false });
+  await shop.brake("orders/issue-return-code", { paused: false });
   await arrived("returnCode")
     .getByText(/^R-\w{4}-\w{4}$/)
     .waitFor();
-  await brake("orders/customer-orders", { paused: false });
+  await shop.brake("orders/customer-orders", { paused: false });
   await listed(order).waitFor();
   expect(await early(order).count()).toBe(0);
   await freshness().getByText("Up to date").first().waitFor();
 });
 
 test("a list that catches up moves nothing else on the page", async () => {
-  await brake("orders/customer-orders", { paused: true });
+  await shop.brake("orders/customer-orders", { paused: true });
   await enter("Bea");
   const order = await placeTea();
   await early(order).waitFor();
   await arrived("returnCode").waitFor();
   const boxes = async () => JSON.stringify([await page.locator(".basket").boundingBox(), await page.locator(".orders").boundingBox()]);
   const before = await boxes();
-  await brake("orders/customer-orders", { paused: false });
+  await shop.brake("orders/customer-orders", { paused: false });
   await listed(order).waitFor();
   await freshness().getByText("Up to date").first().waitFor();
   expect(await boxes()).toBe(before);
 });
 
 test("without tokens the list is stale and does not know it; with tokens it says so, and heals", async () => {
-  await brake("orders/customer-orders", { paused: true });
+  await shop.brake("orders/customer-orders", { paused: true });
   await enter("Cleo");
   await page.getByRole("button", { name: /^Lag/ }).click();
   await page.getByRole("switch", { name: /^Tokens/ }).uncheck({ force: true });
@@ -110,7 +106,7 @@ test("without tokens the list is stale and does not know it; with tokens it says
 });
 
 test("whoever sends goods back sees the return code pending until it is issued", async () => {
-  await brake("orders/issue-return-code", { paused: true });
+  await shop.brake("orders/issue-return-code", { paused: true });
   await enter("Dora");
   const order = await placeTea();
   await listed(order).locator("summary").click();
@@ -118,7 +114,7 @@ test("whoever sends goods back sees the return code pending until it is issued",
   await page.getByRole("dialog").getByLabel("It arrived broken").check();
   await page.getByRole("dialog").getByRole("button", { name: "Ask for the return" }).click();
   await listed(order).locator(".return").getByText("pending").waitFor();
-  await brake("orders/issue-return-code", { paused: false });
+  await shop.brake("orders/issue-return-code", { paused: false });
   await listed(order).locator(".return-code").waitFor();
   expect(await listed(order).locator(".return-code").innerText()).toMatch(/^R-\w{4}-\w{4}$/);
 });

@@ -13,6 +13,9 @@ import { type Shop, startShop } from "../src/shop.ts";
 export interface OpenShop {
   readonly url: string;
   readonly shop: Shop;
+  /** Holds a reader of the shop (`orders/order-summary`) back, or lets it go. */
+  readonly brake: (reader: string, change: { readonly delayMs?: number; readonly paused?: boolean }) => Promise<void>;
+  readonly letAllGo: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -25,9 +28,15 @@ export async function openShop(): Promise<OpenShop> {
   const services = [shop.orders, shop.inventory, shop.payments, shop.shipping];
   const laboratory = new Laboratory(services);
   const server = await serve({ services, port: 0, fallback: fallback({ pages: await pages, laboratory }), closeWithin: "1s" });
+  const send = async (method: string, path: string, body?: unknown): Promise<void> => {
+    const answer = await fetch(`${server.url}/lab/${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    if (!answer.ok) throw new Error(`${method} /lab/${path} was answered with ${answer.status}`);
+  };
   return {
     url: server.url,
     shop,
+    brake: (reader, change) => send("PUT", `readers/${reader}`, change),
+    letAllGo: () => send("POST", "reset"),
     close: async () => {
       laboratory.close();
       await server.close();

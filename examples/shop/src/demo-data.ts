@@ -2,13 +2,13 @@
  * Something to look at on the first start. Each step names the version it builds on, so that it happens once: at the
  * next start the version is past it, the step is a conflict, and nothing is added.
  */
-import { accepted, type Expected } from "convergent";
+import { accepted, type CommandOptions } from "convergent";
 import { catalogue } from "./catalogue.ts";
 import type { Shop } from "./shop.ts";
 import type { Line } from "./values.ts";
 
-const first: { readonly expected: Expected } = { expected: "none" };
-const second: { readonly expected: Expected } = { expected: 1 };
+const first: CommandOptions = { expected: "none" };
+const second: CommandOptions = { expected: 1, onConflict: "reject" };
 
 /** Adds stock and a few orders, as far as they are not there. */
 export async function addDemoData({ orders, inventory, payments, shipping }: Shop): Promise<void> {

@@ -55,10 +55,36 @@ test("a cancelled order stays as it is, and the refusal says why", async () => {
 test("an amendment made from an old copy is a conflict that shows the present state", async () => {
   await shop.orders.order("o-1").place({ customer: "ada", lines });
   accepted(await shop.orders.order("o-1").amend({ lines: lines.slice(0, 1) }, { expected: 1 }));
-  expect(await shop.orders.order("o-1").amend({ lines }, { expected: 1 })).toMatchObject({
+  expect(await shop.orders.order("o-1").amend({ lines }, { expected: 1, onConflict: "reject" })).toMatchObject({
     kind: "conflict",
     version: 2,
     state: { total: 3900 },
+    fields: [{ field: "lines", base: lines, theirs: lines.slice(0, 1) }],
+  });
+});
+
+test("amendments of different products and details are merged, and what is left out stays as the others made it", async () => {
+  const withQuantities = (...quantities: number[]) => lines.map((line, index) => ({ ...line, quantity: quantities[index] ?? 0 }));
+  await shop.orders.order("o-1").place({ customer: "ada", lines });
+  await shop.orders.order("o-1").amend({ lines: withQuantities(5, 2), address: "1 Hill Road" }, { expected: 1 });
+  const merged = accepted(await shop.orders.order("o-1").amend({ lines: withQuantities(1, 7) }, { expected: 1 }));
+  expect(merged.state).toMatchObject({ lines: withQuantities(5, 7), address: "1 Hill Road" });
+  const noted = accepted(await shop.orders.order("o-1").amend({ note: "ring twice" }, { expected: 1 }));
+  expect(noted.state).toMatchObject({ lines: withQuantities(5, 7), address: "1 Hill Road", note: "ring twice" });
+});
+
+test("two who change one quantity, or one address, have to choose", async () => {
+  await shop.orders.order("o-1").place({ customer: "ada", lines, address: "1 Hill Road" });
+  const twice = [lines[0], { product: "tea", quantity: 4, price: 450 }].flatMap((line) => line ?? []);
+  const thrice = [lines[0], { product: "tea", quantity: 6, price: 450 }].flatMap((line) => line ?? []);
+  await shop.orders.order("o-1").amend({ lines: twice, address: "2 Hill Road" }, { expected: 1 });
+  expect(await shop.orders.order("o-1").amend({ lines: thrice, address: "3 Hill Road" }, { expected: 1 })).toMatchObject({
+    kind: "conflict",
+    mergeable: true,
+    fields: [
+      { field: "lines", theirs: twice, ours: thrice, conflicting: true },
+      { field: "address", base: "1 Hill Road", theirs: "2 Hill Road", ours: "3 Hill Road", conflicting: true },
+    ],
   });
 });
 

@@ -2,7 +2,7 @@
  * An order: what a customer wants, until it is cancelled. Its events carry all that their readers need (who ordered,
  * what was in the order before), because a reader has the event and nothing else.
  */
-import { command, entity, reject } from "convergent";
+import { command, entity, merge, mergeList, reject, undecided } from "convergent";
 import { z } from "zod";
 import { type Line, Lines, Text, TextOrNone, totalOf } from "../values.ts";
 
@@ -23,6 +23,23 @@ const Place = z.object({ customer: Text, lines: Lines, ...Details });
 /** What is left out stays as it is. */
 const Amend = z.object({ lines: Lines.optional(), ...Details });
 const Cancel = z.object({ reason: Text });
+
+type Amend = z.infer<typeof Amend>;
+
+const mergeLines = mergeList<Line>(({ product }) => product);
+
+/** What both sides changed is for a person to choose; what a caller leaves out is left to the others. */
+const leftOut = <Value>(_: Value, theirs: Value, ours: Value): Value | typeof undecided => (ours === undefined ? theirs : undecided);
+
+/** Two who amend one order at once: different products, or different details, are merged. */
+const amendments = merge<Order, Amend>({
+  of: ({ lines, address = "", note = "" }) => ({ lines, address, note }),
+  rules: {
+    lines: (base, theirs, ours) => (ours === undefined ? theirs : mergeLines(base, theirs, ours)),
+    address: leftOut,
+    note: leftOut,
+  },
+});
 
 export const order = entity("order", {
   initial: (): Order => ({ status: "none", customer: "", lines: [], total: 0 }),
@@ -52,18 +69,22 @@ export const order = entity("order", {
   )
   .commands({
     place: command(Place, (state, input, emit) => (state.status === "none" ? emit.placed(input) : reject("this order was placed before"))),
-    amend: command(Amend, (state, { lines, address, note }, emit) => {
-      if (state.status !== "placed") return reject(`this order cannot be amended: ${whyNot(state)}`);
-      const { customer } = state;
-      const details = {
-        ...(address !== undefined && address !== (state.address ?? "") ? { address } : {}),
-        ...(note !== undefined && note !== (state.note ?? "") ? { note } : {}),
-      };
-      return [
-        ...(lines && !sameLines(lines, state.lines) ? [emit.amended({ customer, lines, before: state.lines })] : []),
-        ...(Object.keys(details).length > 0 ? [emit.detailed({ customer, ...details })] : []),
-      ];
-    }),
+    amend: command(
+      Amend,
+      (state, { lines, address, note }, emit) => {
+        if (state.status !== "placed") return reject(`this order cannot be amended: ${whyNot(state)}`);
+        const { customer } = state;
+        const details = {
+          ...(address !== undefined && address !== (state.address ?? "") ? { address } : {}),
+          ...(note !== undefined && note !== (state.note ?? "") ? { note } : {}),
+        };
+        return [
+          ...(lines && !sameLines(lines, state.lines) ? [emit.amended({ customer, lines, before: state.lines })] : []),
+          ...(Object.keys(details).length > 0 ? [emit.detailed({ customer, ...details })] : []),
+        ];
+      },
+      { onConflict: amendments },
+    ),
     cancel: command(Cancel, (state, { reason }, emit) =>
       state.status === "placed"
         ? emit.cancelled({ customer: state.customer, lines: state.lines, reason })

@@ -13,15 +13,17 @@ export async function paced<Answer>(
   options: {
     readonly done: (answer: Answer) => boolean;
     readonly signal: AbortSignal;
-    readonly visibilityMs?: VisibilityMs | undefined;
+    readonly visibilityMs?: VisibilityMs | ((answer: Answer) => VisibilityMs | undefined) | undefined;
     /** Told before each wait. */
     readonly onWait?: (answer: Answer, nextMs: number) => void;
   },
 ): Promise<Answer> {
-  const intervals = pollIntervals(options.visibilityMs, { maxMs });
+  let intervals: ReturnType<typeof pollIntervals> | undefined;
   for (;;) {
     const answer = await ask();
     if (options.done(answer)) return answer;
+    const { visibilityMs } = options;
+    intervals ??= pollIntervals(typeof visibilityMs === "function" ? visibilityMs(answer) : visibilityMs, { maxMs });
     const nextMs = intervals.next().value * (1 + Math.random() / 5);
     options.onWait?.(answer, nextMs);
     await pause(nextMs, options.signal);
