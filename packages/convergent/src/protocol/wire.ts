@@ -157,9 +157,29 @@ export interface ReaderBody {
   readonly failure?: { readonly message: string; readonly attempts: number; readonly position: number };
 }
 
+/** A stored version of a view in `GET /readers` */
+export interface ViewVersionBody {
+  readonly service: string;
+  readonly view: string;
+  readonly version: number;
+  readonly consistency: "eventual" | "strong";
+  /** `active` answers reads; `building` is made beside it. */
+  readonly state: string;
+  /** Why its build failed. */
+  readonly reason?: string;
+  readonly position: number;
+  readonly head: number;
+  /** No part of the service has this name. */
+  readonly orphaned: boolean;
+  /** Of a build: positions a second, and milliseconds left at that pace. */
+  readonly perSecond?: number;
+  readonly leftMs?: number;
+}
+
 /** `GET /readers` */
 export interface ReadersBody {
   readonly readers: readonly ReaderBody[];
+  readonly views: readonly ViewVersionBody[];
 }
 
 /** `application/problem+json` (RFC 9457). */

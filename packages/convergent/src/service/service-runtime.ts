@@ -3,6 +3,7 @@ import { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
+import type { DefinitionRow } from "../log/store.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
@@ -11,10 +12,12 @@ import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
 import type { ReaderFailure } from "../readers/reader.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
+import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
 import { type ViewListeners, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import type { StartOptions } from "./service.ts";
+import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
 import { unknownEvents } from "./unknown-events.ts";
 
 /** A running service from the inside: its log, entities, views and reactions. */
@@ -28,6 +31,7 @@ export class ServiceRuntime {
   /** Commands of reactions that entities refused since the start. */
   refusals = 0;
   readonly #inboxes: Inboxes;
+  #janitor: Janitor | undefined;
   #stopping: Promise<void> | undefined;
 
   private constructor(name: string, parts: AnyParts, log: Log) {
@@ -69,6 +73,11 @@ export class ServiceRuntime {
     const eventual = [...this.views.values()].filter((view) => view.definition.consistency === "eventual");
     const older = eventual.flatMap((view) => view.rebuild.previous ?? []);
     return [...eventual.map((view) => view.reader), ...older, ...[...this.reactions.values()].map((reaction) => reaction.reader)];
+  }
+
+  /** Every stored version of every view, those of no part included. */
+  viewVersions(): Promise<ViewVersionStatus[]> {
+    return versionStatus(this.log, this.views);
   }
 
   /** How long it takes until a change of an entity is seen in the slowest of this service's views of it. */
@@ -115,7 +124,14 @@ export class ServiceRuntime {
         this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#listeners(part.name, options)));
     }
     if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
+    await this.#reportOrphans(options);
     for (const view of this.views.values()) await view.start(strong);
+    this.#janitor = new Janitor({
+      log,
+      isUsed: async (_, row) => this.#uses(row),
+      news: (news) => options.onRebuild?.({ service: this.name, ...news }),
+    });
+    this.#janitor.start();
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
   }
 
@@ -137,6 +153,17 @@ export class ServiceRuntime {
       this.log.addInbox(reaction.reader.checkpointKey, reaction.reader.source);
     }
     reaction.reader.start();
+  }
+
+  async #reportOrphans({ onOrphaned }: StartOptions): Promise<void> {
+    if (!onOrphaned) return;
+    const names = new Set(this.views.keys());
+    for (const orphaned of await this.log.snapshot((tx) => orphanedViews(tx, this.name, names))) onOrphaned(orphaned);
+  }
+
+  #uses({ name, version }: DefinitionRow): boolean {
+    const view = this.views.get(name);
+    return view?.definition.version === version || view?.rebuild.previous?.version === version;
   }
 
   #listeners(view: string, options: StartOptions): ViewListeners {
@@ -171,6 +198,7 @@ export class ServiceRuntime {
   }
 
   async #stop(): Promise<void> {
+    await this.#janitor?.stop();
     await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
     await Promise.all([...this.views.values()].map((view) => view.stop()));
     await Promise.all([...this.entities.values()].map((entity) => entity.settled()));

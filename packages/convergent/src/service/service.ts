@@ -18,6 +18,7 @@ import type { SnapshotRefused } from "../entities/snapshots.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
+import type { OrphanedView } from "./view-versions.ts";
 import type { UnknownEvents } from "./unknown-events.ts";
 
 /** Names that the running service, or its client, uses itself. */
@@ -46,6 +47,8 @@ export interface StartOptions {
   readonly onSnapshotRefused?: (refused: SnapshotRefused) => void;
   /** Told at the start of events that no definition accounts for, once for each entity that has some. */
   readonly onUnknown?: (unknown: UnknownEvents) => void;
+  /** Told at the start of views with rows in the store that no part names: renamed or removed. Their rows stay until somebody drops them. */
+  readonly onOrphaned?: (orphaned: OrphanedView) => void;
   /** Told when a newer version of a view is being built, how far that is, and how it ended. */
   readonly onRebuild?: (news: RebuildNews & { readonly service: string }) => void;
 }

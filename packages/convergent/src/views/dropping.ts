@@ -11,9 +11,13 @@ import { dropSomeRows } from "./view-rows.ts";
 const stepRows = 500;
 
 /** Deletes what a version that is `dropping` or `restarting` has left; then its definition goes too, or it is building again. */
-export async function dropRows(log: Log, { name, version }: Pick<DefinitionRow, "name" | "version">): Promise<void> {
+export async function dropRows(
+  log: Log,
+  { name, version }: Pick<DefinitionRow, "name" | "version">,
+  cancelled: () => boolean = () => false,
+): Promise<void> {
   let left = true;
-  while (left) {
+  while (left && !cancelled()) {
     left = await log.transact(async (tx) => {
       const row = await storedVersion(tx, name, version);
       if (row?.state !== "dropping" && row?.state !== "restarting") return false;

@@ -240,3 +240,18 @@ test("a lower version that starts after a higher one is in place builds nothing 
   ]);
   await running.stop();
 });
+
+test("a retired version that nobody uses is deleted, a few rows at a time, and nothing of it is left", async () => {
+  const store = await seeded();
+  const news: RebuildNews[] = [];
+  const running = await second().start({ store, onRebuild: (one) => news.push(one) });
+  await expect.poll(() => news.at(-1), { timeout: 15_000 }).toEqual({ service: "things", kind: "dropped", view: "sums", version: 1 });
+  expect(await versions(running)).toEqual([[2, "active"]]);
+  const left = await runtimeOf(running).log.snapshot(async (tx) => [
+    await tx.documents("sums", 1, ["t0", "t1", "t2"]),
+    (await tx.checkpoints()).filter(({ version }) => version === 1),
+  ]);
+  expect(left).toEqual([[undefined, undefined, undefined], []]);
+  expect(await running.sums.get("t1", { strong: true })).toMatchObject({ value: { sum: 145, count: 10 } });
+  await running.stop();
+});

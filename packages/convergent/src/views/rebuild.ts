@@ -29,6 +29,10 @@ const standstillMs = 500;
 /** Positions that may be left to scan inside the swap: some milliseconds under the lock. */
 const swapPositionsMax = 2_000;
 
+/** When to ask again for what only the new version can answer. */
+const retryMinMs = 1_000;
+const retryMaxMs = 60_000;
+
 /** How often a build says how far it is. */
 const progressMs = 5_000;
 
@@ -91,6 +95,31 @@ export class Rebuild {
   /** Positions a second, and time left. */
   pace(head: Position): Pace {
     return this.#pace.pace(this.#options.reader.position, head);
+  }
+
+  /** The failure of a question that has to wait for this version, with how far it is and when to ask again. */
+  notYet(cause: Error): ConvergentError {
+    const { definition, log, reader } = this.#options;
+    const { name: view, version } = definition;
+    const head = log.headKnown.position;
+    const { leftMs } = this.pace(head);
+    const retryAfterMs = Math.min(retryMaxMs, Math.max(retryMinMs, leftMs ?? retryMinMs));
+    return new ConvergentError(
+      "rebuilding",
+      `version ${version} of the view "${view}" is being built (position ${reader.position} of ${head}, ${this.#state}), and the version before it cannot answer this: ${cause.message}; ask again later`,
+      {
+        cause,
+        details: {
+          view,
+          version,
+          state: this.#state,
+          position: reader.position,
+          head,
+          retryAfterMs,
+          ...(leftMs === undefined ? {} : { leftMs }),
+        },
+      },
+    );
   }
 
   /** Remembers the definition, and finds out which version answers reads. Throws `definition_changed`. */

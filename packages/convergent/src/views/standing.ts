@@ -3,7 +3,6 @@
  * version, either kept by a reader of this process (the definition names that version in `replaces`) or as another
  * process left or keeps them. Which it is, each snapshot says itself: a swap in between shows nobody half of each.
  */
-import { ConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
 import type { Checkpoint, DefinitionRow, ReadTransaction } from "../log/store.ts";
@@ -32,7 +31,7 @@ export interface OlderRows {
   position(key?: string): Promise<Position>;
   /** Waits a moment, at most `waitMs`; answers whether the position is reached. */
   reached(position: Position, waitMs: number, place: Place): Promise<boolean>;
-  /** A stored document as the newer definition shapes it. Throws `rebuilding` when it cannot be one. */
+  /** A stored document as the newer definition shapes it. Throws `CannotAnswer` when it cannot be one. */
   shaped(document: unknown, key: string): Promise<unknown>;
 }
 
@@ -70,24 +69,14 @@ export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): O
       try {
         return (await validated(definition.document, document, `the document "${key}" of version ${row.version}`)) as unknown;
       } catch (cause) {
-        throw rebuilding(definition, cause instanceof Error ? cause.message : String(cause), cause);
+        throw new CannotAnswer(cause instanceof Error ? cause.message : String(cause), { cause });
       }
     },
   };
 }
 
 /** A question that the older version's rows cannot answer. */
-export function rebuilding(definition: AnyView, why: string, cause?: unknown): ConvergentError {
-  const { name, version } = definition;
-  return new ConvergentError(
-    "rebuilding",
-    `version ${version} of the view "${name}" is being built, and until then: ${why}; ask again later`,
-    {
-      ...(cause === undefined ? {} : { cause }),
-      details: { view: name, version },
-    },
-  );
-}
+export class CannotAnswer extends Error {}
 
 export interface StandingOptions {
   readonly definition: AnyView;

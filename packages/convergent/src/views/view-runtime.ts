@@ -4,18 +4,18 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
-import type { DefinitionRow } from "../log/store.ts";
+import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
 import type { Reader, ReaderFailure } from "../readers/reader.ts";
-import { Answers, type Standing } from "./answers.ts";
+import { Answers, type Asked, type Standing } from "./answers.ts";
 import { storableKey } from "./fold.ts";
 import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
 import type { StrongViews } from "./strong-views.ts";
 import { requireUnique } from "./unique.ts";
 import { Rebuild, type RebuildNews } from "./rebuild.ts";
-import { type OlderRows, rebuilding, standingOf } from "./standing.ts";
+import { CannotAnswer, type OlderRows, standingOf } from "./standing.ts";
 import { putInPlace, versionsOf } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
@@ -76,7 +76,7 @@ export class ViewRuntime {
   async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
     const { name, version } = this.definition;
     const stored = storableKey(key);
-    return this.#answers.answer({ ...options, key: stored }, async (tx) => {
+    return this.#answer({ ...options, key: stored }, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       const [text] = await tx.documents(name, older?.version ?? version, [stored]);
       const value = text === undefined ? undefined : (JSON.parse(text) as unknown);
@@ -89,7 +89,7 @@ export class ViewRuntime {
   /** A page of documents by declared indexes. Throws `index_not_declared`, `cursor_invalid`, and what `get` throws. */
   async find(conditions: Conditions, options: FindOptions = {}): Promise<Page<unknown>> {
     const asked = this.rebuild.older ? undefined : findQuery(this.definition, conditions, options);
-    return this.#answers.answer(options, async (tx) => {
+    return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       const query = asked && !older ? asked : this.#query(older, conditions, options);
       const hits = query.limit === 0 ? [] : await tx.find({ ...query, limit: query.limit + 1 });
@@ -111,10 +111,23 @@ export class ViewRuntime {
   /** How many documents meet the conditions. Throws `index_not_declared`, and what `get` throws. */
   async count(conditions: Conditions, options: ReadOptions = {}): Promise<Reading<number>> {
     const asked = this.rebuild.older ? undefined : findQuery(this.definition, conditions, {});
-    return this.#answers.answer(options, async (tx) => {
+    return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       return { value: await tx.count(asked && !older ? asked : this.#query(older, conditions, {})) };
     });
+  }
+
+  /** Throws `rebuilding` for what only the version can answer that is being built. */
+  async #answer<Body extends object>(
+    asked: Asked,
+    body: (tx: ReadTransaction) => Promise<Body>,
+  ): Promise<Body & Omit<Reading<never>, "value">> {
+    try {
+      return await this.#answers.answer(asked, body);
+    } catch (error) {
+      if (!(error instanceof CannotAnswer)) throw error;
+      throw this.rebuild.notYet(error);
+    }
   }
 
   #query(older: OlderRows | undefined, conditions: Conditions, options: FindOptions): ReturnType<typeof findQuery> {
@@ -123,7 +136,7 @@ export class ViewRuntime {
     const fields = [query.field, ...query.where.map(({ field }) => field)];
     const lacking = fields.find((field) => field !== undefined && !older.indexes.includes(field));
     if (lacking === undefined) return query;
-    throw rebuilding(this.definition, `version ${older.version}, which answers, has no index "${lacking}"`);
+    throw new CannotAnswer(`version ${older.version} has no index "${lacking}"`);
   }
 
   // Applies what there is, measured and verified on the way: nobody is served before that is done.

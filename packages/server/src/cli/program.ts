@@ -10,6 +10,7 @@ import { wholeNumber } from "./numbers.ts";
 import { listReaders } from "./readers.ts";
 import { start } from "./start.ts";
 import { tail } from "./tail.ts";
+import { addViewCommands } from "./view-commands.ts";
 import { resetView } from "./view-reset.ts";
 
 /** Runs a command line and sets the exit code of the process. */
@@ -32,6 +33,7 @@ function program(): Command {
     .version(ownVersion())
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 the command line was not understood.")
     .showHelpAfterError("(convergent --help lists the commands)")
+    .enablePositionalOptions() // so that `view cancel --version` is not the version of the program
     .exitOverride();
   root
     .command("start")
@@ -56,9 +58,9 @@ function program(): Command {
     .option("--store <file>", "the store file")
     .option("--json", "as JSON")
     .action(listReaders);
-  root
-    .command("view")
-    .description("maintains views")
+  const view = root.command("view").description("shows and maintains views and their versions");
+  addViewCommands(view, wholeNumber);
+  view
     .command("reset")
     .description("deletes a view's documents, definition and checkpoint, so that it is built again from the first event at the next start")
     .argument("<name>", "wire name of the view, for example order-summary")

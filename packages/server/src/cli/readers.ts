@@ -13,7 +13,8 @@ export interface ReadersOptions {
 }
 
 export async function listReaders(options: ReadersOptions): Promise<void> {
-  if (options.url !== undefined && options.store === undefined) return print(await ofGateway(options.url), options.json, gatewayTable);
+  if (options.url !== undefined && options.store === undefined)
+    return print((await readersOf(options.url)).readers, options.json, gatewayTable);
   if (options.store !== undefined && options.url === undefined) return print(await ofStore(options.store), options.json, storeTable);
   throw new ConvergentError(
     "invalid_input",
@@ -26,7 +27,8 @@ function print<T>(readers: readonly T[], json: true | undefined, format: (reader
   else console.log(readers.length > 0 ? format(readers) : "no readers");
 }
 
-async function ofGateway(url: string): Promise<readonly wire.ReaderBody[]> {
+/** `GET /readers` of a gateway. Throws `unavailable`, `invalid_input`. */
+export async function readersOf(url: string): Promise<wire.ReadersBody> {
   let response: Response;
   try {
     response = await fetch(new URL("/readers", /^[\w.-]+:\d+/.test(url) ? `http://${url}` : url), {
@@ -38,7 +40,7 @@ async function ofGateway(url: string): Promise<readonly wire.ReaderBody[]> {
     throw new ConvergentError("unavailable", `nothing answers at ${url}; start the server, or name the port it printed`, { cause });
   }
   const body = (await response.json().catch(() => undefined)) as Partial<wire.ReadersBody> | undefined;
-  if (response.ok && Array.isArray(body?.readers)) return body.readers as readonly wire.ReaderBody[];
+  if (response.ok && Array.isArray(body?.readers)) return { readers: body.readers, views: body.views ?? [] };
   throw new ConvergentError("unavailable", `what answers at ${url} (HTTP ${response.status}) is no gateway of Convergent`);
 }
 

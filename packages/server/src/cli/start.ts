@@ -6,6 +6,7 @@ import { type AnyService, ConvergentError, type Fork, inProcess, type Running, t
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
+import { rebuildSentence } from "./view-list.ts";
 
 const portDefault = 4000;
 
@@ -48,6 +49,11 @@ async function startOne(service: AnyService, directory: string, running: Readonl
     onFork: (fork) => console.error(forkSentence(fork)),
     onSnapshotRefused: ({ entity, stream, reason }) =>
       console.error(`${service.name}: no snapshots of ${entity} are kept, because JSON cannot hold the state of ${stream}: ${reason}`),
+    onRebuild: (news) => console.log(rebuildSentence(news)),
+    onOrphaned: ({ view, versions }) =>
+      console.error(
+        `${service.name}: the store holds rows of the view ${view} (version ${versions.join(", ")}), which no part of the service names; to delete them: convergent view drop ${view} --store ${path}`,
+      ),
     onUnknown: (unknown) => console.error(unknownSentence(unknown)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);

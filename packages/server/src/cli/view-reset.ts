@@ -1,6 +1,6 @@
 /** `convergent view reset`: deletes what a view has stored. The log is not touched; the next start builds the view from it. */
-import { createInterface } from "node:readline/promises";
 import { ConvergentError } from "convergent";
+import { confirmed } from "./confirmation.ts";
 import { openStore, ownerOf, requireUnused } from "./store-file.ts";
 
 export interface ResetOptions {
@@ -17,6 +17,12 @@ export async function resetView(name: string, options: ResetOptions): Promise<vo
     const definitions = await store.read((tx) => tx.definitions());
     const versions = definitions.filter((row) => row.name === name).map((row) => row.version);
     if (versions.length === 0) {
+      const readers = await store.read((tx) => tx.checkpoints());
+      if (readers.some((row) => row.reader === name))
+        throw new ConvergentError(
+          "invalid_input",
+          `"${name}" is no view but a reaction: what it caused is caused, and to react to the same events again would cause it twice. Only views can be built again`,
+        );
       const known = definitions.map((row) => row.name);
       throw new ConvergentError(
         "not_found",
@@ -25,7 +31,7 @@ export async function resetView(name: string, options: ResetOptions): Promise<vo
       );
     }
     const what = `the documents and checkpoint of "${name}" (version ${versions.join(", ")}) in ${options.store}, the store of ${owner}`;
-    if (!options.yes && !(await isConfirmed(`Delete ${what}?`))) {
+    if (!options.yes && !(await confirmed(`Delete ${what}?`))) {
       console.log("nothing was deleted");
       return;
     }
@@ -33,15 +39,5 @@ export async function resetView(name: string, options: ResetOptions): Promise<vo
     console.log(`deleted ${what}; it is built again from the first event when ${owner} starts`);
   } finally {
     await store.close();
-  }
-}
-
-async function isConfirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new ConvergentError("invalid_input", `${question} Nobody is here to answer: add --yes`);
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
   }
 }

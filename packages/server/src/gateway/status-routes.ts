@@ -33,5 +33,9 @@ export async function readersBody(directory: Directory): Promise<wire.ReadersBod
       return { service: service.name, ...status, ...(visibilityMs ? { visibilityMs } : {}), ...(failure ? { failure } : {}) };
     }),
   );
-  return { readers: await Promise.all(readers) };
+  const views = directory.services.map(
+    async (service): Promise<wire.ViewVersionBody[]> =>
+      (await service.viewVersions()).map((version) => ({ service: service.name, ...version })),
+  );
+  return { readers: await Promise.all(readers), views: (await Promise.all(views)).flat() };
 }
