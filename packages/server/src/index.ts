@@ -18,4 +18,5 @@ export type {
   Verdict,
   ViewAsked,
 } from "./gateway/policy.ts";
+export type { LogOption } from "./gateway/request-log.ts";
 export { serve, type ServeOptions, type Serving } from "./gateway/server.ts";

@@ -72,8 +72,19 @@ const convergent = (...args: string[]): Promise<Ran> => launch(...args).ran;
 test("help names the commands, and each command has help of its own", async () => {
   const help = await convergent("--help");
   expect(help.code).toBe(0);
-  for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "verify"]) expect(help.out).toContain(name);
-  for (const command of [["start"], ["tail"], ["readers"], ["view", "reset"], ["backup"], ["restore"], ["export"], ["import"], ["verify"]]) {
+  for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "verify"])
+    expect(help.out).toContain(name);
+  for (const command of [
+    ["start"],
+    ["tail"],
+    ["readers"],
+    ["view", "reset"],
+    ["backup"],
+    ["restore"],
+    ["export"],
+    ["import"],
+    ["verify"],
+  ]) {
     const { code, out } = await convergent(...command, "--help");
     expect([code, out.startsWith(`Usage: convergent ${command.join(" ")}`)]).toEqual([0, true]);
   }

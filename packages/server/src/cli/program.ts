@@ -3,11 +3,12 @@
  * is success, 1 a failure, 2 a command line that was not understood.
  */
 import { readFileSync } from "node:fs";
-import { isConvergentError } from "convergent";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { type Duration, durationMs, isConvergentError } from "convergent";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
 import { listReaders } from "./readers.ts";
+import { logLevels } from "./request-lines.ts";
 import { start } from "./start.ts";
 import { tail } from "./tail.ts";
 import { addViewCommands } from "./view-commands.ts";
@@ -38,9 +39,16 @@ function program(): Command {
   root
     .command("start")
     .description("runs the services that a module exports, each with a store file of its own, and serves them over HTTP")
-    .argument("<module>", "file that exports services, one by one or as `services`; it may export `port` too")
+    .argument(
+      "<module>",
+      "file that exports services, one by one or as `services`; it may export `port`, and `gateway`: options of serve()",
+    )
     .option("--data <dir>", "directory of the store files, <service>.db", "data")
     .option("--port <n>", "port on 127.0.0.1; 0 takes a free one (default: $PORT, the module's `port`, or 4000)", portNumber)
+    .addOption(
+      new Option("--log <level>", "requests on stderr: as lines on a terminal, as JSON elsewhere").choices(logLevels).default("info"),
+    )
+    .option("--drain-for <duration>", "how long to go on serving after SIGTERM while /readyz answers 503, for example 5s", duration, "0s")
     .action(start);
   root
     .command("tail")
@@ -69,6 +77,15 @@ function program(): Command {
     .action(resetView);
   addMaintenance(root);
   return root;
+}
+
+function duration(text: string): Duration {
+  try {
+    durationMs(text as Duration);
+    return text as Duration;
+  } catch {
+    throw new InvalidArgumentError("It is a time like 250ms, 5s or 1m.");
+  }
 }
 
 function portNumber(text: string): number {

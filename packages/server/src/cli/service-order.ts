@@ -1,9 +1,12 @@
 /** Which services a module exports, and in which order they start: whoever follows another one's entities comes after it. */
 import { type AnyService, ConvergentError } from "convergent";
+import type { ServeOptions } from "../gateway/server.ts";
 
 export interface Exported {
   readonly services: readonly AnyService[];
   readonly port: number | undefined;
+  /** What else the server is given: who may ask, from where, how often. */
+  readonly gateway: Partial<ServeOptions>;
 }
 
 /**
@@ -20,8 +23,12 @@ export function exportedServices(module: Readonly<Record<string, unknown>>, path
       "definition_invalid",
       `${path} exports no service; export what service(…) returns, for example: export const orders = service("orders", { parts })`,
     );
-  const port = whole["port"];
-  return { services: inOrder(services), port: typeof port === "number" ? port : undefined };
+  const { port, gateway } = whole;
+  return {
+    services: inOrder(services),
+    port: typeof port === "number" ? port : undefined,
+    gateway: isRecord(gateway) ? gateway : {},
+  };
 }
 
 /** The services, each after those whose entities its reactions follow. Throws `definition_invalid` for a circle. */

@@ -2,9 +2,19 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type AnyService, ConvergentError, type Fork, inProcess, type Running, type Stuck, type UnknownEvents } from "convergent";
+import {
+  type AnyService,
+  ConvergentError,
+  type Duration,
+  type Fork,
+  inProcess,
+  type Running,
+  type Stuck,
+  type UnknownEvents,
+} from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
+import { type LogLevel, requestLogger } from "./request-lines.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
 import { rebuildSentence } from "./view-list.ts";
 
@@ -13,10 +23,12 @@ const portDefault = 4000;
 export interface StartOptions {
   readonly data: string;
   readonly port?: number;
+  readonly log: LogLevel;
+  readonly drainFor: Duration;
 }
 
 export async function start(module: string, options: StartOptions): Promise<void> {
-  const { services, port } = exportedServices(await load(module), module);
+  const { services, port, gateway } = exportedServices(await load(module), module);
   const running = new Map<AnyService, Running>();
   const stopAll = async (): Promise<void> => {
     for (const service of [...running.values()].reverse()) await service.stop();
@@ -26,6 +38,9 @@ export async function start(module: string, options: StartOptions): Promise<void
       running.set(service, await startOne(service, options.data, running));
     }
     const server = await serve({
+      log: requestLogger(options.log),
+      drainFor: options.drainFor,
+      ...gateway,
       services: [...running.values()],
       port: options.port ?? portOf(process.env["PORT"]) ?? port ?? portDefault,
     });

@@ -61,11 +61,9 @@ export class Cors {
     return new Response(null, {
       status: 204,
       headers: {
-        "access-control-allow-origin": origin as string,
         "access-control-allow-methods": "GET, HEAD, POST, PATCH",
         "access-control-allow-headers": allowHeaders,
         "access-control-max-age": String(preflightSeconds),
-        vary: "Origin",
       },
     });
   }

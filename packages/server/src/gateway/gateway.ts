@@ -12,14 +12,17 @@ import { guard, type GuardRules } from "./guard.ts";
 import { Limiter, type Limits, limitsDefault, mayWait } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { failure, invalidInput, type OnError, plainProblem, problem } from "./problem.ts";
+import { type LogOption, RequestLog } from "./request-log.ts";
 import { type Route, routesOf } from "./routes.ts";
 
 /** Who may ask a gateway for what, and what it does about the rest. */
 export interface GatewayOptions extends AccessOptions {
   /** Answers what is no address of the gateway: the pages of an application. It is asked without authentication, and judges by itself. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
-  /** Told of each failure that is answered with 500. By default it is written to stderr. */
+  /** Told of each failure that is answered with 500. By default it is written to the log, or to stderr without one. */
   readonly onError?: OnError;
+  /** One line for each request, without payloads: a pino logger, the level of one that writes to stdout, or none (default). */
+  readonly log?: LogOption;
   /** What one caller may ask for. By default 500 requests a second where callers are authenticated, and anything where they are not. */
   readonly limits?: Limits;
   /** Web pages of other origins that may ask. By default none. */
@@ -51,6 +54,7 @@ interface Way {
   readonly cors: Cors | undefined;
   readonly rules: GuardRules;
   readonly metrics: Metrics;
+  readonly log: RequestLog | undefined;
   readonly onError: OnError;
 }
 
@@ -62,6 +66,7 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
   const ending = new Ending();
   const directory = new Directory(services, ending);
   const metrics = new Metrics(directory);
+  const log = RequestLog.of(options.log);
   const cors = options.cors && new Cors(options.cors);
   const limits = options.limits ?? (options.authenticate ? limitsDefault : undefined);
   const way: Way = {
@@ -75,11 +80,18 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
       ...(options.hosts ? { hosts: new Set(options.hosts.map((host) => host.toLowerCase())) } : {}),
     },
     metrics,
-    onError: options.onError ?? writeError,
+    log,
+    onError: options.onError ?? (log ? (error, where) => log.failed(error, where) : writeError),
   };
   const app = new Hono<{ Bindings: Sender }>();
   for (const route of way.routes) mount(app, route, way);
-  app.notFound((context) => elsewhere(context.req.raw, way.routes, options.fallback));
+  app.notFound(async (context) => {
+    const request = context.req.raw;
+    const startedAt = log ? performance.now() : 0;
+    const response = await elsewhere(request, way.routes, options.fallback);
+    log?.answered({ request, response, startedAt });
+    return response;
+  });
   app.onError((error, context) => failure(error, `${context.req.method} ${context.req.path}`, way.onError));
   return {
     fetch: (request, sender = {}) => answer(request, sender, { app, way }),
@@ -92,28 +104,30 @@ type App = Hono<{ Bindings: Sender }>;
 
 // Failures become answers, and answers are counted, here and not in middleware: Hono would wrap each request once more for it.
 function mount(app: App, route: Route, way: Way): void {
-  const { method, address } = route;
-  app.on(method, address.replaceAll(/\{(\w+)\}/g, ":$1"), async (context) => {
-    const response = await visited(context, route, way);
-    way.metrics.answered(address, response.status);
-    return response;
-  });
+  app.on(route.method, route.address.replaceAll(/\{(\w+)\}/g, ":$1"), (context) => visited(context, route, way));
 }
 
 async function visited(context: Context<{ Bindings: Sender }>, route: Route, way: Way): Promise<Response> {
+  const { log, limiter } = way;
+  const { address, probe = false } = route;
   const request = context.req.raw;
   const part = (name: string): string => context.req.param(name) ?? "";
+  const startedAt = log ? performance.now() : 0;
   let visit: Visit | undefined;
   let leave: (() => void) | undefined;
+  let response: Response;
   try {
-    visit = route.probe ? anyone : await admitted(request, context.env, way);
-    if (way.limiter && !route.probe && mayWait(request)) leave = way.limiter.wait(keyOf(visit, context.env));
-    return await route.answer(request, part, visit);
+    visit = probe ? anyone : await admitted(request, context.env, way);
+    if (limiter && !probe && mayWait(request)) leave = limiter.wait(keyOf(visit, context.env));
+    response = await route.answer(request, part, visit);
   } catch (error) {
-    return failure(await way.access.discreet(error, visit), `${route.method} ${route.address}`, way.onError);
+    response = failure(await way.access.discreet(error, visit), `${route.method} ${address}`, way.onError);
   } finally {
     leave?.();
   }
+  way.metrics.answered(address, response.status);
+  log?.answered({ request, response, route: address, probe, subject: visit?.caller?.subject, parts: () => context.req.param(), startedAt });
+  return response;
 }
 
 /** Lets a request in and counts it: for its caller, or for its address when nobody was recognised. */
@@ -134,12 +148,17 @@ function keyOf({ caller }: Visit, sender: Sender): string {
 }
 
 async function answer(request: Request, sender: Sender, { app, way }: { app: App; way: Way }): Promise<Response> {
-  const { cors } = way;
-  const preflight = cors?.preflight(request);
-  if (preflight) return preflight;
-  const refusal = guard(request, way.rules);
-  const response = refusal ? problem(refusal) : (unusable(request.url) ?? (await app.fetch(request, sender)));
+  const { cors, log } = way;
+  const startedAt = log ? performance.now() : 0;
+  const refused = cors?.preflight(request) ?? unwelcome(request, way.rules);
+  if (refused) log?.answered({ request, response: refused, startedAt });
+  const response = refused ?? (await app.fetch(request, sender));
   return cors ? cors.label(request, response) : response;
+}
+
+function unwelcome(request: Request, rules: GuardRules): Response | undefined {
+  const refusal = guard(request, rules);
+  return refusal ? problem(refusal) : unusable(request.url);
 }
 
 /** The answer to an address that is not worth reading. */

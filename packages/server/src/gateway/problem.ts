@@ -2,7 +2,7 @@
  * Failures as `application/problem+json` (RFC 9457): the code, the sentence, and the facts that a program may read.
  * What is no failure of ours becomes a 500 that tells the caller nothing and the operator everything, once.
  */
-import { catalogue, ConvergentError, isConvergentError, type wire } from "convergent";
+import { catalogue, ConvergentError, type ErrorCode, isConvergentError, type wire } from "convergent";
 import { challengeOf } from "./caller.ts";
 
 export type HeaderRecord = Record<string, string>;
@@ -40,7 +40,16 @@ export function problem(error: ConvergentError, headers: HeaderRecord = {}): Res
   const end = status === 413 ? { connection: "close" } : {};
   const wait = retry === "later" && headers["retry-after"] === undefined ? retryHeaders(retryMsOf(error)) : {};
   const challenge = status === 401 ? { "www-authenticate": challengeOf(error) } : {};
-  return json(status, body, { ...wait, ...end, ...challenge, ...headers, "content-type": "application/problem+json" });
+  const response = json(status, body, { ...wait, ...end, ...challenge, ...headers, "content-type": "application/problem+json" });
+  codes.set(response, error.code);
+  return response;
+}
+
+const codes = new WeakMap<Response, ErrorCode>();
+
+/** The code of an answer that is a problem. */
+export function codeOf(response: Response): ErrorCode | undefined {
+  return codes.get(response);
 }
 
 function retryMsOf({ details }: ConvergentError): number {

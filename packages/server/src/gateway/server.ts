@@ -3,9 +3,10 @@ import type { Server as HttpServer } from "node:http";
 import { isIP, isIPv6, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
-import { ConvergentError, type Duration, durationMs, type Running } from "convergent";
+import { ConvergentError, type Duration, durationMs, type Running, runtimeOf } from "convergent";
 import { createGateway, type Gateway, type GatewayOptions, type Sender } from "./gateway.ts";
 import { isLoopback } from "./guard.ts";
+import { RequestLog } from "./request-log.ts";
 
 /** What is served, and where. */
 export interface ServeOptions extends GatewayOptions {
@@ -40,6 +41,9 @@ export interface Serving {
 /** Connections that are idle are looked for this often while the server closes. */
 const closePollMs = 25;
 
+/** A connection on which nothing has come may have its request on the way: it is given this long. */
+const firstByteMs = 100;
+
 /** Headers of a request: far more than the contract's clients send. Node answers 431 by itself. */
 const headerBytesMax = 16_384;
 const headersMax = 100;
@@ -52,13 +56,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { port, hostname = "127.0.0.1" } = options;
   requirePlace(options);
   const host = isIPv6(hostname) ? `[${hostname}]` : hostname;
-  const gateway = createGateway(options.services, options);
+  const log = RequestLog.of(options.log);
+  const gateway = createGateway(options.services, { ...options, ...(log ? { log: log.logger } : {}) });
   const times = { drainMs: durationMs(options.drainFor ?? "0s"), withinMs: durationMs(options.closeWithin ?? "10s") };
-  let stopped = false;
+  let leaving = false;
   // The adapter replaces the process's global Request and Response by lighter ones of its own: an answer then costs
   // no stream. It is where most of Hono's speed on Node comes from.
   const server = createAdaptorServer({
-    fetch: (request, { incoming }) => (stopped ? lastAnswer(gateway, request, incoming.socket) : gateway.fetch(request, incoming.socket)),
+    fetch: (request, { incoming }) => (leaving ? lastAnswer(gateway, request, incoming.socket) : gateway.fetch(request, incoming.socket)),
     hostname,
     serverOptions: {
       maxHeaderSize: headerBytesMax,
@@ -76,12 +81,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const bound = await listen(server, port, hostname);
   let closing: Promise<void> | undefined;
   const end = async (): Promise<void> => {
+    log?.told("draining", { forMs: times.drainMs });
     gateway.drain();
+    leaving = true;
     if (times.drainMs > 0) await sleep(times.drainMs);
-    stopped = true;
+    log?.told("closing", { withinMs: times.withinMs });
     gateway.end();
     await close(server, sockets, times.withinMs);
+    log?.told("closed");
   };
+  log?.told("listening", { hostname, port: bound, services: options.services.map((service) => runtimeOf(service).name) });
   return { url: `http://${host}:${bound}`, port: bound, close: () => (closing ??= end()) };
 }
 
@@ -98,7 +107,8 @@ function requirePlace({ port, hostname = "127.0.0.1", authenticate, policy }: Se
   );
 }
 
-// Whoever keeps asking on a kept-alive connection is told that this answer is its last.
+// Whoever keeps asking on a kept-alive connection is told that this answer is its last: a request that is sent just as an
+// idle connection is closed would be lost, and its sender could not know whether it was read.
 async function lastAnswer(gateway: Gateway, request: Request, sender: Sender): Promise<Response> {
   const response = await gateway.fetch(request, sender);
   const headers = new Headers(response.headers); // those of a fallback's redirect, for one, cannot be changed
@@ -135,10 +145,11 @@ function listenFailure(error: NodeJS.ErrnoException, port: number, hostname: str
 }
 
 function close(server: HttpServer, sockets: ReadonlySet<Socket>, withinMs: number): Promise<void> {
+  const silentUntil = performance.now() + firstByteMs;
   const letGo = (): void => {
     server.closeIdleConnections();
     // Node counts a connection that has not asked anything as busy; browsers open such ones in advance.
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    if (performance.now() >= silentUntil) for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   };
   return new Promise((resolve, reject) => {
     // A kept-alive connection becomes idle only after its answer: whoever is idle by then is let go, again and again.
