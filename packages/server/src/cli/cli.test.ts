@@ -88,7 +88,7 @@ test("help names the commands, and each command has help of its own", async () =
     const { code, out } = await convergent(...command, "--help");
     expect([code, out.startsWith(`Usage: convergent ${command.join(" ")}`)]).toEqual([0, true]);
   }
-});
+}, 120_000);
 
 test("an older Node is refused with what to do, before anything else is loaded", async () => {
   const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'24.14.9'}})";
@@ -183,4 +183,4 @@ test("services start in the order they follow one another, serve, and stop on SI
   expect(await rebuilt.json()).toMatchObject({ value: { product: "tea" }, fresh: true });
   const taken = await convergent("start", "shop.mjs", "--data", "other", "--port", new URL(urlAgain).port);
   expect([taken.code, /another process listens[\s\S]*\(port_in_use\)/.test(taken.err)]).toEqual([1, true]);
-}, 60_000);
+}, 120_000);

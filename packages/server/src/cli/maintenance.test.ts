@@ -108,7 +108,7 @@ describe.each(["sqlite", "journal"] as const)("%s", (kind) => {
     await expect(again.demand(parseToken(lost))).rejects.toMatchObject({ code: "token_epoch", details: { fork: 50 } });
     await again.close();
     expect(readdirSync(directory).filter((name) => /part|lock|wal|shm/.test(name))).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test("an import killed at any moment leaves nothing under the store's name, and can be repeated", async () => {
     const directory = newDirectory();
@@ -132,7 +132,7 @@ describe.each(["sqlite", "journal"] as const)("%s", (kind) => {
     expect([code, /events, [\d]+ a second/.test(err)]).toEqual([0, true]);
     expect((await found(target)).ranges).toEqual(before.ranges);
     expect(readdirSync(directory).filter((name) => name.includes(".part"))).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test("a restore killed at any moment leaves the old store or the restored one, whole", async () => {
     const directory = newDirectory();
@@ -165,7 +165,7 @@ describe.each(["sqlite", "journal"] as const)("%s", (kind) => {
     expect(restored.identity.epochs.length).toBeGreaterThan(1);
     await restored.close();
     expect((await found(store)).digest).toBe(older);
-  }, 60_000);
+  }, 180_000);
 });
 
 test("an import with broken lines is refused by line, and what was there stays; stores of both kinds take each other's exports", async () => {
@@ -201,7 +201,7 @@ test("an import with broken lines is refused by line, and what was there stays; 
   const piped = await convergent(directory, "export", "--store", "orders.journal", "--format", "cloudevents");
   expect(piped.out.split("\n").slice(1, -2)).toEqual(lines.slice(1, -2));
   expect((await convergent(directory, "verify", "--store", "orders.journal", "--against", "orders.db")).code).toBe(0);
-}, 60_000);
+}, 180_000);
 
 test("a backup taken while a process writes at full speed is one moment of the log, and a damaged store is put right by restore", async () => {
   const directory = newDirectory();
@@ -232,4 +232,4 @@ test("a backup taken while a process writes at full speed is one moment of the l
   expect(existsSync(`${store}.damaged`)).toBe(true);
   const again = await openLog(store, "sqlite");
   await expect(again.demand(parseToken(state.last))).rejects.toMatchObject({ code: "token_epoch", details: { fork: events } });
-}, 60_000);
+}, 180_000);
