@@ -1,5 +1,5 @@
 // What a client infers from the services behind its gateway. Nothing here runs: `npm run typecheck` is the test.
-import { command, entity, reaction, service, view } from "convergent";
+import { command, entity, query, reaction, service, view } from "convergent";
 import {
   accepted,
   type Accepted,
@@ -37,6 +37,11 @@ const stock = entity("stock", { initial: () => ({ reserved: 0 }), events: { rese
   .evolve({ reserved: (state) => state })
   .commands({ reserve: command(z.object({ quantity: z.number() }), (_, input, emit) => emit.reserved(input)) });
 const reserve = reaction("reserve-stock", { from: [order], to: { stock } }).on({});
+
+const stats = view
+  .sql("stats", { from: [order], tables: { totals: "customer TEXT" } })
+  .on({})
+  .queries({ top: query(z.object({ least: z.number() }), (sql) => sql.all<{ customer: string }>("SELECT customer FROM {totals}")) });
 
 const orders = service("orders", { parts: { order, orderSummary, unindexed } });
 const inventory = service("inventory", { parts: { stock, reserve } });
@@ -80,6 +85,17 @@ test("views answer with their document and are found by declared indexes only", 
   // @ts-expect-error a view without indexes is asked by key, or page by page
   await client.unindexed.find({ a: "x" });
   await client.unindexed.find({});
+});
+
+test("queries of a view with tables are asked by name", async () => {
+  const asked = connect<{ parts: { stats: typeof stats } }>("http://localhost:4000");
+  expectTypeOf(asked.stats.query.top).parameter(0).toEqualTypeOf<{ least: number }>();
+  expectTypeOf(asked.stats.query.top({ least: 1 }, { after: null, maxAge: "5s" })).resolves.toEqualTypeOf<
+    RemoteReading<Array<{ customer: string }>>
+  >();
+  expectTypeOf(asked.stats).not.toHaveProperty("get");
+  // @ts-expect-error the input lacks a field
+  await asked.stats.query.top({});
 });
 
 test("entities and views offer their own reads only", () => {

@@ -10,6 +10,7 @@ import {
   type Outcome,
   type Page,
   type Reading,
+  query,
   reaction,
   reject,
   service,
@@ -150,7 +151,7 @@ test("commands run together answer each with its own entity's state", async () =
     expectTypeOf(outcome.outcomes[1].state).toEqualTypeOf<{ reserved: number }>();
     expectTypeOf(outcome.token).toEqualTypeOf<Token>();
     // @ts-expect-error two commands, two outcomes
-    void outcome.outcomes[2];
+    expectTypeOf(outcome.outcomes[2]).toBeUndefined();
   } else {
     expectTypeOf(outcome.index).toEqualTypeOf<number>();
     if (outcome.kind === "rejected") expectTypeOf(outcome.reason).toEqualTypeOf<string>();
@@ -211,6 +212,43 @@ test("a version that replaces another turns the older one's documents into its o
   view("order-summary", { ...shape, document: other, replaces: { view: summary } });
   // @ts-expect-error the newer ones need one
   view("order-summary", { ...shape, document: other, replaces: { view: summary, as: (old) => ({ customer: old.customer }) } });
+});
+
+test("a view with tables of its own knows its events, its tables and what its queries take and answer", async () => {
+  const stats = view
+    .sql("stats", { from: [order, stock], tables: { totals: "customer TEXT" }, indexes: { totals: ["customer"] } })
+    .on({
+      "order.placed": (event, sql) => {
+        expectTypeOf(event.data.customer).toEqualTypeOf<string>();
+        // @ts-expect-error no such table
+        sql.table("lost");
+        expectTypeOf(sql.run("DELETE FROM {totals} WHERE customer = ?", "ada", 1, true, null)).resolves.toEqualTypeOf<number>();
+        expectTypeOf(sql.run({ sql: "DELETE FROM {totals}", parameters: [] })).resolves.toEqualTypeOf<number>();
+        // @ts-expect-error a date cannot be bound
+        return sql.run("DELETE FROM {totals} WHERE customer = ?", new Date());
+      },
+      "stock.reserved": async (event) => {
+        expectTypeOf(event.data.quantity).toEqualTypeOf<number>();
+      },
+    })
+    .queries({
+      top: query(z.object({ least: z.string().transform(Number).optional() }), (sql, { least }) => {
+        expectTypeOf(least).toEqualTypeOf<number | undefined>();
+        return sql.all<{ customer: string }>("SELECT customer FROM {totals}");
+      }),
+      count: query(z.object({}), async (sql) => (await sql.get<{ n: number }>("SELECT count(*) AS n FROM {totals}"))?.n ?? 0),
+    });
+  const running = await service("s", { parts: { order, stock, stats } }).start({ store: memory() });
+  expectTypeOf(running.stats.query.top).parameter(0).toEqualTypeOf<{ least?: string | undefined }>();
+  expectTypeOf(running.stats.query.top({}, { maxAge: "5s" })).resolves.toEqualTypeOf<Reading<Array<{ customer: string }>>>();
+  expectTypeOf(running.stats.query.count({})).resolves.toEqualTypeOf<Reading<number>>();
+  expectTypeOf(running.stats).not.toHaveProperty("get");
+  // @ts-expect-error no such query
+  void running.stats.query.lost;
+  // @ts-expect-error no entity of this view emits it
+  view.sql("v", { from: [order], tables: { rows: "id TEXT" } }).on({ "order.cancelled": () => undefined });
+  // @ts-expect-error an index is on one of its tables
+  view.sql("v", { from: [order], tables: { rows: "id TEXT" }, indexes: { other: ["id"] } });
 });
 
 test("reactions work by themselves: the running service does not offer them", async () => {

@@ -77,7 +77,17 @@ export type { Percentiles } from "./readers/histogram.ts";
 export { Reader, type ReaderFailure, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
 export type { Refusal } from "./reactions/reaction-runtime.ts";
-export type { AnyPart, AnyParts, Conditions, EntityFacade, EntityState, Facade, Facades, ViewFacade } from "./service/facade.ts";
+export type {
+  AnyPart,
+  AnyParts,
+  Conditions,
+  EntityFacade,
+  EntityState,
+  Facade,
+  Facades,
+  SqlViewFacade,
+  ViewFacade,
+} from "./service/facade.ts";
 export {
   type AnyService,
   inProcess,
@@ -112,4 +122,6 @@ export { cancelRebuild, dropVersions, resumeRebuild, type ViewVersion, viewVersi
 export type { RebuildNews } from "./views/rebuild.ts";
 export { type AnyView, type Consistency, type Replaces, type UniqueField, type View, view } from "./views/view.ts";
 export type { OrphanedView, ViewVersionStatus } from "./service/view-versions.ts";
+export type { CompiledStatement, Sql, SqlParameter, SqlReader } from "./views/sql.ts";
+export { type AnyQueries, type AnyQuery, type Query, query, type QueryInput, type QueryResult, type SqlView } from "./views/sql-view.ts";
 export type { ViewRuntime } from "./views/view-runtime.ts";

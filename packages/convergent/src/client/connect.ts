@@ -8,7 +8,7 @@ import type { Token } from "../position/token.ts";
 import { headers as names } from "../protocol/wire.ts";
 import { Definition } from "./definition.ts";
 import { EntityClient, type Shared } from "./entity-client.ts";
-import type { Client, RemoteCommandOptions, Served } from "./facade.ts";
+import type { Client, RemoteCommandOptions, RemoteReadOptions, Served } from "./facade.ts";
 import { actorName, usableHeaders } from "./path.ts";
 import { type HistoryLost, SessionMemory } from "./session.ts";
 import { SessionTransport } from "./session-transport.ts";
@@ -74,6 +74,7 @@ function partOf(key: string, shared: Shared): unknown {
     count: view.count.bind(view),
     pages: view.pages.bind(view),
     poll: view.poll.bind(view),
+    query: named({}, (query) => (input: unknown, options?: RemoteReadOptions) => view.query(query, input, options)),
   });
 }
 

@@ -171,6 +171,20 @@ export interface RemoteView<Document, Index extends string> {
   poll(key: string, options?: PollOptions<Document | undefined>): Promise<RemoteReading<Document | undefined>>;
 }
 
+/** Queries of a view that keeps tables of its own. */
+export interface RemoteSqlView<Queries> {
+  /** What each query answers, with its label. Inputs travel in the address: they are short. */
+  readonly query: {
+    readonly [Name in keyof Queries]: (
+      input: InputOfQuery<Queries[Name]>,
+      options?: RemoteReadOptions,
+    ) => Promise<RemoteReading<ResultOfQuery<Queries[Name]>>>;
+  };
+}
+
+type InputOfQuery<Query> = Query extends { readonly input: infer Input extends Schema } ? InputOf<Input> : never;
+type ResultOfQuery<Query> = Query extends { readonly run: (...given: never[]) => infer Result } ? Awaited<Result> : never;
+
 /** Conditions on declared indexes. */
 export type Where<Document, Index extends string> = [Index] extends [never]
   ? Readonly<Record<string, never>>
@@ -188,9 +202,15 @@ export type RemotePart<Part> = Part extends {
   readonly commands: infer Commands;
 }
   ? RemoteEntity<State, InputsOf<Commands>>
-  : Part extends { readonly kind: "view"; readonly document: Schema<unknown, infer Document>; readonly indexes: ReadonlyArray<infer Index> }
-    ? RemoteView<Document, Index & string>
-    : never;
+  : Part extends { readonly kind: "view"; readonly queries: infer Queries }
+    ? RemoteSqlView<Queries>
+    : Part extends {
+          readonly kind: "view";
+          readonly document: Schema<unknown, infer Document>;
+          readonly indexes: ReadonlyArray<infer Index>;
+        }
+      ? RemoteView<Document, Index & string>
+      : never;
 
 type Joined<Union> = (Union extends unknown ? (member: Union) => void : never) extends (member: infer All) => void ? All : never;
 

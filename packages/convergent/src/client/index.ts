@@ -33,6 +33,7 @@ export type {
   RemotePage,
   RemoteReading,
   RemoteReadOptions,
+  RemoteSqlView,
   RemoteState,
   RemoteStateOptions,
   RemoteView,

@@ -87,6 +87,24 @@ export class ViewClient {
     return { ...label, value: count };
   }
 
+  /** What a query of a view with tables of its own answers. Throws `invalid_input`, and what the server throws. */
+  async query(name: string, input: unknown, options: RemoteReadOptions = {}): Promise<RemoteReading<unknown>> {
+    const part = await this.#shared.definition.part(this.#key, "view", options.signal);
+    const { answer } = await this.#shared.requests.send({
+      method: "GET",
+      path: `/views/${segment(part.name, "the name of a view")}/queries/${segment(name, "the name of a query")}${queryString([["input", JSON.stringify(input)]])}`,
+      what: `${this.#key}.query.${name}()`,
+      view: part.name,
+      ...levelOf(options),
+      signal: options.signal,
+      accepts: isViewBody,
+      after: options.after,
+    });
+    if (answer.kind === "refusal") throw problemError(answer.problem);
+    const body = answer.body as unknown as ViewBody;
+    return { ...labelOf(body, answer), value: body.value };
+  }
+
   /** Every page, one after another. */
   async *pages(
     where: Conditions = {},

@@ -51,6 +51,8 @@ export const catalogue = {
     summary: "A newer version of the view is being built, and the older one's rows cannot answer this question.",
   },
   rejected: { retry: "never", status: 409, summary: "The entity refused the command, with its own reason." },
+  sql_failed: { retry: "never", status: 500, summary: "A statement of a view with tables of its own failed, or touches what it may not." },
+  sql_unsupported: { retry: "never", status: 500, summary: "A view keeps tables of its own, and the store speaks no SQL." },
   sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },

@@ -13,6 +13,7 @@ import type { Host } from "../host/host.ts";
 import type { Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
 import type { PersonReads, PersonWrites, SnapshotReads, SnapshotWrites } from "./history-rows.ts";
+import type { SqlRead, SqlWrite } from "./sql.ts";
 
 /** The newest event's position and time; position 0 and time 0 in an empty log. */
 export interface Head {
@@ -155,6 +156,8 @@ export interface ConsumedRange {
 export interface ReadTransaction {
   readonly snapshots: SnapshotReads;
   readonly persons: PersonReads;
+  /** Absent in a store that speaks no SQL. */
+  readonly sql?: SqlRead;
   head(): Promise<Head>;
   /** The epochs as this transaction sees them: in order, the last one is the present one. */
   epochs(): Promise<readonly Epoch[]>;
@@ -191,6 +194,7 @@ export interface ReadTransaction {
 export interface WriteTransaction extends ReadTransaction {
   readonly snapshots: SnapshotWrites;
   readonly persons: PersonWrites;
+  readonly sql?: SqlRead & SqlWrite;
   /** Takes the lock under which positions are given, if the store has not taken it already, and reads the head. */
   lock(): Promise<Head>;
   /** Adds an epoch; its first position lies behind the head (L5). */

@@ -104,7 +104,7 @@ export interface EventsBody {
   readonly next?: number;
 }
 
-/** `GET /views/{view}/{key}`; for `GET /views/{view}` the value is a list of `{ key, value }`. */
+/** `GET /views/{view}/{key}` and `GET /views/{view}/queries/{query}`; for `GET /views/{view}` the value is a list of `{ key, value }`. */
 export interface ViewBody<Value = unknown> {
   readonly value: Value;
   readonly asOf: number;
@@ -130,6 +130,8 @@ export interface PartBody {
   readonly events?: Readonly<Record<string, unknown>>;
   readonly document?: unknown;
   readonly indexes?: readonly string[];
+  /** Of a view that keeps tables: the input of each query. */
+  readonly queries?: Readonly<Record<string, unknown>>;
   readonly version?: number;
 }
 

@@ -7,6 +7,7 @@ import type { Token } from "../position/token.ts";
 import type { Outcome } from "../protocol/outcome.ts";
 import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
+import type { AnyQueries, QueryInput, QueryResult, SqlView } from "../views/sql-view.ts";
 import type { AnyView, View } from "../views/view.ts";
 import type { Planned, PlanOptions } from "./together.ts";
 
@@ -53,6 +54,17 @@ export interface ViewFacade<Document, Index extends string> {
   count(where: Conditions<Document, Index>, options?: ReadOptions): Promise<Reading<number>>;
 }
 
+/** Queries of a view that keeps tables of its own. */
+export interface SqlViewFacade<Queries extends AnyQueries> {
+  /** What each query answers, on one snapshot, with its label. Throws `invalid_input`, `sql_failed`, and what reads of views throw. */
+  readonly query: {
+    readonly [Name in keyof Queries]: (
+      input: QueryInput<Queries[Name]>,
+      options?: ReadOptions,
+    ) => Promise<Reading<QueryResult<Queries[Name]>>>;
+  };
+}
+
 /** Conditions on declared indexes. */
 export type Conditions<Document, Index extends string> = {
   readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>>;
@@ -62,9 +74,11 @@ export type Conditions<Document, Index extends string> = {
 export type Facade<Part> =
   Part extends Entity<string, infer State, infer _Events, infer Inputs>
     ? EntityFacade<State, Inputs>
-    : Part extends View<string, infer Document, infer Index>
-      ? ViewFacade<Document, Index>
-      : never;
+    : Part extends SqlView<string, infer Queries>
+      ? SqlViewFacade<Queries>
+      : Part extends View<string, infer Document, infer Index>
+        ? ViewFacade<Document, Index>
+        : never;
 
 /** The parts of a service that can be called: reactions work by themselves. */
 export type Facades<Parts extends AnyParts> = {

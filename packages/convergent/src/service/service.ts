@@ -15,6 +15,8 @@ import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { RebuildNews } from "../views/rebuild.ts";
 import type { SnapshotRefused } from "../entities/snapshots.ts";
+import type { ReadOptions } from "../protocol/reading.ts";
+import type { ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
@@ -148,14 +150,16 @@ function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
   };
   for (const [key, part] of Object.entries(parts)) {
     if (part.kind === "entity") facade[key] = entityFacade(runtime.entity(part.name));
-    else if (part.kind === "view")
-      facade[key] = {
-        get: runtime.view(part.name).get.bind(runtime.view(part.name)),
-        find: runtime.view(part.name).find.bind(runtime.view(part.name)),
-        count: runtime.view(part.name).count.bind(runtime.view(part.name)),
-      };
+    else if (part.kind === "view") facade[key] = viewFacade(runtime.view(part.name));
   }
   return facade as unknown as Running;
+}
+
+function viewFacade(runtime: ViewRuntime): unknown {
+  const { queries } = runtime.definition;
+  if (!queries) return { get: runtime.get.bind(runtime), find: runtime.find.bind(runtime), count: runtime.count.bind(runtime) };
+  const query = Object.keys(queries).map((name) => [name, (input: unknown, options?: ReadOptions) => runtime.query(name, input, options)]);
+  return { query: Object.fromEntries(query) as unknown };
 }
 
 function entityFacade(runtime: EntityRuntime): unknown {

@@ -129,7 +129,7 @@ export class Together {
       input,
       options: {
         ...own,
-        ...(key ?? {}),
+        ...key,
         ...(actor === undefined ? {} : { actor }),
         metadata: { ...(id === undefined ? {} : { cause: id }), ...options.metadata },
       },

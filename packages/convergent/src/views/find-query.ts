@@ -19,6 +19,7 @@ interface Bounds {
 
 /** The store's query. Throws `index_not_declared`, `invalid_input`, `cursor_invalid`. */
 export function findQuery(definition: AnyView, conditions: Conditions, options: FindOptions): DocumentQuery {
+  requireDocuments(definition);
   const bounds = Object.entries(conditions).flatMap(([field, condition]) => (condition === undefined ? [] : [boundsOf(field, condition)]));
   const orderBy = options.orderBy;
   for (const field of [...bounds.map((bound) => bound.field), ...(orderBy === undefined ? [] : [orderBy])])
@@ -39,6 +40,19 @@ export function findQuery(definition: AnyView, conditions: Conditions, options: 
     limit,
   };
   return options.cursor === undefined ? query : { ...query, after: readCursor(options.cursor, query) };
+}
+
+/** Throws `not_found` for a view that keeps tables instead. */
+export function requireDocuments({ name, queries }: AnyView): void {
+  if (!queries) return;
+  const known = Object.keys(queries);
+  throw new ConvergentError(
+    "not_found",
+    `the view "${name}" keeps tables and no documents; ask its queries: ${known.join(", ") || "it has none"}`,
+    {
+      details: { known },
+    },
+  );
 }
 
 /** The cursor behind a page's last row. */

@@ -25,6 +25,7 @@ export function viewReader(definition: AnyView, log: Log, failed: (failure: Read
     source: log,
     effects: log,
     types: [...definition.handlers.keys()],
+    ...(definition.sql?.slots === undefined ? {} : { slots: definition.sql.slots }),
     others: isUnknown,
     prepare: (event) => ({ ...keyed(definition, decode(event)), digest: event.digest }),
     orderKey: (item) => item.key,

@@ -4,6 +4,7 @@
  */
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
 import { DocumentFold, type KeyedEvent } from "./fold.ts";
+import { sqlRows } from "./sql-rows.ts";
 import type { AnyView } from "./view.ts";
 
 export interface ViewRows {
@@ -14,7 +15,7 @@ export interface ViewRows {
 }
 
 export function rowsOf(definition: AnyView): ViewRows {
-  return documentRows(definition);
+  return definition.sql ? sqlRows(definition, definition.sql) : documentRows(definition);
 }
 
 /** Deletes at most `limit` rows of a stored version, which this process need not have a definition of. Answers whether none are left. */

@@ -11,7 +11,8 @@ import type { Inboxes } from "../readers/inboxes.ts";
 import type { Reader, ReaderFailure } from "../readers/reader.ts";
 import { Answers, type Asked, type Standing } from "./answers.ts";
 import { storableKey } from "./fold.ts";
-import { type Conditions, cursorAfter, findQuery } from "./find-query.ts";
+import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
+import { readyQuery } from "./sql-rows.ts";
 import type { StrongViews } from "./strong-views.ts";
 import { requireUnique } from "./unique.ts";
 import { Rebuild, type RebuildNews } from "./rebuild.ts";
@@ -74,6 +75,7 @@ export class ViewRuntime {
 
   /** One document. Throws `not_fresh` when asked to, `rebuilding`, `token_invalid`, `token_epoch`. */
   async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
+    requireDocuments(this.definition);
     const { name, version } = this.definition;
     const stored = storableKey(key);
     return this.#answer({ ...options, key: stored }, async (tx) => {
@@ -137,6 +139,20 @@ export class ViewRuntime {
     const lacking = fields.find((field) => field !== undefined && !older.indexes.includes(field));
     if (lacking === undefined) return query;
     throw new CannotAnswer(`version ${older.version} has no index "${lacking}"`);
+  }
+
+  /** What a query of a view with tables of its own answers. Throws `not_found`, `invalid_input`, `sql_failed`, and what `get` throws. */
+  async query(name: string, input: unknown, options: ReadOptions = {}): Promise<Reading<unknown>> {
+    const { definition } = this;
+    const run = await readyQuery(definition, name, input);
+    const replaced = definition.replaces?.view;
+    return this.#answers.answer(options, async (tx) => {
+      const older = await this.rebuild.olderIn(tx);
+      if (!older) return { value: await run(tx) };
+      // The older definition knows its tables, if this process has it; otherwise they may be the same.
+      const known = replaced?.version === older.version && Object.hasOwn(replaced.queries ?? {}, name);
+      return { value: await (known ? (await readyQuery(replaced, name, input))(tx) : run(tx, older.version)) };
+    });
   }
 
   // Applies what there is, measured and verified on the way: nobody is served before that is done.

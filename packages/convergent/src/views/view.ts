@@ -7,6 +7,8 @@ import type { AnyEntity, EventOf } from "../entities/entity.ts";
 import { canonicalJson } from "../log/digest.ts";
 import type { Envelope } from "../log/event.ts";
 import type { OutputOf, Schema } from "../log/schema.ts";
+import { requireEarlier, requireEmitted, requireNamed } from "./named.ts";
+import { type AnyQueries, type SqlForm, sqlView } from "./sql-view.ts";
 
 /** `eventual`: a reader follows behind. `strong`: applied inside the append, in its transaction. */
 export type Consistency = "eventual" | "strong";
@@ -29,6 +31,9 @@ export interface View<Name extends string, Document, Index extends string> {
   readonly handlers: ReadonlyMap<string, Handler<Document, Envelope>>;
   /** The version it replaces, which this process keeps as well until the new one is built. */
   readonly replaces?: { readonly view: AnyView; readonly as?: (old: unknown) => Document | undefined };
+  /** Of a view that keeps tables instead of documents. */
+  readonly sql?: SqlForm;
+  readonly queries?: AnyQueries;
 }
 
 /** A view of any types. */
@@ -87,8 +92,7 @@ export interface NeedsOn<Name extends string, From extends readonly AnyEntity[],
   ): View<Name, Document, Index>;
 }
 
-/** Begins a view. Throws `definition_invalid` for a name, version or handler that cannot be. */
-export function view<
+function documentView<
   const Name extends string,
   const From extends readonly AnyEntity[],
   Document extends Schema,
@@ -97,13 +101,7 @@ export function view<
   Previous extends AnyView = AnyView,
 >(name: Name, shape: ViewShape<From, Document, Index, Unique, Previous>): NeedsOn<Name, From, OutputOf<Document>, Index | Unique> {
   const version = shape.version ?? 1;
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
-    throw new ConvergentError(
-      "definition_invalid",
-      `"${name}" is no name for a view: use lower case letters, digits and dashes, for example "order-summary"`,
-    );
-  if (!Number.isSafeInteger(version) || version < 1)
-    throw new ConvergentError("definition_invalid", `the version of the view "${name}" is a whole number from 1 on, not ${version}`);
+  requireNamed(name, version);
   const unique = shape.unique ?? [];
   const consistency = shape.consistency ?? "eventual";
   if (unique.length > 0 && consistency !== "strong")
@@ -112,15 +110,9 @@ export function view<
       `the view "${name}" is eventual and cannot keep ${unique.join(", ")} unique: by the time it sees an event the append is done; add consistency: "strong"`,
     );
   requireEarlier(shape.replaces?.view, name, version);
-  const known = new Set(shape.from.flatMap((entity) => Object.keys(entity.events as object).map((event) => `${entity.name}.${event}`)));
   return {
     on: (by) => {
-      for (const type of Object.keys(by))
-        if (!known.has(type))
-          throw new ConvergentError(
-            "definition_invalid",
-            `the view "${name}" handles "${type}", which none of its entities emits; they emit ${[...known].join(", ")}`,
-          );
+      requireEmitted(name, shape.from, Object.keys(by));
       return {
         kind: "view",
         name,
@@ -138,13 +130,14 @@ export function view<
   };
 }
 
-function requireEarlier(replaced: AnyView | undefined, name: string, version: number): void {
-  if (!replaced || (replaced.name === name && replaced.version < version)) return;
-  throw new ConvergentError(
-    "definition_invalid",
-    `version ${version} of the view "${name}" replaces an earlier version of the same view, not version ${replaced.version} of "${replaced.name}"`,
-  );
-}
+/**
+ * Begins a view. `view(name, …)` folds events into documents; `view.sql(name, …)` keeps tables of its own. Throws
+ * `definition_invalid` for a name, version or handler that cannot be.
+ */
+export const view: typeof documentView & {
+  /** Begins a view that keeps tables of its own, changed and asked by SQL. */
+  readonly sql: typeof sqlView;
+} = Object.assign(documentView, { sql: sqlView });
 
 /** The parts of a definition that its stored rows depend on and that can be compared: code cannot. */
 export function fingerprint(definition: AnyView): string {
@@ -153,6 +146,7 @@ export function fingerprint(definition: AnyView): string {
     handles: [...definition.handlers.keys()].sort(),
     indexes: [...(definition.indexes as readonly string[])].sort(),
     consistency: definition.consistency,
+    ...(definition.sql ? { tables: definition.sql.tables, tableIndexes: definition.sql.indexes } : {}),
     ...(definition.unique.length > 0 ? { unique: [...(definition.unique as readonly string[])].sort() } : {}),
   });
 }

@@ -138,6 +138,8 @@ function whatOf(asked: Asked): string {
     case "view":
     case "query":
       return `read the view ${asked.name}${asked.kind === "view" ? " here" : " like this"}`;
+    case "rows":
+      return `ask the view ${asked.name} for ${asked.query} like this`;
     case "definition":
     case "readers":
     case "metrics":

@@ -36,5 +36,9 @@ function entityBody(entity: AnyEntity): Partial<wire.PartBody> {
 }
 
 function viewBody(view: AnyView): Partial<wire.PartBody> {
+  if (view.queries) {
+    const queries = Object.entries(view.queries).map(([name, { input }]) => [name, jsonSchemaOf(input, "input") ?? {}]);
+    return { queries: Object.fromEntries(queries) as Readonly<Record<string, unknown>>, version: view.version };
+  }
   return { document: jsonSchemaOf(view.document, "output") ?? {}, indexes: view.indexes as readonly string[], version: view.version };
 }

@@ -18,6 +18,13 @@ export function jsonSchemaOf(schema: unknown, side: "input" | "output"): Record<
   }
 }
 
+/** The types of each field of an input, as far as its schema says so. */
+export function inputTypes(schema: unknown): ReadonlyMap<string, ReadonlySet<JsonType>> {
+  const properties = (jsonSchemaOf(schema, "input")?.["properties"] ?? {}) as Record<string, unknown>;
+  const known = Object.entries(properties).map(([field, property]) => [field, typesOf(property)] as const);
+  return new Map(known.flatMap(([field, types]) => (types && types.size > 0 ? [[field, types] as const] : [])));
+}
+
 /** The types of each index; a field is missing when its types are not known. */
 export function fieldTypes(view: AnyView): ReadonlyMap<string, ReadonlySet<JsonType>> {
   const properties = jsonSchemaOf(view.document, "output")?.["properties"] as Record<string, unknown> | undefined;

@@ -42,6 +42,16 @@ export interface QueryAsked {
   readonly conditions: Readonly<Record<string, unknown>>;
 }
 
+/** A query of a view that keeps tables. It cannot be narrowed: what a caller may ask is to be read off the input. */
+export interface RowsAsked {
+  readonly kind: "rows";
+  readonly caller: Caller;
+  readonly name: string;
+  readonly query: string;
+  /** As received: its schema has not looked at it. */
+  readonly input: unknown;
+}
+
 /** A look at the gateway itself: `/definition` and `/openapi.json`, `/readers`, `/metrics`. */
 export interface StatusAsked {
   readonly kind: "definition" | "readers" | "metrics";
@@ -49,7 +59,7 @@ export interface StatusAsked {
 }
 
 /** A request, as a policy is asked about it. */
-export type Asked = CommandAsked | EntityAsked | ViewAsked | QueryAsked | StatusAsked;
+export type Asked = CommandAsked | EntityAsked | ViewAsked | QueryAsked | RowsAsked | StatusAsked;
 
 /** Allowed, as far as this reaches. */
 export interface Allowed {
@@ -89,7 +99,7 @@ export interface PolicyTable {
   /** State and audit trail, by entity. */
   readonly entities?: Readonly<Record<string, Rule<EntityAsked>>>;
   /** Documents and queries, by view. */
-  readonly views?: Readonly<Record<string, Rule<ViewAsked | QueryAsked>>>;
+  readonly views?: Readonly<Record<string, Rule<ViewAsked | QueryAsked | RowsAsked>>>;
   readonly definition?: Rule<StatusAsked>;
   readonly readers?: Rule<StatusAsked>;
   readonly metrics?: Rule<StatusAsked>;
@@ -118,6 +128,7 @@ export function policyOf(policy: Policy | PolicyTable, names: PolicyNames): Poli
         return judged(ruleOf(policy.entities, asked.name), asked);
       case "view":
       case "query":
+      case "rows":
         return judged(ruleOf(policy.views, asked.name), asked);
       case "definition":
       case "readers":

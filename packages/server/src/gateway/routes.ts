@@ -6,6 +6,7 @@ import { definitionBody } from "./definition.ts";
 import type { Directory } from "./directory.ts";
 import { readEntity, readEvents } from "./entity-routes.ts";
 import type { Metrics } from "./metrics.ts";
+import { answerQuery } from "./rows-route.ts";
 import { readersBody, readiness } from "./status-routes.ts";
 import { findDocuments, readDocument } from "./view-routes.ts";
 
@@ -46,6 +47,11 @@ export function routesOf(directory: Directory, metrics: Metrics): readonly Route
       method: "GET",
       address: "/views/{view}/{key}",
       answer: (request, part, { judge }) => readDocument(request, { view: view(part), key: part("key") }, judge),
+    },
+    {
+      method: "GET",
+      address: "/views/{view}/queries/{query}",
+      answer: (request, part, { judge }) => answerQuery(request, { view: view(part), query: part("query") }, judge),
     },
     { method: "GET", address: "/views/{view}", answer: (request, part, { judge }) => findDocuments(request, view(part), judge) },
     ...statusRoutes(directory, metrics),

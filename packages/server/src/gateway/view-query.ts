@@ -83,7 +83,8 @@ function partsOf(name: string, declared: readonly string[]): [field: string, par
   return match ? [match[1] as string, match[2] as "is" | "from" | "to"] : [name, "is"];
 }
 
-function valueOf(text: string, types: ReadonlySet<JsonType> | undefined, name: string): IndexValue {
+/** A value of a query string, read by the types it may have. Throws `invalid_input`. */
+export function valueOf(text: string, types: ReadonlySet<JsonType> | undefined, name: string): IndexValue {
   const quoted = text.startsWith('"') ? literal(text) : undefined;
   if (typeof quoted === "string") return quoted;
   if (types?.size === 1 && types.has("string")) return text;
@@ -96,7 +97,8 @@ function valueOf(text: string, types: ReadonlySet<JsonType> | undefined, name: s
   throw invalidInput(`${name} is ${wanted}, not "${text.slice(0, 80)}"`, [{ path: name, reason: `must be ${wanted}` }]);
 }
 
-function literal(text: string): unknown {
+/** What a text says in JSON; `undefined` when it is none. */
+export function literal(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -104,7 +106,8 @@ function literal(text: string): unknown {
   }
 }
 
-function single(query: URLSearchParams, name: string): string {
+/** The one value of a name. Throws `invalid_input` when it is given more than once. */
+export function single(query: URLSearchParams, name: string): string {
   const [value = "", ...others] = query.getAll(name);
   if (others.length === 0) return value;
   throw invalidInput(`${name} is given ${others.length + 1} times; give it once`, [{ path: name, reason: "given more than once" }]);

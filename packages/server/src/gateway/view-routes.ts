@@ -43,7 +43,7 @@ export async function findDocuments(request: Request, view: ViewEntry, judge: Ju
 }
 
 /** The level that the headers ask for: any, after a token, no older than an age, or as of head. */
-function levelOf({ request, view }: { request: Request; view: ViewEntry }, preferences: Preferences): ReadOptions {
+export function levelOf({ request, view }: { request: Request; view: ViewEntry }, preferences: Preferences): ReadOptions {
   const token = request.headers.get(wire.headers.token);
   const maxAgeMs = maxAgeMsOf(request.headers);
   return {
@@ -54,7 +54,8 @@ function levelOf({ request, view }: { request: Request; view: ViewEntry }, prefe
   };
 }
 
-function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Preferences): Response {
+/** The answer that is not as fresh as asked for, with when to ask again. */
+export function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Preferences): Response {
   const visibilityMs = visibilityOf(view.runtime.reader.visibility);
   const headers = { ...headersOf(reading, preferences), ...retryHeaders(retryAfterMs(visibilityMs, reading.behind.ms)) };
   const body = { ...bodyOf(reading), ...(visibilityMs ? { visibilityMs } : {}) };
@@ -77,7 +78,8 @@ function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Prefe
   return problem(error, headers);
 }
 
-function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
+/** A reading on the wire. */
+export function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
   const { value, asOf, behind, fresh, unchecked, unmet } = reading;
   return {
     value: value ?? null,
@@ -91,7 +93,8 @@ function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
   };
 }
 
-function headersOf(reading: Reading<unknown>, preferences: Preferences): HeaderRecord {
+/** The headers of a reading. */
+export function headersOf(reading: Reading<unknown>, preferences: Preferences): HeaderRecord {
   const token = String(reading.token);
   return { ...preferences.applied, ...(token === "" ? {} : { [wire.headers.token]: token }), "cache-control": "no-cache" };
 }

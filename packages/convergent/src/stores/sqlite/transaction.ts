@@ -35,6 +35,7 @@ import { insertEventType, insertPersonEvent, readEventTypes } from "./history-qu
 import { SqlitePersons, SqliteSnapshots } from "./history-rows.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
+import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
 
 /** Rows read or deleted in one go: 3 to 4 ms. Between two steps the event loop turns. */
 const rowsPerStepMax = 4096;
@@ -42,6 +43,7 @@ const rowsPerStepMax = 4096;
 export class SqliteRead implements ReadTransaction {
   readonly snapshots: SqliteSnapshots;
   readonly persons: SqlitePersons;
+  readonly sql: SqliteSql;
   readonly #database: Database;
   readonly #timers: Timers;
   #ended = false;
@@ -53,6 +55,7 @@ export class SqliteRead implements ReadTransaction {
     const run = <T>(statements: (open: Database) => T, changes?: "changes"): T => this.run(statements, changes);
     this.snapshots = new SqliteSnapshots(run);
     this.persons = new SqlitePersons(run, eventOf);
+    this.sql = new SqliteSql(run);
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -330,7 +333,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
         database.run(sql.deleteIndexEntries, view, version, key as string);
         database.run(sql.deleteDocument, view, version, key as string);
       }
-      return keys.length;
+      return keys.length > 0 ? keys.length : dropSomeOwnRows(database, { view, version }, limit);
     });
   }
 
@@ -340,6 +343,8 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     for (const some of [sql.dropSomeDocuments, sql.dropSomeIndexEntries]) {
       while (this.#change((database) => database.run(some, view, lowest, highest, rowsPerStepMax)) === rowsPerStepMax) await this.turn();
     }
+    for (const table of this.ask((database) => ownTables(database, view, version)))
+      while (this.#change((database) => dropSomeOfTable(database, table, rowsPerStepMax)) === rowsPerStepMax) await this.turn();
     this.#change((database) => database.run(sql.dropDefinition, view, lowest, highest));
     this.#change((database) => database.run(sql.dropCheckpoints, view, lowest, highest));
     this.#change((database) => database.run(sql.dropConsumed, view, lowest, highest));

@@ -1,0 +1,95 @@
+/** The rows of a view that keeps tables of its own: made with the version, changed by its handlers, asked by its queries. */
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
+import { validated } from "../log/schema.ts";
+import type { SqlOwner } from "../log/sql.ts";
+import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
+import type { KeyedEvent } from "./fold.ts";
+import { type OwnTables, sqlReader, sqlWriter, tableName } from "./sql.ts";
+import { rebuilding } from "./standing.ts";
+import type { AnyQuery, SqlForm } from "./sql-view.ts";
+import type { AnyView } from "./view.ts";
+import type { ViewRows } from "./view-rows.ts";
+
+export function sqlRows({ name: view, version }: AnyView, form: SqlForm): ViewRows {
+  const tables = tablesOf({ view, version }, form);
+  return {
+    prepare: async (tx) => {
+      if (!tx.sql)
+        throw new ConvergentError(
+          "sql_unsupported",
+          `the view "${view}" keeps tables of its own, and this store speaks no SQL; start the service with sqlite("data/….db"), or write the view as documents`,
+          { details: { view } },
+        );
+      await tx.sql.create(statementsFor(tables, form));
+    },
+    apply: async (tx, items) => {
+      // Somebody may have reset the view since, and the tables with it.
+      await tx.sql?.create(statementsFor(tables, form));
+      await apply(tx, { tables, form }, items);
+    },
+  };
+}
+
+async function apply(
+  tx: WriteTransaction,
+  { tables, form }: { readonly tables: OwnTables; readonly form: SqlForm },
+  items: readonly KeyedEvent[],
+): Promise<void> {
+  if (!tx.sql) return;
+  for (const { event } of items) {
+    const { sql, settled } = sqlWriter(tables, tx.sql);
+    await form.handlers.get(event.type)?.(event, sql);
+    await settled();
+  }
+}
+
+/** A query made ready: its input has been checked. It asks the tables of its definition's version, or of an older one. */
+export type ReadyQuery = (tx: ReadTransaction, version?: number) => Promise<unknown>;
+
+/** Throws `not_found` with the queries there are, and `invalid_input`. */
+export async function readyQuery(definition: AnyView, name: string, input: unknown): Promise<ReadyQuery> {
+  const { name: view, sql: form, queries = {} } = definition;
+  const query = Object.hasOwn(queries, name) ? (queries[name] as AnyQuery) : undefined;
+  if (!form || !query) {
+    const known = Object.keys(queries);
+    throw new ConvergentError(
+      "not_found",
+      `the view "${view}" has no query "${name.slice(0, 100)}"; it has ${known.join(", ") || "none"}`,
+      {
+        details: { known },
+      },
+    );
+  }
+  const checked: unknown = await validated(query.input as never, input, `the input of the query ${view}.${name}`);
+  return async (tx, version = definition.version) => {
+    if (!tx.sql) throw new ConvergentError("sql_unsupported", `the view "${view}" keeps tables of its own, and this store speaks no SQL`);
+    try {
+      return (await query.run(sqlReader(tablesOf({ view, version }, form), tx.sql), checked)) as unknown;
+    } catch (error) {
+      const isOther = version !== definition.version || (error instanceof Error && error.message.includes("no such table"));
+      if (!isConvergentError(error, "sql_failed") || !isOther) throw error;
+      throw rebuilding(definition, `the tables of version ${version} do not answer "${name}"`, error);
+    }
+  };
+}
+
+const known = new WeakMap<SqlForm, Map<number, OwnTables>>();
+
+function tablesOf(owner: SqlOwner, form: SqlForm): OwnTables {
+  let versions = known.get(form);
+  if (!versions) known.set(form, (versions = new Map<number, OwnTables>()));
+  let tables = versions.get(owner.version);
+  if (!tables) versions.set(owner.version, (tables = { ...owner, names: new Set(Object.keys(form.tables)) }));
+  return tables;
+}
+
+function statementsFor(tables: OwnTables, form: SqlForm): string[] {
+  return Object.entries(form.tables).flatMap(([table, columns]) => {
+    const name = tableName(tables, table);
+    const indexes = form.indexes[table] ?? [];
+    return [
+      `CREATE TABLE IF NOT EXISTS "${name}" (${columns}) STRICT`,
+      ...indexes.map((index, number) => `CREATE INDEX IF NOT EXISTS "${name}_by_${number + 1}" ON "${name}" (${index})`),
+    ];
+  });
+}
