@@ -64,7 +64,7 @@ export async function readyQuery(definition: AnyView, name: string, input: unkno
   return async (tx, version = definition.version) => {
     if (!tx.sql) throw new ConvergentError("sql_unsupported", `the view "${view}" keeps tables of its own, and this store speaks no SQL`);
     try {
-      return (await query.run(sqlReader(tablesOf({ view, version }, form), tx.sql), checked)) as unknown;
+      return await query.run(sqlReader(tablesOf({ view, version }, form), tx.sql), checked);
     } catch (error) {
       const isOther = version !== definition.version || (error instanceof Error && error.message.includes("no such table"));
       if (!isConvergentError(error, "sql_failed") || !isOther) throw error;
