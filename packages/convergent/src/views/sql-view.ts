@@ -20,9 +20,11 @@ export interface Query<Input extends Schema, Result> {
   readonly run: (sql: SqlReader, input: OutputOf<Input>) => Result | Promise<Result>;
 }
 
+/** A query of any types. */
 // biome-ignore lint/suspicious/noExplicitAny: the input appears as parameter and as result
 // oxlint-disable-next-line typescript/no-explicit-any -- the input appears as a parameter, so no narrower bound accepts every query
 export type AnyQuery = Query<any, unknown>;
+/** The queries of a view, by name. */
 export type AnyQueries = Readonly<Record<string, AnyQuery>>;
 
 /** What a view with tables of its own has besides what every view has. */
@@ -83,7 +85,9 @@ export function query<Input extends Schema, Result>(
   return { input, run };
 }
 
+/** What a caller gives a query. */
 export type QueryInput<Q extends AnyQuery> = InputOf<Q["input"]>;
+/** What a query answers. */
 export type QueryResult<Q extends AnyQuery> = Q extends { readonly run: (...given: never[]) => infer Result } ? Awaited<Result> : never;
 
 const namePattern = /^[a-z][a-zA-Z0-9_]{0,62}$/;
