@@ -5,7 +5,7 @@ import type { SqlOwner } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
 import type { KeyedEvent } from "./fold.ts";
 import { type OwnTables, sqlReader, sqlWriter, tableName } from "./sql.ts";
-import { rebuilding } from "./standing.ts";
+import { rebuilding } from "./";
 import type { AnyQuery, SqlForm } from "./sql-view.ts";
 import type { AnyView } from "./view.ts";
 import type { ViewRows } from "./view-rows.ts";
