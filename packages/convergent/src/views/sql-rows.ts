@@ -5,7 +5,7 @@ import type { SqlOwner } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
 import type { KeyedEvent } from "./fold.ts";
 import { type OwnTables, sqlReader, sqlWriter, tableName } from "./sql.ts";
-import { rebuilding } from "./";
+import { CannotAnswer } from "./standing.ts";
 import type { AnyQuery, SqlForm } from "./sql-view.ts";
 import type { AnyView } from "./view.ts";
 import type { ViewRows } from "./view-rows.ts";
@@ -68,7 +68,7 @@ export async function readyQuery(definition: AnyView, name: string, input: unkno
     } catch (error) {
       const isOther = version !== definition.version || (error instanceof Error && error.message.includes("no such table"));
       if (!isConvergentError(error, "sql_failed") || !isOther) throw error;
-      throw rebuilding(definition, `the tables of version ${version} do not answer "${name}"`, error);
+      throw new CannotAnswer(`the tables of version ${version} do not answer "${name}"`, { cause: error });
     }
   };
 }

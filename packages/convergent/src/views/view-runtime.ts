@@ -146,7 +146,7 @@ export class ViewRuntime {
     const { definition } = this;
     const run = await readyQuery(definition, name, input);
     const replaced = definition.replaces?.view;
-    return this.#answers.answer(options, async (tx) => {
+    return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       if (!older) return { value: await run(tx) };
       // The older definition knows its tables, if this process has it; otherwise they may be the same.
