@@ -4,6 +4,7 @@ import type { ReadTransaction } from "../log/store.ts";
 import { type ViewVersion, viewVersions } from "../views/operating.ts";
 import type { ViewRuntime } from "../views/view-runtime.ts";
 
+/** A stored version of a view, and how its building goes. */
 export interface ViewVersionStatus extends ViewVersion {
   /** No part of the service has this name: the view was renamed or removed, and its rows are still there. */
   readonly orphaned: boolean;
