@@ -10,10 +10,13 @@ import { idOf, requestOf, requestsOf, tally, tallyReader, type Workload } from "
 /** At which visits of a point the process dies, one after another on the same store. */
 const hits = [1, 2, 5];
 
+/** Steps of a rebuild have a test of their own. */
+const points = crashPoints.filter((point) => !point.startsWith("rebuild."));
+
 const reached = new Set<string>();
 
 describe.each(storeKinds)("$name", (kind) => {
-  test.each(crashPoints)("a process that is killed at %s loses nothing it acknowledged and repeats nothing", async (point) => {
+  test.each(points)("a process that is killed at %s loses nothing it acknowledged and repeats nothing", async (point) => {
     const place = newPlace();
     let before = 0;
     for (const hit of hits) {
@@ -31,7 +34,7 @@ describe.each(storeKinds)("$name", (kind) => {
 });
 
 test("every listed crash point was hit", () => {
-  expect([...reached].sort()).toEqual([...crashPoints].sort());
+  expect([...reached].sort()).toEqual([...points].sort());
 });
 
 async function killed(kind: StoreKind, place: string, load: Workload, crash: { point: CrashPoint; hit: number }): Promise<Writer> {
