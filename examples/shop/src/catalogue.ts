@@ -9,9 +9,9 @@ export interface Product {
 }
 
 export const catalogue: readonly Product[] = [
-  { product: "sencha-100g", title: "Sencha, 100 g", price: 1250, stock: 120 },
-  { product: "lime-honey", title: "Lime blossom honey", price: 890, stock: 48 },
-  { product: "clay-teapot", title: "Clay teapot, 0.6 l", price: 4800, stock: 12 },
-  { product: "walnut-tray", title: "Walnut tray", price: 3450, stock: 9 },
+  { product: "sencha-100g", title: "Sencha, 100 g", price: 1250, stock: 240 },
+  { product: "lime-honey", title: "Lime blossom honey", price: 890, stock: 120 },
+  { product: "clay-teapot", title: "Clay teapot, 0.6 l", price: 4800, stock: 60 },
+  { product: "walnut-tray", title: "Walnut tray", price: 3450, stock: 48 },
   { product: "wool-blanket", title: "Wool blanket", price: 7900, stock: 3 },
 ];

@@ -1,9 +1,9 @@
 /** An order's life across the services: what each of them wrote down about it, in the sequence of their clocks. */
 import { isConvergentError } from "convergent/client";
 import { type ReactElement, useEffect, useState } from "react";
-import { untilStopped } from "../parts/pace.ts";
+import { idleMs, pause, untilStopped } from "../parts/pace.ts";
 import { client } from "../parts/shop-client.ts";
-import { money, timeOfDay } from "../parts/wording.ts";
+import { count, money, timeOfDay } from "../parts/wording.ts";
 
 type Event = Awaited<ReturnType<typeof client.order.events>>[number];
 
@@ -12,25 +12,25 @@ interface Entry extends Event {
 }
 
 export function History({ order, version }: { readonly order: string; readonly version: number }): ReactElement {
-  const [entries, setEntries] = useState<readonly Entry[]>([]);
+  const [entries, setEntries] = useState<readonly Entry[]>();
+  const [open, setOpen] = useState(false);
   useEffect(
     () =>
       untilStopped(async (signal) => {
-        const found = await Promise.all([
-          entriesOf("orders", client.order.events(order, { signal })),
-          entriesOf("orders", client.orderReturn.events(order, { signal })),
-          entriesOf("payments", client.payment.events(order, { signal })),
-          entriesOf("shipping", client.shipment.events(order, { signal })),
-        ]);
-        if (!signal.aborted) setEntries(found.flat().sort((one, other) => other.at - one.at));
+        // What an order causes elsewhere comes a little later: whoever looks sees it come.
+        for (; ; await pause(idleMs, signal)) {
+          const found = await entriesOfOrder(order, signal);
+          if (!signal.aborted) setEntries(found);
+          if (!open) return;
+        }
       }),
-    [order, version],
+    [order, version, open],
   );
   return (
-    <details className="history">
-      <summary>History across services, {entries.length} events</summary>
+    <details className="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>History across services{entries && `, ${count(entries.length, "event")}`}</summary>
       <ol>
-        {entries.map((entry) => (
+        {entries?.map((entry) => (
           <li key={entry.id}>
             <time className="number" dateTime={new Date(entry.at).toISOString()}>
               {timeOfDay(entry.at)}
@@ -48,6 +48,16 @@ export function History({ order, version }: { readonly order: string; readonly v
       </ol>
     </details>
   );
+}
+
+async function entriesOfOrder(order: string, signal: AbortSignal): Promise<readonly Entry[]> {
+  const found = await Promise.all([
+    entriesOf("orders", client.order.events(order, { signal })),
+    entriesOf("orders", client.orderReturn.events(order, { signal })),
+    entriesOf("payments", client.payment.events(order, { signal })),
+    entriesOf("shipping", client.shipment.events(order, { signal })),
+  ]);
+  return found.flat().sort((one, other) => other.at - one.at);
 }
 
 async function entriesOf(service: string, events: Promise<readonly Event[]>): Promise<Entry[]> {

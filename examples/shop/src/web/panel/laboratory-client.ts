@@ -5,7 +5,7 @@ import { pause, untilStopped } from "../parts/pace.ts";
 
 /** How often the panel looks, open and closed. */
 const openMs = 400;
-const closedMs = 2000;
+const closedMs = 1000;
 
 export interface Brake {
   readonly service: string;

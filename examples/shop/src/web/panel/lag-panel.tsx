@@ -39,7 +39,8 @@ function summaryOf({ readers, answers }: Laboratory): string {
   if (!answers) return "the shop does not answer";
   if (readers.length === 0) return "asking";
   const late = readers.filter(({ lag }) => lag.positions > 0);
-  if (late.length === 0) return `all ${readers.length} readers at head`;
+  const held = readers.filter(({ brake }) => brake && (brake.paused || brake.delayMs > 0)).length;
+  if (late.length === 0) return `all ${readers.length} readers at head${held > 0 ? `, ${held} held back` : ""}`;
   const worst = late.reduce((most, reader) => (reader.lag.ms > most.lag.ms ? reader : most));
   return `${count(late.length, "reader")} behind; ${worst.name} by ${count(worst.lag.positions, "position")}, ${duration(worst.lag.ms)}`;
 }
