@@ -70,7 +70,7 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
   const cors = options.cors && new Cors(options.cors);
   const limits = options.limits ?? (options.authenticate ? limitsDefault : undefined);
   const way: Way = {
-    routes: routesOf(directory, metrics),
+    routes: routesOf(directory, metrics, options.authenticate !== undefined),
     access: new Access(options, directory),
     limiter: limits && new Limiter(limits),
     cors,

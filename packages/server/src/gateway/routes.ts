@@ -1,4 +1,5 @@
 /** Every address of the gateway: what is done there, and who may look. The description of the API is made from the same list. */
+import { hash } from "node:crypto";
 import { json } from "./problem.ts";
 import type { Visit } from "./access.ts";
 import { CommandRoute } from "./command-route.ts";
@@ -7,6 +8,8 @@ import type { Directory } from "./directory.ts";
 import { readEntity, readEvents } from "./entity-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerQuery } from "./rows-route.ts";
+import { openapiBody } from "./openapi.ts";
+import { matchesTag } from "./preconditions.ts";
 import { readersBody, readiness } from "./status-routes.ts";
 import { findDocuments, readDocument } from "./view-routes.ts";
 
@@ -22,7 +25,7 @@ export interface Route {
 /** A part of the address, decoded. */
 type Part = (name: string) => string;
 
-export function routesOf(directory: Directory, metrics: Metrics): readonly Route[] {
+export function routesOf(directory: Directory, metrics: Metrics, guarded: boolean): readonly Route[] {
   const commands = new CommandRoute(directory);
   const entity = (part: Part) => directory.entity(part("entity"));
   const view = (part: Part) => directory.view(part("view"));
@@ -54,12 +57,15 @@ export function routesOf(directory: Directory, metrics: Metrics): readonly Route
       answer: (request, part, { judge }) => answerQuery(request, { view: view(part), query: part("query") }, judge),
     },
     { method: "GET", address: "/views/{view}", answer: (request, part, { judge }) => findDocuments(request, view(part), judge) },
+    ...descriptionRoutes(directory, guarded),
     ...statusRoutes(directory, metrics),
   ];
 }
 
-function statusRoutes(directory: Directory, metrics: Metrics): readonly Route[] {
+/** Made once, when somebody asks for the first time: definitions do not change while they run. */
+function descriptionRoutes(directory: Directory, guarded: boolean): readonly Route[] {
   const definition = definitionBody(directory);
+  let openapi: { readonly body: string; readonly etag: string } | undefined;
   return [
     {
       method: "GET",
@@ -69,6 +75,25 @@ function statusRoutes(directory: Directory, metrics: Metrics): readonly Route[] 
         return json(200, definition, { "cache-control": "no-cache" });
       },
     },
+    {
+      method: "GET",
+      address: "/openapi.json",
+      answer: async (request, _part, { judge }) => {
+        await judge({ kind: "definition" });
+        if (!openapi) {
+          const body = JSON.stringify(openapiBody(directory, guarded));
+          openapi = { body, etag: `"${hash("sha256", body, "base64url").slice(0, 22)}"` };
+        }
+        const headers = { etag: openapi.etag, "cache-control": "no-cache" };
+        if (matchesTag(request.headers, openapi.etag)) return new Response(null, { status: 304, headers });
+        return new Response(openapi.body, { headers: { ...headers, "content-type": "application/json" } });
+      },
+    },
+  ];
+}
+
+function statusRoutes(directory: Directory, metrics: Metrics): readonly Route[] {
+  return [
     { method: "GET", address: "/healthz", probe: true, answer: () => json(200, { status: "alive" }, { "cache-control": "no-store" }) },
     { method: "GET", address: "/readyz", probe: true, answer: () => readiness(directory) },
     {
