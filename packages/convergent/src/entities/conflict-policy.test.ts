@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { z } from "zod";
 import { Log } from "../log/log.ts";
 import { mergeList } from "../merge/keyed-list.ts";
@@ -232,4 +232,26 @@ test("writers that merge, each from what it last saw, lose no change of disjoint
   expect((state as Input).lines.toSorted((one, other) => (one.product < other.product ? -1 : 1))).toEqual(
     writers.map(({ name }) => ({ product: name, quantity: 30 })),
   );
+});
+
+test("of a long stream, a conflict with what was there a while ago reads the events since, and not all before", async () => {
+  const { log, run } = await open();
+  for (let index = 0; index < 3000; index++) await run("overwrite", { ...first, from: -index });
+  const elsewhere = new EntityRuntime(order, log); // that has folded the stream once
+  await elsewhere.read("o");
+  const stream = vi.spyOn(log, "stream");
+  const eventsRead = async (): Promise<number> =>
+    (await Promise.all(stream.mock.results.map(({ value }) => value as Promise<unknown[]>))).reduce(
+      (sum, events) => sum + events.length,
+      0,
+    );
+  for (const runtime of [
+    { run },
+    { run: (command: string, input: unknown, options: CommandOptions) => elsewhere.run({ entityId: "o", command, input, options }) },
+  ]) {
+    stream.mockClear();
+    const conflict = conflictOf(await runtime.run("amend", { ...first, to: 5 }, { expected: 2500, onConflict: "reject" }));
+    expect(conflict).toMatchObject({ base: { from: -2499 }, state: { from: -2999 }, version: 3000, more: true });
+    expect(await eventsRead()).toBeLessThan(64 + 101 + 1);
+  }
 });

@@ -258,7 +258,7 @@ export class EntityRuntime {
   ): Promise<Settlement & { readonly base?: KnownState }> {
     const version = expected === "none" ? 0 : expected;
     if (typeof version !== "number" || version > present.version) return { fields: [], mergeable: false };
-    const base = await this.#states.fold(stream, { upTo: version }, tx);
+    const base = await this.#states.past(stream, version, tx);
     if (base.version !== version) return { fields: [], mergeable: false }; // its events are not here any more
     return { ...(await settle(received, base.state, present.state)), base };
   }
@@ -316,7 +316,7 @@ export class EntityRuntime {
     decision: Decision,
     tx?: ReadTransaction,
   ): Promise<Accepted<unknown>> {
-    const before = await this.#states.fold(stream, { upTo: firstVersion - 1 }, tx);
+    const before = await this.#states.past(stream, firstVersion - 1, tx);
     const known = await this.#states.fold(stream, { upTo: lastVersion }, tx, before);
     const events = await this.#log.stream(stream, { after: firstVersion - 1, upTo: lastVersion }, tx);
     const answer = this.#acceptedAt(known, { events: events.map((event) => this.#appended(event)), token, repeated: true });

@@ -65,6 +65,12 @@ export class Folding {
     return present;
   }
 
+  /** The state at an earlier version that the stream has: from what is remembered of it, where that reaches so far back. */
+  async past(stream: string, version: number, tx?: ReadTransaction): Promise<KnownState> {
+    const base = this.#remembered.before(stream, version);
+    return base?.version === version ? base : this.fold(stream, { upTo: version }, tx, base);
+  }
+
   /** Folds a stream's events onto `base`; without one, from the newest snapshot or from the first event on. */
   async fold(stream: string, bounds: FoldBounds, tx?: ReadTransaction, base?: KnownState): Promise<FoldedState> {
     if (!tx) return this.#log.snapshot((read) => this.fold(stream, bounds, read, base));
@@ -73,6 +79,7 @@ export class Folding {
     const initial = (): KnownState & { last: undefined } => ({ version: 0, state: this.#definition.initial() as unknown, last: undefined });
     let { state, version, last }: KnownState & { last?: StoredEvent | undefined } = start ?? initial();
     const from = version;
+    const passes = !this.#log.isStaged(tx, stream); // what is staged may yet be rolled back
     while (version < upTo) {
       const page = await this.#log.stream(stream, { after: version, upTo, limit: foldPage }, tx);
       for (const event of page) {
@@ -80,6 +87,7 @@ export class Folding {
         state = this.#evolve(state, event);
         version = event.version;
         last = event;
+        if (passes && this.#remembered.isPassed(version, upTo)) this.#remembered.pass(stream, { version, state: frozen(state) });
       }
       if (page.length < foldPage) break;
     }
