@@ -3,7 +3,7 @@
  * no headers; ids of entities and keys of documents at level `debug` only. A library should not speak unasked: without
  * `log`, only what failed unexpectedly is told, on stderr.
  *
- * A line costs 3 to 4 µs (pino, written in batches); without a log nothing is measured or made.
+ * A line costs about 7 µs of CPU beside 25 for a read of a view without a socket; without a log nothing is measured or made.
  */
 import { type Level, type Logger, pino } from "pino";
 import { codeOf } from "./problem.ts";
