@@ -1,17 +1,18 @@
 /**
  * The server process of a replay: the service `loans` on its store, behind a gateway. `server.ts DIRECTORY PORT`, started
- * by fork. Says `{ url }` when it serves or `{ failure }` when it cannot, and stops when told to or when its parent goes.
+ * by fork; `next` behind them starts the next release instead. Says `{ url }` when it serves or `{ failure }` when it cannot, and stops when told to or when its parent goes.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { serve } from "@convergent/server";
 import { sqlite } from "convergent/sqlite";
 import { loans } from "./definitions/loans.ts";
+import { loansNext } from "./definitions/next-release.ts";
 
 /** What this process tells its parent. */
 export type Message = { readonly url: string } | { readonly failure: string };
 
-const [directory = "", port = "0"] = process.argv.slice(2);
+const [directory = "", port = "0", release] = process.argv.slice(2);
 
 function say(message: Message): void {
   process.send?.(message);
@@ -19,7 +20,7 @@ function say(message: Message): void {
 
 async function start(): Promise<void> {
   mkdirSync(directory, { recursive: true });
-  const running = await loans.start({ store: sqlite(join(directory, "loans.db")) });
+  const running = await (release === "next" ? loansNext : loans).start({ store: sqlite(join(directory, "loans.db")) });
   const gateway = await serve({ services: [running], port: Number(port) });
   let stopping = false;
   const stop = async (): Promise<void> => {

@@ -3,6 +3,7 @@
  * is away is waited for: the client repeats what got no answer under the line's own id, so that no line counts twice.
  */
 import { isConvergentError } from "convergent/client";
+import type { Application } from "../definitions/application.ts";
 import type { EventLine } from "../file/event-file.ts";
 import type { Acknowledgements } from "./acknowledgements.ts";
 import { type LoansClient, sendLine } from "./command-of-line.ts";
@@ -15,6 +16,8 @@ export interface FeedOptions {
   readonly acknowledgements: Acknowledgements;
   /** Told after each line that was acknowledged. */
   readonly onAcknowledged: (count: number) => void;
+  /** Told of the same with the state that was answered; the application's next line waits for it. */
+  readonly onState?: (line: EventLine, state: Application) => Promise<void>;
 }
 
 /** Resolves when every line is acknowledged or refused. Throws when the server does not come back. */
@@ -34,7 +37,7 @@ export async function feed(options: FeedOptions): Promise<void> {
   await Promise.all(Array.from({ length: options.concurrency }, work));
 }
 
-async function send(line: EventLine, { client, acknowledgements, onAcknowledged }: FeedOptions): Promise<void> {
+async function send(line: EventLine, { client, acknowledgements, onAcknowledged, onState }: FeedOptions): Promise<void> {
   const { number, application } = line;
   try {
     const outcome = await sendLine(client, line, acknowledgements.versionOf(application));
@@ -42,6 +45,7 @@ async function send(line: EventLine, { client, acknowledgements, onAcknowledged 
       case "accepted":
         acknowledgements.accept(application, { line: number, version: outcome.version, repeated: outcome.repeated });
         onAcknowledged(acknowledgements.count);
+        await onState?.(line, outcome.state);
         return;
       case "rejected":
         acknowledgements.refuse({ line: number, application, reason: outcome.reason });

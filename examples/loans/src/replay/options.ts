@@ -6,6 +6,8 @@ export interface ReplayOptions {
   readonly file: string;
   readonly crashes: number;
   readonly seed: number;
+  /** Restart the server half way with a release in which a view is defined otherwise. */
+  readonly changeDefinition: boolean;
   readonly concurrency: number;
   /** Only so many lines. */
   readonly limit: number | undefined;
@@ -20,6 +22,9 @@ Replays the process of a bank (one JSON object a line, plain or gzipped) through
 of it against numbers computed from the file by other means. Exit code 0 when every check holds, 1 otherwise.
 
   --crash N        kill the server N times with SIGKILL on the way (default 0)
+  --change-definition
+                   half way, restart the server with a release in which a view has a new version, and read documents
+                   behind their writes all along
   --seed N         of the moments at which it is killed (default: a new one each time, printed)
   --concurrency N  applications at a time (default 64)
   --limit N        only the first N lines
@@ -43,6 +48,7 @@ export function parseOptions(args: readonly string[]): ReplayOptions | "help" {
     file,
     crashes: whole("crash", values.crash, { least: 0, most: 1_000 }) ?? 0,
     seed: whole("seed", values.seed, { least: 0, most: 2 ** 32 - 1 }) ?? randomInt(2 ** 32),
+    changeDefinition: values["change-definition"] ?? false,
     concurrency: whole("concurrency", values.concurrency, { least: 1, most: 1_000 }) ?? 64,
     limit: whole("limit", values.limit, { least: 1, most: Number.MAX_SAFE_INTEGER }),
     data: values.data,
@@ -58,6 +64,7 @@ function parsed(args: readonly string[]) {
       options: {
         crash: { type: "string" },
         seed: { type: "string" },
+        "change-definition": { type: "boolean" },
         concurrency: { type: "string" },
         limit: { type: "string" },
         data: { type: "string" },

@@ -70,8 +70,8 @@ function silence(): NodeJS.WriteStream {
   return new Writable({ write: (_chunk, _encoding, done) => done() }) as NodeJS.WriteStream;
 }
 
-function run(path: string, crashes: number): Promise<Replayed> {
-  const options = { file: path, crashes, seed: 7, concurrency: 16, limit: undefined, data: undefined, keep: false };
+function run(path: string, crashes: number, changeDefinition = false): Promise<Replayed> {
+  const options = { file: path, crashes, changeDefinition, seed: 7, concurrency: 16, limit: undefined, data: undefined, keep: false };
   return replay(options, silence(), new AbortController().signal);
 }
 
@@ -191,6 +191,12 @@ function commandLine(...args: string[]): Promise<Ended> {
     child.once("close", (code) => resolve({ code, output }));
   });
 }
+
+test("a replay in which a definition changes half way reads no document that says otherwise than the write before it", async () => {
+  const { checks } = await run(await file("changing.jsonl", syntheticLines(60)), 0, true);
+  expect(checks.filter(({ holds }) => !holds)).toEqual([]);
+  expect(checks.map(({ name }) => name)).toContain("changes of state, by the new version");
+}, 60_000);
 
 describe("the command line", () => {
   test("a file whose lines break the rules ends with exit code 1, each refused line with its reason", async () => {

@@ -12,6 +12,7 @@ import { eventLines } from "../file/event-file.ts";
 import { type Tally, tally } from "../file/tally.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { ask, awaitViews } from "./answers.ts";
+import { DefinitionChange } from "./definition-change.ts";
 import { type CrashPoint, crashPlan } from "./crash-plan.ts";
 import { type Check, checksOf, type Evidence } from "./checks.ts";
 import { feed } from "./feed.ts";
@@ -74,6 +75,7 @@ class Run {
   readonly #expected: Tally;
   readonly #fail: (error: Error) => void;
   readonly #acknowledgements = new Acknowledgements();
+  readonly #change: DefinitionChange | undefined;
   #crashes = 0;
 
   constructor(parts: { server: ServerProcess; options: ReplayOptions; expected: Tally; fail: (error: Error) => void }) {
@@ -81,6 +83,7 @@ class Run {
     this.#options = parts.options;
     this.#expected = parts.expected;
     this.#fail = parts.fail;
+    if (parts.options.changeDefinition) this.#change = new DefinitionChange(parts.server, parts.expected.lines);
   }
 
   async finish(output: NodeJS.WriteStream): Promise<Replayed> {
@@ -89,6 +92,7 @@ class Run {
     const began = performance.now();
     await this.#feed(client, output);
     const fed = performance.now();
+    await this.#change?.finished();
     await awaitViews(client);
     const caughtUp = performance.now();
     output.write(`${this.#speed(fed - began, caughtUp - fed)}\n${visibilityTable(await readerLags(url))}\n`);
@@ -97,7 +101,7 @@ class Run {
     const { concurrency } = this.#options;
     const answers = await ask({ client, url, concurrency, applications: applications.keys(), statuses });
     const evidence = { tally: this.#expected, answers, acknowledgements: this.#acknowledgements };
-    const checks = checksOf(evidence);
+    const checks = [...checksOf(evidence), ...((await this.#change?.checks(this.#expected, answers.documents)) ?? [])];
     output.write(`Asked about everything in ${seconds(performance.now() - caughtUp)}:\n\n${checkTable(checks)}\n`);
     return { evidence, checks, crashes: this.#crashes };
   }
@@ -107,6 +111,7 @@ class Run {
     const plan = [...crashPlan(crashes, this.#expected.lines, seed)];
     const blows: Promise<void>[] = [];
     const acknowledgements = this.#acknowledgements;
+    const change = this.#change;
     const hide = showProgress(
       {
         linesTotal: this.#expected.lines,
@@ -123,6 +128,7 @@ class Run {
         concurrency,
         acknowledgements,
         lines: eventLines(file, limitOf(this.#options)),
+        ...(change ? { onState: (line, state) => change.acknowledged(client, line, state) } : {}),
         onAcknowledged: (count) => {
           if (plan[0] && count >= plan[0].lines) blows.push(this.#blow(plan.shift() as CrashPoint, blows.at(-1)).catch(this.#fail));
         },
@@ -148,7 +154,8 @@ class Run {
       crashes === 0
         ? ""
         : `\nKilled ${this.#crashes} of ${crashes} times; ${repeated} lines had taken effect although their answer was lost.`;
-    return `${count.toLocaleString("en")} lines acknowledged in ${seconds(feedMs)}: ${perSecond} lines/s. The views had all of them ${seconds(catchUpMs)} later.${killed}
+    const changed = this.#change ? `\n${this.#change.summary}` : "";
+    return `${count.toLocaleString("en")} lines acknowledged in ${seconds(feedMs)}: ${perSecond} lines/s. The views had all of them ${seconds(catchUpMs)} later.${killed}${changed}
 From a write until it is visible${crashes === 0 ? "" : ", since the last start"}:`;
   }
 }
@@ -158,8 +165,8 @@ function limitOf({ limit }: ReplayOptions): { limit?: number } {
 }
 
 function announcement(options: ReplayOptions, expected: Tally, where: string): string {
-  const { file, crashes, seed, concurrency } = options;
+  const { file, crashes, seed, concurrency, changeDefinition } = options;
   const size = `${expected.lines.toLocaleString("en")} lines of ${expected.applications.size.toLocaleString("en")} applications in ${basename(file)}`;
   const crash = crashes === 0 ? "" : `; the server is killed ${crashes} times (--seed ${seed})`;
-  return `${size}; ${concurrency} applications at a time, data in ${where}${crash}`;
+  return `${size}; ${concurrency} applications at a time, data in ${where}${crash}${changeDefinition ? "; a definition changes half way" : ""}`;
 }

@@ -27,6 +27,7 @@ export class ServerProcess {
   #port = 0;
   #expectsEnd = false;
   #closed = false;
+  #release: "next" | undefined;
   #stderr = "";
 
   private constructor(directory: string, onDeath: (error: Error) => void) {
@@ -48,6 +49,13 @@ export class ServerProcess {
   /** Kills it with SIGKILL and starts it again on the same store and port. */
   async crash(): Promise<void> {
     await this.#end((child) => child.kill("SIGKILL"));
+    if (!this.#closed) await this.#launch();
+  }
+
+  /** Lets it finish what it has begun, and starts a release on the same store and port. */
+  async restart(release: "next"): Promise<void> {
+    this.#release = release;
+    await this.stop();
     if (!this.#closed) await this.#launch();
   }
 
@@ -78,7 +86,7 @@ export class ServerProcess {
   async #launch(): Promise<void> {
     this.#expectsEnd = false;
     this.#stderr = "";
-    const child = fork(program, [this.#directory, String(this.#port)], {
+    const child = fork(program, [this.#directory, String(this.#port), ...(this.#release ? [this.#release] : [])], {
       execArgv: ["--conditions=convergent-source"],
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });

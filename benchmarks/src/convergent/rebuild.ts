@@ -1,0 +1,121 @@
+// A new version of a view, built over a log of 1,000,000 events: applied, counted, verified by a second reading of the log,
+// and put in the place of the old version. The events come round-robin over the orders, so that a batch touches many documents.
+import assert from "node:assert";
+import { setTimeout as pause } from "node:timers/promises";
+import { type AnyView, entity, runtimeOf, service, streamOf, view } from "convergent";
+import { z } from "zod";
+import type { SubjectCode } from "../bench.ts";
+import { percentile } from "../harness/statistics.ts";
+import { addTo, noTotals, orderPlaced } from "../workload.ts";
+import { openLog } from "./log.ts";
+import { Placed } from "./order.ts";
+import { sqliteStore } from "./store.ts";
+
+const streams = 1_000;
+const eventsPerStream = 1_000;
+const events = streams * eventsPerStream;
+const eventsPerAppend = 4;
+const appendsInFlight = 256;
+const lookMs = 100;
+
+const order = entity("order", { initial: () => noTotals, events: { placed: Placed } })
+  .evolve({ placed: addTo })
+  .commands({});
+
+const totals = (version: number): AnyView =>
+  view("totals", {
+    version,
+    from: [order],
+    document: z.object({ events: z.number(), cents: z.number(), customer: z.string() }),
+    key: (event) => event.entityId,
+    indexes: ["customer"],
+  }).on({ "order.placed": (document = noTotals, event) => addTo(document, event.data) });
+
+export const release = (version: number): ReturnType<typeof service> => service("orders", { parts: { order, totals: totals(version) } });
+
+/** Fills a log round-robin, and leaves a first version of the view that has read none of it. */
+export async function seedRounds(directory: string): Promise<void> {
+  const first = await release(1).start({ store: sqliteStore(directory) });
+  runtimeOf(first).view("totals").reader.pause();
+  await first.stop();
+  const log = await openLog(directory);
+  for (let version = 0; version < eventsPerStream; version += eventsPerAppend) {
+    for (let from = 0; from < streams; from += appendsInFlight) {
+      const some = Array.from({ length: Math.min(appendsInFlight, streams - from) }, (_, index) => from + index);
+      await Promise.all(
+        some.map((index) =>
+          log.append({
+            stream: streamOf("order", `order-${index}`),
+            expected: "any",
+            events: Array.from({ length: eventsPerAppend }, (__, offset) => ({
+              type: "order.placed",
+              data: orderPlaced(index + version + offset),
+            })),
+          }),
+        ),
+      );
+    }
+  }
+  assert.equal((await log.head()).position, events);
+  await log.close();
+}
+
+/** Figures: `rate` in events/s that were applied and verified until the version was in place or the box ended; `memory` in MB by which the heap grew meanwhile. */
+export const convergentRebuild: SubjectCode = {
+  prepare: seedRounds,
+  async sample({ directory, boxMs }) {
+    let swapped = false;
+    const startedAt = performance.now();
+    const running = await release(2).start({
+      store: sqliteStore(directory),
+      onRebuild: ({ kind }) => {
+        if (kind === "swapped") swapped = true;
+      },
+    });
+    const { reader } = runtimeOf(running).view("totals");
+    const heap: number[] = [];
+    while (!swapped && performance.now() - startedAt < boxMs) {
+      await pause(lookMs);
+      heap.push(process.memoryUsage().rss / 1e6);
+    }
+    const rate = (reader.position * 1_000) / (performance.now() - startedAt);
+    const early = heap.slice(0, Math.ceil(heap.length / 3));
+    return { rate, memory: Math.max(...heap) - Math.max(...early) };
+  },
+};
+
+const offered = 500;
+const settleMs = 1_000;
+
+/** Figures: `p99` and `p50` in ms of appends, 500 a second offered, while the same process builds a version or has no view at all. */
+export function appendsUnderRebuild({ rebuilding }: { readonly rebuilding: boolean }): SubjectCode {
+  return {
+    prepare: seedRounds,
+    async sample({ directory, boxMs }) {
+      const running = await (rebuilding ? release(2) : service("orders", { parts: { order } })).start({ store: sqliteStore(directory) });
+      const { log } = runtimeOf(running);
+      const latenciesMs: number[] = [];
+      const startedAt = performance.now();
+      const under: Promise<void>[] = [];
+      for (let index = 0; performance.now() - startedAt < boxMs; index += 1) {
+        const due = startedAt + (index * 1_000) / offered;
+        if (due > performance.now()) await pause(Math.max(0, due - performance.now()));
+        under.push(
+          log
+            .append({
+              stream: streamOf("order", `new-${index}`),
+              expected: "none",
+              events: [{ type: "order.placed", data: orderPlaced(index) }],
+            })
+            .then(() => {
+              // From when it was due: an append that had to wait for its turn counts that, too.
+              if (due - startedAt >= settleMs) latenciesMs.push(performance.now() - due);
+            }),
+        );
+      }
+      await Promise.all(under);
+      await running.stop();
+      return { p99: percentile(latenciesMs, 0.99), p50: percentile(latenciesMs, 0.5) };
+    },
+  };
+}
