@@ -149,6 +149,7 @@ class BreakableStore {
         if (this.failing) throw new ConvergentError(this.failing, "the test made the store fail");
         return store.write(body);
       },
+      archive: (streams) => store.archive(streams),
       insideWrite: () => store.insideWrite(),
       onCommit: (listener) => store.onCommit(listener),
       close: () => store.close(),

@@ -1,6 +1,7 @@
 // The one contract suite for stores: every store of the toolkit passes it, through `Log` and `Store`, on the real disk.
 import { describe } from "vitest";
 import { appendContract } from "./appends.ts";
+import { archiveContract } from "./archive.ts";
 import { byteContract } from "./bytes.ts";
 import { epochContract } from "./epochs.ts";
 import { idContract } from "./ids.ts";
@@ -23,6 +24,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     rebuildRowContract(kind);
     byteContract(kind);
     epochContract(kind);
+    archiveContract(kind);
     oldEventContract(kind);
     transferContract(kind);
     snapshotContract(kind);

@@ -18,6 +18,9 @@ export const crashPoints = [
   "rebuild.swapped", //       the newer version is active and the older one retired; not committed
   "rebuild.committed", //     the swap is durable; this process still reads the older version
   "rebuild.dropping", //      some rows of a retired version are deleted, and the rest is not
+  "archive.named", //         the store names its archive; nothing was moved
+  "archive.copied", //        events are durable in the archive; the store still holds them
+  "archive.moved", //         the store has let go of them
 ] as const;
 
 /** The name of a crash point. */

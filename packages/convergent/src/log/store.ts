@@ -167,6 +167,8 @@ export interface ReadTransaction {
   eventTypes(known: number): Promise<string[]>;
   /** Events of one stream with versions in (`after`, `upTo`], oldest first, at most `limit`. */
   streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]>;
+  /** The last events of an entity's streams, in the order of the streams' names, after the stream `after`. */
+  streams(query: { entity: string; after?: string; limit: number }): Promise<StoredEvent[]>;
   /** In the order asked for; `undefined` for a stream without events. */
   streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>>;
   /** In the order asked for. */
@@ -228,6 +230,11 @@ export interface Store {
    * inserted into the log in such a transaction.
    */
   write<T>(body: (tx: WriteTransaction) => Promise<T>, options?: { readonly derived?: boolean }): Promise<T>;
+  /**
+   * Moves all events but the last of these streams out of the way, into the archive beside the store, while others read and
+   * write; every read finds them as before. May be repeated. Resolves to how many it moved.
+   */
+  archive(streams: readonly string[]): Promise<number>;
   /** Whether the caller runs inside a `write` body of this store. */
   insideWrite(): boolean;
   /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */

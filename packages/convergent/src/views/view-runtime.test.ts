@@ -296,6 +296,7 @@ async function shared(name: string): Promise<StoreDriver> {
     host: inner.host,
     read: (body) => inner.read(body),
     write: (body) => inner.write(body),
+    archive: (streams) => inner.archive(streams),
     insideWrite: () => inner.insideWrite(),
     onCommit: (listener) => inner.onCommit(listener),
     close: async () => undefined,

@@ -96,6 +96,11 @@ export class MemoryStore implements Store {
     return result.value;
   }
 
+  /** The rows stay in memory, where nothing is gained by moving them; what others may rely on is the same. */
+  async archive(streams: readonly string[]): Promise<number> {
+    return this.write(async (tx) => streams.reduce((moved, stream) => moved + (tx as MemoryWrite).noteArchived(stream), 0));
+  }
+
   insideWrite(): boolean {
     return this.#gate.inside();
   }

@@ -87,6 +87,16 @@ class MemoryRead implements ReadTransaction {
     return found;
   }
 
+  async streams(query: { entity: string; after?: string; limit: number }): Promise<StoredEvent[]> {
+    this.check();
+    const from = `${query.entity}/`;
+    const all = [...this.view.rows("streams")].filter(
+      ([stream]) => stream.startsWith(from) && compareText(stream, query.after ?? from) > 0,
+    );
+    const page = all.sort(([a], [b]) => compareText(a, b)).slice(0, query.limit);
+    return page.map(([, head]) => this.view.get("events", String((head as StreamHead).position)) as StoredEvent);
+  }
+
   async streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>> {
     this.check();
     return streams.map((stream) => this.view.get("streams", stream) as StreamHead | undefined);
@@ -187,6 +197,16 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
     this.check();
     const identity = this.view.get("identity", "identity") as Identity;
     this.#draft.set("identity", "identity", { ...identity, epochs: [...identity.epochs, epoch] });
+  }
+
+  /** Notes that a stream was archived; a memory store keeps its events where they are. Returns how many that are more than before. */
+  noteArchived(stream: string): number {
+    this.check();
+    const head = this.view.get("streams", stream) as StreamHead | undefined;
+    const before = (this.view.get("archived", stream) as number | undefined) ?? 0;
+    const count = Math.max(before, (head?.version ?? 0) - 1);
+    if (count > before) this.#draft.set("archived", stream, count);
+    return count - before;
   }
 
   async insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void> {

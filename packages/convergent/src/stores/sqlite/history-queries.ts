@@ -14,6 +14,9 @@ export const dropSnapshots = "DELETE FROM convergent_snapshots WHERE stream = ?"
 
 export const insertPersonEvent = "INSERT INTO convergent_person_events (person, position) VALUES (?, ?)";
 
+export const readPersonPositions =
+  "SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ?";
+
 export const readPersonEvents: string = `SELECT ${eventColumns} FROM convergent_events
   WHERE position IN (SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ?)
   ORDER BY position`;

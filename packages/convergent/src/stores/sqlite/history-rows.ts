@@ -1,8 +1,10 @@
 /** Snapshots and persons in SQLite. */
 import type { StoredEvent } from "../../log/event.ts";
 import type { Forgetting, PersonWrites, Snapshot, SnapshotWrites } from "../../log/history-rows.ts";
+import type { Archive } from "./archive.ts";
 import type { Database, Row } from "./database.ts";
 import * as sql from "./history-queries.ts";
+import { eventOf } from "./log-reads.ts";
 
 /** Runs statements in the open transaction; marks it as one that changes something when told so. */
 type Run = <T>(statements: (database: Database) => T, changes?: "changes") => T;
@@ -32,15 +34,23 @@ export class SqliteSnapshots implements SnapshotWrites {
 
 export class SqlitePersons implements PersonWrites {
   readonly #run: Run;
-  readonly #eventOf: (row: Row) => StoredEvent;
+  readonly #archive: Archive | undefined;
 
-  constructor(run: Run, eventOf: (row: Row) => StoredEvent) {
+  constructor(run: Run, archive: Archive | undefined) {
     this.#run = run;
-    this.#eventOf = eventOf;
+    this.#archive = archive;
   }
 
   async events(person: string, { after, limit }: { after: number; limit: number }): Promise<StoredEvent[]> {
-    return this.#run((database) => database.all(sql.readPersonEvents, person, after, limit)).map(this.#eventOf);
+    const rows = this.#run((database) => database.all(sql.readPersonEvents, person, after, limit));
+    const archive = this.#archive;
+    if (!archive) return rows.map(eventOf);
+    const here = new Map(rows.map((row) => [row[0], row]));
+    const positions = this.#run((database) => database.all(sql.readPersonPositions, person, after, limit));
+    return positions.flatMap(([position]) => {
+      const row = here.get(position ?? null) ?? archive.at(position as number);
+      return row ? [eventOf(row)] : [];
+    });
   }
 
   async forgettings(): Promise<Forgetting[]> {

@@ -2,7 +2,13 @@
 
 export const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
 
-export const readGeneration = "SELECT generation FROM convergent_store";
+export const readGeneration = "SELECT generation, archive FROM convergent_store";
+
+export const nameArchive = "UPDATE convergent_store SET archive = ?";
+
+export const hasEvent = "SELECT 1 FROM convergent_events WHERE position = ?";
+
+export const dropEvent = "DELETE FROM convergent_events WHERE position = ?";
 
 export const nextGeneration = "UPDATE convergent_store SET generation = generation + 1";
 
@@ -25,6 +31,16 @@ export const readStreamEvents: string = `SELECT ${eventColumns} FROM convergent_
 
 /** Answered by the index alone: it ends in the row's number, which is the position. */
 export const readStreamHead = "SELECT version, position FROM convergent_events WHERE stream = ? ORDER BY version DESC LIMIT 1";
+
+/** The last events of an entity's streams, by the streams' names. */
+export const readStreams: string = `SELECT ${eventColumns} FROM convergent_events WHERE position IN (
+    SELECT (SELECT position FROM convergent_events last WHERE last.stream = e.stream ORDER BY version DESC LIMIT 1)
+    FROM convergent_events e WHERE stream > ? AND stream > ? AND stream < ? GROUP BY stream ORDER BY stream LIMIT ?)
+  ORDER BY stream`;
+
+/** The events of a stream but its last one. */
+export const readEnded: string = `SELECT ${eventColumns} FROM convergent_events WHERE stream = ?1 AND version > ?2
+  AND version < (SELECT max(version) FROM convergent_events WHERE stream = ?1) ORDER BY version LIMIT ?3`;
 
 /** Stream and last version are those of the event at its position; a voided id, whose number is negative, has none. */
 export const readId: string = `SELECT i.number, i.digest, i.first_version, i.position, i.at, e.stream, e.version
@@ -53,6 +69,9 @@ export const readDefinitions = "SELECT kind, name, version, fingerprint, state, 
 // One statement a row: at two to three microseconds each it is as fast as inserts of 8 rows a statement and faster than
 // of 16 and more, because the time goes into the tables and not into the calls (Node 24.21, batches of 64).
 export const insertEvent: string = `INSERT INTO convergent_events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/** Of two histories with an event at one position, the store's own is kept. */
+export const archiveEvent: string = insertEvent.replace("INSERT", "INSERT OR REPLACE");
 
 const idColumns = "scope, id, digest, first_version, position, at";
 

@@ -116,9 +116,10 @@ CREATE TABLE convergent_consumed (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** `generation` counts the changes of what processes remember of the store: its epochs. */
+/** `generation` counts the changes of what processes remember of the store: its epochs and the id of its archive. */
 const generation = `
 ALTER TABLE convergent_store ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE convergent_store ADD COLUMN archive TEXT;
 `;
 
 /**

@@ -10,10 +10,13 @@ import { assert, ConvergentError, isConvergentError } from "../../errors/error.t
 import type { Host } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import { Gate } from "../gate.ts";
+import { Archive, createArchive } from "./archive.ts";
+import { moveToArchive } from "./archiving.ts";
 import { Bell } from "./bell.ts";
 import type { Database } from "./database.ts";
 import { Turns, whenUnlocked } from "./lock-wait.ts";
 import { connect, openFile, type OpenOptions } from "./open.ts";
+import { readEnded } from "./queries.ts";
 import { ReadPool } from "./read-pool.ts";
 import { SharedReads } from "./shared-reads.ts";
 import { Standing } from "./standing.ts";
@@ -46,6 +49,7 @@ export class SqliteStore implements Store {
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
   #writer: Database | undefined;
+  #archive: Archive | undefined;
   #dataVersion: unknown;
   #synchronous: { readonly database: Database | undefined; readonly mode: Synchronous } = { database: undefined, mode: "FULL" };
   #closed = false;
@@ -78,7 +82,7 @@ export class SqliteStore implements Store {
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
     return this.#shared.read(async (database) => {
-      const tx = new SqliteRead(database, this.host.timers);
+      const tx = new SqliteRead(database, this.host.timers, this.#archived());
       try {
         return await body(tx);
       } finally {
@@ -107,6 +111,17 @@ export class SqliteStore implements Store {
     return value;
   }
 
+  async archive(streams: readonly string[]): Promise<number> {
+    const archive = await this.#nameArchive();
+    return moveToArchive(streams, {
+      host: this.host,
+      archive,
+      ended: (stream, after, limit) => this.#reads.use(async (database) => database.all(readEnded, stream, after, limit)),
+      // A deletion that a power cut takes back leaves an event in both files, which harms nobody.
+      drop: (positions) => this.write(async (tx) => (tx as SqliteWrite).dropArchived(positions), { derived: true }),
+    });
+  }
+
   insideWrite(): boolean {
     return this.#gate.inside();
   }
@@ -124,6 +139,26 @@ export class SqliteStore implements Store {
     await this.#reads.close(closeWaitMs);
     // The writer goes last: the last connection to close copies the WAL into the database and removes it.
     await this.#gate.pass(async () => this.#giveUpWriter());
+    this.#archive?.close();
+  }
+
+  async #nameArchive(): Promise<Archive> {
+    await this.write(async (tx) => {
+      if (this.#standing.archive !== undefined) return;
+      const id = this.host.random.id();
+      createArchive(this.#options.path, id);
+      (tx as SqliteWrite).nameArchive(id);
+    });
+    this.host.reached("archive.named");
+    return this.#archived() as Archive;
+  }
+
+  #archived(): Archive | undefined {
+    const id = this.#standing.archive;
+    if (id === undefined || this.#archive?.id === id) return this.#archive;
+    this.#archive?.close();
+    this.#archive = undefined;
+    return (this.#archive = Archive.open(this.#options.path, id));
   }
 
   async #begin(synchronous: Synchronous): Promise<Database> {
@@ -141,10 +176,12 @@ export class SqliteStore implements Store {
   }
 
   async #transact<T>(database: Database, body: (tx: WriteTransaction) => Promise<T>): Promise<{ value: T; changed: boolean }> {
-    const tx = new SqliteWrite(database, this.host.timers, { logOpen: this.#synchronous.mode === "FULL", types: this.#types });
+    let tx: SqliteWrite | undefined;
     try {
       this.#standing.look(database);
-      const value = await this.#gate.body(() => body(tx));
+      const logOpen = this.#synchronous.mode === "FULL";
+      const open = (tx = new SqliteWrite(database, this.host.timers, { archive: this.#archived(), logOpen, types: this.#types }));
+      const value = await this.#gate.body(() => body(open));
       tx.end();
       if (tx.failure) throw tx.failure;
       if (tx.changed) database.commit();
@@ -153,7 +190,7 @@ export class SqliteStore implements Store {
       if (tx.changedStanding) this.#standing.lookAfterCommit(database);
       return { value, changed: tx.changed };
     } catch (error) {
-      tx.end();
+      tx?.end();
       this.#abandon(database, error);
       throw error;
     }

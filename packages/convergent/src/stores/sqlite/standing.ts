@@ -1,6 +1,6 @@
 /**
- * What a process remembers of a store between its transactions: who it is and its epochs. Another process may begin an
- * epoch; every snapshot therefore begins by asking for the store's generation, the statement that takes the snapshot
+ * What a process remembers of a store between its transactions: who it is and its epochs and its archive.
+ * Another process may add to them; every snapshot therefore begins by asking for the store's generation, the statement that takes the snapshot
  * anyway, so that no token is issued for a position of an epoch that this process has not heard of.
  */
 import type { Epoch, Identity } from "../../log/store.ts";
@@ -11,6 +11,7 @@ import * as sql from "./queries.ts";
 export class Standing {
   #identity: Identity;
   #generation: unknown;
+  #archive: string | undefined;
 
   constructor(identity: Identity) {
     this.#identity = identity;
@@ -20,12 +21,18 @@ export class Standing {
     return this.#identity;
   }
 
+  /** Id of the archive, once events have been moved to one. */
+  get archive(): string | undefined {
+    return this.#archive;
+  }
+
   /** Learns what has changed, in a transaction of `database`. A snapshot older than what is known teaches nothing. */
   look(database: Database): void {
-    const generation = database.get(sql.readGeneration)?.[0] as number;
+    const [generation, archive] = database.get(sql.readGeneration) ?? [];
     if (generation === this.#generation) return;
     const epochs = epochsOf(database);
-    if (epochs.length < this.#identity.epochs.length) return;
+    if (epochs.length < this.#identity.epochs.length || (this.#archive !== undefined && archive === null)) return;
+    this.#archive = (archive ?? undefined) as string | undefined;
     this.#identity = { ...this.#identity, epochs };
     this.#generation = generation;
   }

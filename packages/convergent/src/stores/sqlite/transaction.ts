@@ -29,16 +29,15 @@ import type {
   WriteTransaction,
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
+import type { Archive } from "./archive.ts";
 import type { Database, Row } from "./database.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
 import { SqlitePersons, SqliteSnapshots } from "./history-rows.ts";
+import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
-
-/** Rows read or deleted in one go: 3 to 4 ms. Between two steps the event loop turns. */
-const rowsPerStepMax = 4096;
 
 export class SqliteRead implements ReadTransaction {
   readonly snapshots: SqliteSnapshots;
@@ -46,16 +45,18 @@ export class SqliteRead implements ReadTransaction {
   readonly sql: SqliteSql;
   readonly #database: Database;
   readonly #timers: Timers;
+  readonly #log: LogReads;
   #ended = false;
   #failure: Error | undefined;
 
-  constructor(database: Database, timers: Timers) {
+  constructor(database: Database, timers: Timers, archive?: Archive) {
     this.#database = database;
     this.#timers = timers;
+    this.#log = new LogReads({ archive, ask: (statements) => this.ask(statements), turn: () => this.turn() });
     const run = <T>(statements: (open: Database) => T, changes?: "changes"): T => this.run(statements, changes);
     this.snapshots = new SqliteSnapshots(run);
-    this.persons = new SqlitePersons(run, eventOf);
     this.sql = new SqliteSql(run);
+    this.persons = new SqlitePersons(run, archive);
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -80,10 +81,7 @@ export class SqliteRead implements ReadTransaction {
     const { types, limit } = query;
     if (types?.length === 0) return [];
     const last = Math.min(query.upTo, (await this.head()).position);
-    const text = types ? sql.readEventsOfTypes(types.length) : sql.readEvents;
-    return this.#steps({ after: query.after, upTo: last, limit }, (database, after, upTo, count) =>
-      database.all(text, after, upTo, ...(types ?? []), count),
-    );
+    return this.#log.events({ after: query.after, upTo: last, limit }, types);
   }
 
   async eventTypes(known: number): Promise<string[]> {
@@ -93,9 +91,13 @@ export class SqliteRead implements ReadTransaction {
   async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
     const [head] = await this.streamHeads([stream]);
     const last = Math.min(query.upTo, head?.version ?? 0);
-    return this.#steps({ ...query, upTo: last }, (database, after, upTo, count) =>
-      database.all(sql.readStreamEvents, stream, after, upTo, count),
-    );
+    return this.#log.streamEvents(stream, { ...query, upTo: last });
+  }
+
+  async streams(query: { entity: string; after?: string; limit: number }): Promise<StoredEvent[]> {
+    const from = `${query.entity}/`;
+    const beyond = `${query.entity}0`; // the character after the slash
+    return this.ask((database) => database.all(sql.readStreams, query.after ?? from, from, beyond, query.limit)).map(eventOf);
   }
 
   async streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>> {
@@ -111,7 +113,7 @@ export class SqliteRead implements ReadTransaction {
     return this.ask((database) =>
       keys.map((key) => {
         const row = database.get(sql.readId, key.scope, key.id);
-        return row && idOf(key, row);
+        return row && this.#log.id(key, row);
       }),
     );
   }
@@ -121,7 +123,7 @@ export class SqliteRead implements ReadTransaction {
     const text = query.state === "done" ? sql.readDoneIds : sql.readVoidedIds;
     const rows = this.ask((database) => database.all(text, after, query.limit));
     return {
-      records: rows.map((row) => idOf({ scope: row[0] as string, id: row[1] as string }, row.slice(2))),
+      records: rows.map((row) => this.#log.id({ scope: row[0] as string, id: row[1] as string }, row.slice(2))),
       next: (rows.at(-1)?.[2] ?? after) as number,
     };
   }
@@ -210,24 +212,13 @@ export class SqliteRead implements ReadTransaction {
   protected turn(): Promise<void> {
     return this.#timers.turn();
   }
+}
 
-  // Both positions and versions are dense (L1, L3), so a range of numbers is a bound on rows.
-  async #steps(
-    range: { after: number; upTo: number; limit: number },
-    read: (database: Database, after: number, upTo: number, count: number) => Row[],
-  ): Promise<StoredEvent[]> {
-    const events: StoredEvent[] = [];
-    let after = range.after;
-    while (after < range.upTo && events.length < range.limit) {
-      if (after > range.after) await this.turn();
-      const upTo = Math.min(range.upTo, after + rowsPerStepMax);
-      const count = range.limit - events.length;
-      const from = after;
-      for (const row of this.ask((database) => read(database, from, upTo, count))) events.push(eventOf(row));
-      after = upTo;
-    }
-    return events;
-  }
+interface WriteOptions {
+  readonly archive: Archive | undefined;
+  readonly logOpen: boolean;
+  /** Types of events that are known to be registered. */
+  readonly types: ReadonlySet<string>;
 }
 
 export class SqliteWrite extends SqliteRead implements WriteTransaction {
@@ -238,10 +229,10 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   #changed = false;
   #changedStanding = false;
 
-  constructor(database: Database, timers: Timers, { logOpen, types }: { readonly logOpen: boolean; readonly types: ReadonlySet<string> }) {
-    super(database, timers);
-    this.#logOpen = logOpen;
-    this.#types = types;
+  constructor(database: Database, timers: Timers, options: WriteOptions) {
+    super(database, timers, options.archive);
+    this.#logOpen = options.logOpen;
+    this.#types = options.types;
   }
 
   /** Whether there may be something to commit. */
@@ -264,6 +255,22 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#change((database) => {
       database.run(sql.insertEpoch, epoch.id, epoch.first);
       database.run(sql.nextGeneration);
+    });
+  }
+
+  /** Names the archive that events are about to be moved to. */
+  nameArchive(id: string): void {
+    this.#changedStanding = true;
+    this.#change((database) => {
+      database.run(sql.nameArchive, id);
+      database.run(sql.nextGeneration);
+    });
+  }
+
+  /** Deletes events that the archive holds by now. */
+  dropArchived(positions: readonly number[]): void {
+    this.#change((database) => {
+      for (const position of positions) database.run(sql.dropEvent, position);
     });
   }
 
@@ -376,34 +383,6 @@ function saveDocument(database: Database, row: DocumentRow): void {
 
 function headOf(row: Row | undefined): Head {
   return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
-}
-
-function eventOf(row: Row): StoredEvent {
-  return {
-    position: row[0] as Position,
-    id: row[1] as string,
-    stream: row[2] as string,
-    version: row[3] as number,
-    type: row[4] as string,
-    at: row[5] as number,
-    data: row[6] as string,
-    metadata: row[7] as string,
-    digest: row[8] as string,
-  };
-}
-
-function idOf(key: IdKey, row: Row): IdRecord {
-  return {
-    scope: key.scope,
-    id: key.id,
-    digest: row[1] as string,
-    state: (row[0] as number) < 0 ? "void" : "done",
-    stream: (row[5] ?? "") as string,
-    firstVersion: row[2] as number,
-    lastVersion: (row[6] ?? 0) as number,
-    position: row[3] as Position,
-    at: row[4] as number,
-  };
 }
 
 function checkpointOf(row: Row): Checkpoint {
