@@ -38,7 +38,14 @@ export function archiveContract(kind: StoreKind): void {
     await store.read(async (tx) => {
       const events = async (after: number, upTo: number, limit: number, types?: string[]): Promise<StoredEvent[]> =>
         tx.events({ after: after as Position, upTo: upTo as Position, limit, ...(types ? { types } : {}) });
-      for (const [after, upTo, limit] of [[0, 160, 1000], [0, 160, 3], [7, 100, 5], [37, 53, 1000], [158, 160, 9], [0, 900, 160]] as const) {
+      for (const [after, upTo, limit] of [
+        [0, 160, 1000],
+        [0, 160, 3],
+        [7, 100, 5],
+        [37, 53, 1000],
+        [158, 160, 9],
+        [0, 900, 160],
+      ] as const) {
         const wanted = before.filter(({ position }) => position > after && position <= upTo);
         expect(await events(after, upTo, limit)).toEqual(wanted.slice(0, limit));
         const rare = wanted.filter(({ type }) => type === "order.rare").slice(0, limit);
@@ -51,7 +58,9 @@ export function archiveContract(kind: StoreKind): void {
         expect(await tx.streamEvents(stream, { after: 39, upTo: 40, limit: 5 })).toEqual(wanted.slice(39));
       }
       expect(await tx.streamHeads(["order/0"])).toEqual([{ version: 40, position: 154 }]);
-      expect(await tx.ids([{ scope: "caller", id: "0-3" }])).toMatchObject([{ stream: "order/0", firstVersion: 7, lastVersion: 8, position: 26 }]);
+      expect(await tx.ids([{ scope: "caller", id: "0-3" }])).toMatchObject([
+        { stream: "order/0", firstVersion: 7, lastVersion: 8, position: 26 },
+      ]);
       expect((await tx.streams({ entity: "order", limit: 3 })).map((event) => event.stream)).toEqual(["order/0", "order/1", "order/2"]);
       expect((await tx.streams({ entity: "order", after: "order/2", limit: 3 })).map((event) => event.version)).toEqual([40]);
       expect(await tx.streams({ entity: "orde", limit: 3 })).toEqual([]);

@@ -28,6 +28,7 @@ async function work(): Promise<void> {
   reader?.start();
   if (orders.endless === true) await runUntil(line, log);
   else await run(log, orders.load);
+  if (orders.crash?.point.startsWith("archive.")) for (let stream = 0; stream < 5; stream++) await log.archive([`order/${stream}`]);
   if (orders.leavesOpen === true) return;
   await reader?.waitFor(log.headKnown.position, 20_000);
   await reader?.stop();

@@ -335,6 +335,11 @@ export class Log implements LogSource {
     this.#guard = guard;
   }
 
+  /** Moves all events but the last of these streams to the archive; see `Store.archive`. */
+  async archive(streams: readonly string[]): Promise<number> {
+    return this.#store.archive(streams);
+  }
+
   /** Finishes what was begun and closes the store. */
   async close(): Promise<void> {
     await this.#group.drained();

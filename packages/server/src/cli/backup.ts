@@ -68,6 +68,32 @@ async function copyDatabase(path: string, to: string, progress: ProgressLine): P
   } finally {
     source.close();
   }
+  takeInArchive(path, to, progress);
+}
+
+/** Positions that are taken in at a time. */
+const positionsPerStep = 20_000;
+
+// A copy is one file: what the store has moved to its archive is taken back in. The archive is read after the store was
+// copied, so it holds all that the copy lacks; what both hold is the same, or the archive's is of a lost history.
+function takeInArchive(path: string, to: string, progress: ProgressLine): void {
+  const copy = new DatabaseSync(to);
+  try {
+    const columns = copy.prepare("SELECT count(*) AS n FROM pragma_table_info('convergent_store') WHERE name = 'archive'").get();
+    if (columns?.["n"] === 0 || copy.prepare("SELECT archive FROM convergent_store").get()?.["archive"] === null) return;
+    copy.prepare("ATTACH ? AS archived").run(`${path}-archive`);
+    const last = Number(copy.prepare("SELECT max(position) AS last FROM main.convergent_events").get()?.["last"]);
+    const take = copy.prepare(
+      "INSERT OR IGNORE INTO main.convergent_events SELECT * FROM archived.convergent_events WHERE position > ? AND position <= ?",
+    );
+    for (let after = 0; after < last; after += positionsPerStep) {
+      take.run(after, Math.min(last, after + positionsPerStep));
+      progress.show({ done: after, of: last });
+    }
+    copy.exec("UPDATE convergent_store SET archive = NULL, generation = generation + 1; DETACH archived; PRAGMA wal_checkpoint(TRUNCATE)");
+  } finally {
+    copy.close();
+  }
 }
 
 /** Throws `store_broken` when a copy is not what a store has to be. */

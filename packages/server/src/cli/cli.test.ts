@@ -72,7 +72,7 @@ const convergent = (...args: string[]): Promise<Ran> => launch(...args).ran;
 test("help names the commands, and each command has help of its own", async () => {
   const help = await convergent("--help");
   expect(help.code).toBe(0);
-  for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "verify"])
+  for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "archive", "verify"])
     expect(help.out).toContain(name);
   for (const command of [
     ["start"],
@@ -83,6 +83,7 @@ test("help names the commands, and each command has help of its own", async () =
     ["restore"],
     ["export"],
     ["import"],
+    ["archive"],
     ["verify"],
   ]) {
     const { code, out } = await convergent(...command, "--help");

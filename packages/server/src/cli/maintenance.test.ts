@@ -233,3 +233,32 @@ test("a backup taken while a process writes at full speed is one moment of the l
   const again = await openLog(store, "sqlite");
   await expect(again.demand(parseToken(state.last))).rejects.toMatchObject({ code: "token_epoch", details: { fork: events } });
 }, 180_000);
+
+test("ended streams are archived beside a live server; backup, export and verify hold them, and restore makes one file of both", async () => {
+  const directory = newDirectory();
+  const store = join(directory, "orders.db");
+  const log = await openLog(store, "sqlite");
+  for (const stream of ["order/1", "order/2", "order/3"]) await append(log, 300, stream);
+  for (const stream of ["order/1", "order/3"]) await log.append({ stream, expected: "any", events: [{ type: "order.shipped", data: 1 }] });
+  const before = await found(store);
+  expect((await convergent(directory, "archive", "--store", store)).err).toMatch(/say which streams[\s\S]*invalid_input/);
+  const young = await convergent(directory, "archive", "--store", store, "--entity", "order", "--ended-by", "order.shipped", "--json");
+  expect(JSON.parse(young.out)).toMatchObject({ streams: 0, events: 0 });
+  const byType = ["--entity", "order", "--ended-by", "order.shipped", "--ended-before", "0s"];
+  const moved = await convergent(directory, "archive", "--store", store, ...byType);
+  expect([moved.code, moved.out]).toEqual([0, expect.stringContaining("moved 600 events of 2 streams")]);
+  writeFileSync(join(directory, "streams.txt"), "order/2\norder/none\n\n");
+  const listed = await convergent(directory, "archive", "--store", store, "--streams-from", "streams.txt", "--json");
+  expect(JSON.parse(listed.out)).toMatchObject({ events: 299 });
+  expect(await log.stream("order/2")).toHaveLength(300);
+  expect((await found(store)).ranges).toEqual(before.ranges);
+
+  expect((await convergent(directory, "backup", "--store", store, "--to", "copy.db")).code).toBe(0);
+  expect((await convergent(directory, "export", "--store", store, "--to", "orders.jsonl")).code).toBe(0);
+  expect((await convergent(directory, "import", "--from", "orders.jsonl", "--store", "new.db")).code).toBe(0);
+  await log.close();
+  expect((await convergent(directory, "restore", "--from", "copy.db", "--to", store, "--force")).code).toBe(0);
+  expect(existsSync(`${store}-archive`)).toBe(false);
+  for (const file of [store, join(directory, "copy.db"), join(directory, "new.db")])
+    expect((await found(file)).ranges).toEqual(before.ranges);
+}, 180_000);

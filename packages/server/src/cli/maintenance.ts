@@ -1,5 +1,6 @@
-/** The commands that look after store files: backup, restore, export, import, verify. */
+/** The commands that look after store files: backup, restore, export, import, archive, verify. */
 import { type Command, Option } from "commander";
+import { archive } from "./archive.ts";
 import { backUp } from "./backup.ts";
 import { exportStore } from "./export.ts";
 import { importStore } from "./import.ts";
@@ -10,6 +11,7 @@ import { verify } from "./verify.ts";
 export function addMaintenance(root: Command): void {
   addCopies(root);
   addTransfer(root);
+  addArchive(root);
   root
     .command("verify")
     .description("reads a whole store: positions and versions without gaps, digests that fit; or compares two stores")
@@ -21,6 +23,26 @@ export function addMaintenance(root: Command): void {
       examples("convergent verify --store data/orders.db", "convergent verify --store data/orders.db --against copies/orders.db"),
     )
     .action(verify);
+}
+
+function addArchive(root: Command): void {
+  root
+    .command("archive")
+    .description("moves the events of streams that have ended to a second file beside the store; every read finds them as before")
+    .requiredOption("--store <file>", "the store file; a running server is not disturbed")
+    .option("--entity <name>", "streams of this entity")
+    .option("--ended-by <types>", "of them those whose last event is of one of these types, with commas between them")
+    .option("--ended-before <age>", "and lies at least so long back", "90d")
+    .option("--streams-from <file>", "instead: the streams named in a file, one entity/id a line")
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent archive --store data/orders.db --entity order --ended-by order.shipped,order.cancelled --ended-before 90d",
+        "convergent archive --store data/orders.db --streams-from ended.txt",
+      ),
+    )
+    .action(archive);
 }
 
 function addCopies(root: Command): void {

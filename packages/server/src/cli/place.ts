@@ -13,7 +13,7 @@ import { memory } from "convergent/memory";
 import { kindOf, ownerOf, requireUnused } from "./store-file.ts";
 
 /** Files that a store keeps beside its own. */
-const beside = ["-wal", "-shm", "-bell", "-witness", ".lock"];
+const beside = ["-wal", "-shm", "-bell", "-witness", "-archive", "-archive-wal", "-archive-shm", ".lock"];
 
 /** Pages that are written over in one go; in between the event loop turns. */
 const pagesPerStep = 4096;
@@ -85,6 +85,8 @@ async function replaceDatabase(part: string, path: string): Promise<void> {
   } finally {
     source.close();
   }
+  // What was put in place holds its whole log itself.
+  for (const end of ["", "-wal", "-shm"]) rmSync(`${path}-archive${end}`, { force: true });
 }
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */

@@ -98,7 +98,14 @@ export class MemoryStore implements Store {
 
   /** The rows stay in memory, where nothing is gained by moving them; what others may rely on is the same. */
   async archive(streams: readonly string[]): Promise<number> {
-    return this.write(async (tx) => streams.reduce((moved, stream) => moved + (tx as MemoryWrite).noteArchived(stream), 0));
+    this.host.reached("archive.named");
+    const moved = await this.write(async (tx) => {
+      const count = streams.reduce((sum, stream) => sum + (tx as MemoryWrite).noteArchived(stream), 0);
+      this.host.reached("archive.copied");
+      return count;
+    });
+    this.host.reached("archive.moved");
+    return moved;
   }
 
   insideWrite(): boolean {

@@ -64,12 +64,14 @@ test("a process that had the store open before anything was archived goes on rea
   expect([rows(file), rows(`${file}-archive`)]).toEqual([2, 599]);
 });
 
-test.each(["archive.named", "archive.copied", "archive.moved"])("a process killed at %s loses no event, and the archive can go on", async (point) => {
-  for (const hit of [1, 2]) {
-    const file = newFile();
-    for (const stream of ["order/1", "order/2"]) await append(file, stream, 400);
-    const before = await verifyStore(await openStore(file));
-    const program = `
+test.each(["archive.named", "archive.copied", "archive.moved"])(
+  "a process killed at %s loses no event, and the archive can go on",
+  async (point) => {
+    for (const hit of [1, 2]) {
+      const file = newFile();
+      for (const stream of ["order/1", "order/2"]) await append(file, stream, 400);
+      const before = await verifyStore(await openStore(file));
+      const program = `
       const { sqlite } = await import(${JSON.stringify(join(import.meta.dirname, "index.ts"))});
       const { nodeHost } = await import(${JSON.stringify(join(import.meta.dirname, "../../host-node/host.ts"))});
       let hits = 0;
@@ -77,16 +79,17 @@ test.each(["archive.named", "archive.copied", "archive.moved"])("a process kille
       const store = await sqlite(${JSON.stringify(file)}, { host }).open({ name: "orders" });
       await store.archive(["order/1", "order/2"]);
       await store.archive(["order/1"]);`;
-    const child = spawn(process.execPath, ["--conditions=convergent-source", "--input-type=module", "-e", program], { stdio: "inherit" });
-    expect(await once(child, "close")).toEqual([null, "SIGKILL"]);
-    const store = await openStore(file);
-    expect(await verifyStore(store)).toEqual(before);
-    await store.archive(["order/1", "order/2"]);
-    expect(await verifyStore(store)).toEqual(before);
-    await store.close();
-    expect(rows(file)).toBe(2);
-  }
-});
+      const child = spawn(process.execPath, ["--conditions=convergent-source", "--input-type=module", "-e", program], { stdio: "inherit" });
+      expect(await once(child, "close")).toEqual([null, "SIGKILL"]);
+      const store = await openStore(file);
+      expect(await verifyStore(store)).toEqual(before);
+      await store.archive(["order/1", "order/2"]);
+      expect(await verifyStore(store)).toEqual(before);
+      await store.close();
+      expect(rows(file)).toBe(2);
+    }
+  },
+);
 
 test("without its archive a store refuses to read around the gap, and says which file is missing; another store's archive is refused too", async () => {
   const file = newFile();
@@ -95,7 +98,10 @@ test("without its archive a store refuses to read around the gap, and says which
   await store.archive(["order/1"]);
   await store.close();
   renameSync(`${file}-archive`, `${file}-away`);
-  await expect(Log.open(sqlite(file), "orders")).rejects.toMatchObject({ code: "store_broken", message: expect.stringContaining("-archive") as string });
+  await expect(Log.open(sqlite(file), "orders")).rejects.toMatchObject({
+    code: "store_broken",
+    message: expect.stringContaining("-archive") as string,
+  });
   const foreign = newFile();
   await append(foreign, "order/1", 10);
   const other = await openStore(foreign);
@@ -127,7 +133,10 @@ test("an older copy of the store goes on beside an archive that knows a lost his
   const store = await openStore(file);
   expect(store.identity.epochs).toHaveLength(2);
   const all = { after: position(0), upTo: position(100), limit: 100 };
-  expect((await store.read((tx) => tx.events(all))).map((event) => event.stream)).toEqual([...Array<string>(5).fill("order/1"), ...Array<string>(6).fill("order/2")]);
+  expect((await store.read((tx) => tx.events(all))).map((event) => event.stream)).toEqual([
+    ...Array<string>(5).fill("order/1"),
+    ...Array<string>(6).fill("order/2"),
+  ]);
   expect(await store.read((tx) => tx.events({ ...all, types: ["order.lost"] }))).toEqual([]);
   expect(await store.read((tx) => tx.streamEvents("order/lost", { after: 0, upTo: 9, limit: 9 }))).toEqual([]);
   const before = await verifyStore(store);

@@ -2,7 +2,7 @@
 import type { StoredEvent } from "../../log/event.ts";
 import type { Forgetting, PersonWrites, Snapshot, SnapshotWrites } from "../../log/history-rows.ts";
 import type { Archive } from "./archive.ts";
-import type { Database, Row } from "./database.ts";
+import type { Database } from "./database.ts";
 import * as sql from "./history-queries.ts";
 import { eventOf } from "./log-reads.ts";
 
