@@ -93,8 +93,29 @@ const schemas: Readonly<Record<string, Schema>> = {
     token: text,
     "pending?": list(text),
     "repeated?": { type: "boolean" },
-    "merged?": list({ type: "object" }),
+    "merged?": {
+      ...list(ref("schemas", "FieldChange")),
+      description: "The input was merged: what others had changed of it, and what became of that.",
+    },
     "visibilityMs?": ref("schemas", "VisibilityMs"),
+  }),
+  FieldChange: object({
+    field: text,
+    "base?": { description: "As it was at the expected version." },
+    "theirs?": { description: "As others made it since." },
+    "ours?": { description: "As this command would make it." },
+    "merged?": { description: "What the command's rules make of it." },
+    conflicting: { type: "boolean", description: "Nothing says what becomes of it: somebody has to choose." },
+  }),
+  Conflict: object({
+    version: whole,
+    "state?": { description: "The entity as it is; absent, like the rest, when the caller may not read it." },
+    "expected?": { type: ["integer", "string"] },
+    "base?": { description: "The state at the expected version." },
+    changed: { ...list(ref("schemas", "AppendedEvent")), description: "The events since then, at most 100." },
+    "more?": { const: true },
+    fields: { ...list(ref("schemas", "FieldChange")), description: "Of the command's input when it is `mergeable`, else of the state." },
+    mergeable: { type: "boolean" },
   }),
   Entity: object({
     state: { description: "The entity's state." },
@@ -134,6 +155,7 @@ function response(status: number, codes: readonly ErrorCode[]): Schema {
   const schema = {
     allOf: [
       ref("schemas", "Problem"),
+      ...(codes.includes("version_conflict") ? [ref("schemas", "Conflict")] : []),
       { properties: { status: { const: status }, ...(codes.length > 0 ? { code: { enum: codes } } : {}) }, ...coded },
     ],
   };
