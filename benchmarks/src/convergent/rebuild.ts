@@ -64,20 +64,19 @@ export async function seedRounds(directory: string): Promise<void> {
 export const convergentRebuild: SubjectCode = {
   prepare: seedRounds,
   async sample({ directory, boxMs }) {
-    let swapped = false;
+    const { promise: swapped, resolve: swap } = Promise.withResolvers<"swapped">();
     const startedAt = performance.now();
     const running = await release(2).start({
       store: sqliteStore(directory),
       onRebuild: ({ kind }) => {
-        if (kind === "swapped") swapped = true;
+        if (kind === "swapped") swap("swapped");
       },
     });
     const { reader } = runtimeOf(running).view("totals");
     const heap: number[] = [];
-    while (!swapped && performance.now() - startedAt < boxMs) {
-      await pause(lookMs);
+    const looked = (): Promise<"looked"> => pause(lookMs, "looked" as const);
+    while (performance.now() - startedAt < boxMs && (await Promise.race([swapped, looked()])) === "looked")
       heap.push(process.memoryUsage().rss / 1e6);
-    }
     const rate = (reader.position * 1_000) / (performance.now() - startedAt);
     const early = heap.slice(0, Math.ceil(heap.length / 3));
     return { rate, memory: Math.max(...heap) - Math.max(...early) };
