@@ -1,6 +1,6 @@
 // The client against a scripted gateway in virtual time: what it sends, when it sends it again, and what it makes of the answers.
 import { expect, test } from "vitest";
-import { isConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import type { CancelSignal, NetworkRequest, NetworkResponse } from "../host/host.ts";
 import type { Schema } from "../log/schema.ts";
 import { connectOn, type ConnectOptions } from "./connect.ts";
@@ -336,6 +336,34 @@ test("an attempt that takes too long is given up and repeated", async () => {
   });
   await gateway.run(gateway.client({ timeout: "3s" }).order("o-1").place({ total: 1 }));
   expect(gateway.times).toEqual([0, 3075]);
+});
+
+test("headers that expire are asked for before every attempt", async () => {
+  const gateway = world((_, count) => (count === 1 ? problem(503, "unavailable", { retry: "later" }) : placed()));
+  const sent: string[] = [];
+  const headers = async (): Promise<Record<string, string>> => {
+    const authorization = `Bearer ${sent.length + 1}`;
+    sent.push(authorization);
+    return { authorization };
+  };
+  await gateway.run(gateway.client({ actor: "ada", headers }).order("o-1").place({ total: 1 }));
+  expect(gateway.last).toMatchObject({ headers: { authorization: sent.at(-1), "convergent-actor": "ada" } });
+  expect(sent.length).toBeGreaterThanOrEqual(2);
+});
+
+test("headers that cannot be had fail the call at once, as unknown when the command may have taken effect", async () => {
+  const headers = (): never => {
+    throw new ConvergentError("unauthenticated", "no session");
+  };
+  const gateway = world(() => placed());
+  expect(await gateway.run(failure(gateway.client({ headers }).order("o-1").place({ total: 1 })))).toMatchObject({ message: "no session" });
+  expect(gateway.requests).toEqual([]);
+  let calls = 0;
+  const expiring = (): Record<string, string> => (++calls > 2 ? headers() : {});
+  const unsure = world((_, count) => (count === 1 ? lost() : placed()));
+  expect(await unsure.run(failure(unsure.client({ headers: expiring }).order("o-1").place({ total: 1 })))).toMatchObject({
+    code: "outcome_unknown",
+  });
 });
 
 test("a caller who asks too often waits as long as the server says, and asks again", async () => {

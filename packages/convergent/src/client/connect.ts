@@ -12,7 +12,7 @@ import type { Client, RemoteCommandOptions, RemoteReadOptions, Served } from "./
 import { actorName, usableHeaders } from "./path.ts";
 import { type HistoryLost, SessionMemory } from "./session.ts";
 import { SessionTransport } from "./session-transport.ts";
-import { type ClientHost, Transport } from "./transport.ts";
+import { type ClientHost, type MoreHeaders, Transport } from "./transport.ts";
 import { Versions } from "./versions.ts";
 import { ViewClient } from "./view-client.ts";
 
@@ -30,8 +30,8 @@ export interface ConnectOptions {
   readonly token?: Token | string;
   /** Who asks, kept with the events of every command that names nobody else. */
   readonly actor?: string;
-  /** Headers of every request. */
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Headers of every request; a function is asked before each one, for credentials that expire. What it throws, the call throws, unless the outcome of a command is unknown by then. */
+  readonly headers?: Readonly<Record<string, string>> | MoreHeaders;
   /** Told when a store was restored and no longer has what this session wrote or saw there. */
   readonly onHistoryLost?: (lost: HistoryLost) => void;
 }
@@ -41,7 +41,11 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
   const transport = new Transport({
     url,
     host,
-    headers: usableHeaders({ ...(options.actor === undefined ? {} : { [names.actor]: actorName(options.actor) }), ...options.headers }),
+    headers: usableHeaders({
+      ...(options.actor === undefined ? {} : { [names.actor]: actorName(options.actor) }),
+      ...(typeof options.headers === "object" ? options.headers : {}),
+    }),
+    ...(typeof options.headers === "function" ? { moreHeaders: options.headers } : {}),
     attemptMs: durationMs(options.timeout ?? "10s"),
     retryForMs: durationMs(options.retryFor ?? "30s"),
   });

@@ -12,17 +12,22 @@ import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host, NetworkResponse } from "../host/host.ts";
 import { headers as names } from "../protocol/wire.ts";
 import { throwIfCancelled } from "./cancellation.ts";
-import { gatewayAddress } from "./path.ts";
+import { gatewayAddress, usableHeaders } from "./path.ts";
 import { parseObject, type Problem, problemError, readProblem } from "./problem.ts";
 
 /** What the client needs of a host. */
 export type ClientHost = Pick<Host, "clock" | "random" | "timers" | "network">;
+
+/** Headers that change from time to time. */
+export type MoreHeaders = () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
 
 export interface TransportOptions {
   readonly url: string;
   readonly host: ClientHost;
   /** Headers of every request. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Asked before each attempt. */
+  readonly moreHeaders?: MoreHeaders;
   /** One attempt is given up after so long. */
   readonly attemptMs: number;
   /** A request is repeated for so long. */
@@ -98,7 +103,13 @@ export class Transport {
     let unknown = false;
     for (let attempt = 1; ; attempt++) {
       throwIfCancelled(request.signal);
-      const answer = await this.#attempt(request, deadline - elapsed());
+      const { headers, moreHeaders } = this.#options;
+      const own = moreHeaders
+        ? await this.#headersNow(moreHeaders, (error) =>
+            unknown && request.id !== undefined ? this.#gaveUp(request, { attempt, unknown, error }) : error,
+          )
+        : headers;
+      const answer = await this.#attempt(request, deadline - elapsed(), own);
       if (answer.kind === "refusal" && request.id !== undefined && unknown && !isAboutTheCommand(answer.problem))
         throw this.#gaveUp(request, { attempt, unknown, error: problemError(answer.problem) });
       if (answer.kind !== "again") return answer;
@@ -110,7 +121,15 @@ export class Transport {
     }
   }
 
-  async #attempt(request: Request, remainingMs: number): Promise<Answer | Again> {
+  async #headersNow(more: MoreHeaders, failure: (error: unknown) => unknown): Promise<Readonly<Record<string, string>>> {
+    try {
+      return { ...this.#options.headers, ...usableHeaders(await more()) };
+    } catch (error) {
+      throw failure(error);
+    }
+  }
+
+  async #attempt(request: Request, remainingMs: number, own: Readonly<Record<string, string>>): Promise<Answer | Again> {
     const { method, path, body, id, signal, waitMs = 0 } = request;
     let response: NetworkResponse;
     try {
@@ -119,7 +138,7 @@ export class Transport {
         url: `${this.#base}${path}`,
         headers: {
           accept: "application/json",
-          ...this.#options.headers,
+          ...own,
           ...(body === undefined ? {} : { "content-type": "application/json" }),
           ...(id === undefined ? {} : { [names.idempotencyKey]: id }),
           ...request.headers,

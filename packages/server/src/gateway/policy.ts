@@ -6,7 +6,7 @@
 import { ConvergentError, type IndexValue } from "convergent";
 import type { Caller } from "./caller.ts";
 
-/** A command about to run. `input` is as received: its schema has not looked at it. Rules about the state are the entity's own. */
+/** A command about to run. `input` is as received: its schema has not looked at it. Rules about the state are the entity's own, and the answer holds the state after it. */
 export interface CommandAsked {
   readonly kind: "command";
   readonly caller: Caller;
@@ -100,6 +100,7 @@ export interface PolicyTable {
   readonly entities?: Readonly<Record<string, Rule<EntityAsked>>>;
   /** Documents and queries, by view. */
   readonly views?: Readonly<Record<string, Rule<ViewAsked | QueryAsked | RowsAsked>>>;
+  /** `/definition` and `/openapi.json`. `convergent/client` asks for the first before anything else. */
   readonly definition?: Rule<StatusAsked>;
   readonly readers?: Rule<StatusAsked>;
   readonly metrics?: Rule<StatusAsked>;
