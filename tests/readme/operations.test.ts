@@ -1,0 +1,45 @@
+// The page for operators: its blocks run one after another on a store, and every command there is stands on it.
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Log } from "convergent";
+import { sqlite } from "convergent/sqlite";
+import { expect, onTestFinished, test } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const page = readFileSync(join(root, "docs/operations.md"), "utf8");
+const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map((match) => match[1] as string);
+const main = join(root, "packages/server/src/cli/main.ts");
+
+test("the blocks of the page run in its order on one store", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "convergent-page-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const log = await Log.open(sqlite(join(directory, "data/orders.db")), "orders");
+  for (const [stream, type] of [
+    ["order/1", "order.placed"],
+    ["order/2", "order.placed"],
+    ["order/1", "order.shipped"],
+  ] as const)
+    await log.append({ stream, expected: "any", events: [{ type, data: { by: "ada" } }], id: { scope: "page", id: `${stream} ${type}` } });
+  await log.close();
+  const command = join(directory, "convergent");
+  writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" --conditions=convergent-source "${main}" "$@"\n`);
+  chmodSync(command, 0o755);
+  expect(blocks.length).toBeGreaterThan(5);
+  for (const block of blocks) {
+    const ran = spawnSync("sh", ["-e", "-c", block], {
+      cwd: directory,
+      encoding: "utf8",
+      env: { ...process.env, PATH: `${directory}:${process.env["PATH"]}` },
+    });
+    expect([block, ran.status, ran.stderr]).toEqual([block, 0, expect.not.stringMatching(/^convergent: /m)]);
+  }
+}, 180_000);
+
+test("every command that looks after a store is on the page", () => {
+  const source = readFileSync(join(root, "packages/server/src/cli/maintenance.ts"), "utf8");
+  const names = [...source.matchAll(/\.command\("([a-z]+)"\)/g)].map((match) => match[1] as string);
+  expect(names.toSorted()).toEqual(["archive", "backup", "export", "import", "restore", "verify"]);
+  for (const name of names) expect(page).toContain(`convergent ${name} `);
+});
