@@ -255,3 +255,50 @@ test("a retired version that nobody uses is deleted, a few rows at a time, and n
   expect(await running.sums.get("t1", { strong: true })).toMatchObject({ value: { sum: 145, count: 10 } });
   await running.stop();
 });
+
+function strongSums(version: number, consistency: "strong" | "eventual" = "strong", hold: Hold = released) {
+  return view("sums", {
+    version,
+    from: [thing],
+    document: z.object({ sum: z.number() }),
+    key: (event) => {
+      hold.check();
+      return event.entityId;
+    },
+    consistency,
+  }).on({ "thing.added": (document, event) => ({ sum: (document?.sum ?? 0) + event.data.n }) });
+}
+
+test("a strong view's next version is built and verified before the service starts, which tells how far it is", async () => {
+  const store = memory();
+  const older = await service("things", { parts: { thing, sums: strongSums(1) } }).start({ store });
+  for (let n = 1; n <= 20; n++) await older.thing("a").add({ n });
+  await older.stop();
+  const news: RebuildNews[] = [];
+  const newer = await service("things", { parts: { thing, sums: strongSums(2) } }).start({ store, onRebuild: (one) => news.push(one) });
+  expect(news.map(({ kind }) => kind)).toEqual(["begun", "swapped"]);
+  expect(await versions(newer)).toEqual([
+    [1, "retired"],
+    [2, "active"],
+  ]);
+  await newer.thing("a").add({ n: 5 });
+  expect(await newer.sums.get("a")).toMatchObject({ value: { sum: 215 }, fresh: true, asOf: 21 });
+  await newer.stop();
+  const late = service("things", { parts: { thing, sums: strongSums(1) } }).start({ store });
+  await expect(late).rejects.toMatchObject({ code: "definitions_outdated" });
+});
+
+test("an eventual version after a strong one: appends go on, and the strong rows answer as of the moment they were left", async () => {
+  const store = memory();
+  const older = await service("things", { parts: { thing, sums: strongSums(1) } }).start({ store });
+  for (let n = 1; n <= 4; n++) await older.thing("a").add({ n });
+  await older.stop();
+  const hold = new Hold();
+  const newer = await service("things", { parts: { thing, sums: strongSums(2, "eventual", hold) } }).start({ store });
+  await newer.thing("a").add({ n: 5 });
+  expect(await newer.sums.get("a")).toMatchObject({ value: { sum: 10 }, fresh: false, asOf: 4, behind: { positions: 1 } });
+  hold.held = false;
+  await swapped(newer);
+  expect(await newer.sums.get("a", { strong: true, wait: "10s" })).toMatchObject({ value: { sum: 15 }, fresh: true });
+  await newer.stop();
+});

@@ -96,11 +96,8 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
   const state = active && active.version > own.version ? "retired" : "active";
   if (active && state === "active") await tx.saveDefinition({ ...active, state: "retired" });
   await tx.saveDefinition({ ...own, state });
-  await demote(
-    tx,
-    rows.filter((row) => row.version < own.version),
-    log,
-  );
+  const older = (await versionsOf(tx, own.name)).filter((row) => row.version < own.version);
+  await demote(tx, older, log);
   return state;
 }
 
