@@ -13,13 +13,14 @@ export interface LoadOptions {
   readonly warmUpMs: number;
   readonly boxMs: number;
   /** Path, further headers and body of the request with this number. */
-  request(index: number): PostRequest;
+  request(index: number): LoadRequest;
 }
 
-export interface PostRequest {
+export interface LoadRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** Sent by POST; without one it is a GET. */
+  readonly body?: string;
 }
 
 /** Requests answered with 200 per second. Throws on any other answer: a refusal is not throughput. */
@@ -41,10 +42,11 @@ export async function load({ port, connections, warmUpMs, boxMs, request }: Load
   return counted / (boxMs / 1_000);
 }
 
-function encode({ path, headers = {}, body }: PostRequest, port: number): string {
-  let head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
+function encode({ path, headers = {}, body }: LoadRequest, port: number): string {
+  let head = `${body === undefined ? "GET" : "POST"} ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n`;
+  if (body !== undefined) head += `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
   for (const [name, value] of Object.entries(headers)) head += `${name}: ${value}\r\n`;
-  return `${head}\r\n${body}`;
+  return `${head}\r\n${body ?? ""}`;
 }
 
 /** One kept-alive connection with at most one request under way. */

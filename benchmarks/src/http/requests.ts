@@ -1,25 +1,33 @@
 // One sample of the http bench: a server in a process of its own, and here the load.
 import { join } from "node:path";
 import type { SubjectCode } from "../bench.ts";
-import { type Handler, pathOf } from "../convergent/gateway.ts";
+import { type CommandHandler, documents, pathOf, type ReadHandler, readPathOf } from "../convergent/gateway.ts";
 import { forkWorker } from "../harness/fork-worker.ts";
 import { orderPlaced } from "../workload.ts";
-import { load } from "./load.ts";
+import { load, type LoadRequest } from "./load.ts";
 
 const connections = 64;
 const warmUpMs = 1_500;
 
 /** Figure: `rate` in requests/s; each places an order of its own, under an idempotency key of its own. */
-export function requests(handler: Handler | "bare"): SubjectCode {
+export function requests(handler: CommandHandler | "bare"): SubjectCode {
+  return sampled(handler, (index) => ({
+    path: pathOf(handler, `order-${index}`),
+    headers: { "idempotency-key": `request-${index}` },
+    body: JSON.stringify(orderPlaced(index)),
+  }));
+}
+
+/** Figure: `rate` in requests/s; each reads one of the documents. */
+export function reads(handler: ReadHandler | "bare"): SubjectCode {
+  return sampled(handler, (index) => ({ path: readPathOf(handler, `order-${index % documents}`) }));
+}
+
+function sampled(handler: string, request: (index: number) => LoadRequest): SubjectCode {
   return {
     async sample({ directory, boxMs }) {
       const worker = forkWorker(join(import.meta.dirname, "serve.ts"), [handler, directory]);
       const port = await worker.hear<number>();
-      const request = (index: number) => ({
-        path: pathOf(handler, `order-${index}`),
-        headers: { "idempotency-key": `request-${index}` },
-        body: JSON.stringify(orderPlaced(index)),
-      });
       const rate = await load({ port, connections, warmUpMs, boxMs, request });
       worker.stop();
       return { rate };
