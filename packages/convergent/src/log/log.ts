@@ -72,6 +72,8 @@ export class Log implements LogSource {
   readonly #followed = new FollowedLogs();
   readonly #types: string[] = [];
   #head: Head = { position: origin, at: 0 };
+  /** The token asked for last: reads at head ask for the same one again and again, and it is signed once. */
+  #issued: { readonly position: Position; readonly token: Token } | undefined;
 
   private constructor(store: Store) {
     this.#store = store;
@@ -276,9 +278,12 @@ export class Log implements LogSource {
   /** A token for everything up to a position that exists. */
   async tokenAt(position: Position, tx?: ReadTransaction): Promise<Token> {
     if (position === origin) return emptyToken;
+    if (this.#issued?.position === position) return this.#issued.token;
     const event = await this.#eventAt(position, tx);
     if (!event) throw new ConvergentError("invalid_input", `${this.store} has no position ${position} yet`);
-    return this.#issuer.issue(event);
+    const token = this.#issuer.issue(event);
+    if (!tx || !this.#written.has(tx as WriteTransaction)) this.#issued = { position, token };
+    return token;
   }
 
   /** What a token asks of this store. Entries past the horizon ask for nothing. Throws `token_invalid`, `token_epoch`. */

@@ -30,6 +30,7 @@ const entryPattern = /^([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,32})\.(\d{1,16})\
 /** A consistency token. Immutable; `String(token)` and JSON give the wire form. */
 export class Token {
   readonly entries: readonly TokenEntry[];
+  #text: string | undefined;
 
   constructor(entries: readonly TokenEntry[]) {
     this.entries = entries;
@@ -48,7 +49,7 @@ export class Token {
   }
 
   toString(): string {
-    return this.entries.map(encodeEntry).join(",");
+    return (this.#text ??= this.entries.map(encodeEntry).join(","));
   }
 
   toJSON(): string {

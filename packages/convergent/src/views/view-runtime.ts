@@ -75,16 +75,34 @@ export class ViewRuntime {
 
   /** One document. Throws `not_fresh` when asked to, `rebuilding`, `token_invalid`, `token_epoch`. */
   async get(key: string, options: ReadOptions = {}): Promise<Reading<unknown>> {
+    return this.#document(key, options, (value) => value, JSON.parse as (text: string) => unknown);
+  }
+
+  /** One document as the JSON text it is stored in, for those who only pass it on. Throws what `get` throws. */
+  async text(key: string, options: ReadOptions = {}): Promise<Reading<string | undefined>> {
+    return this.#document(key, options, JSON.stringify as (value: unknown) => string, (text) => text);
+  }
+
+  // From a value as an older version's was shaped, or from the text that is stored.
+  async #document<Form>(
+    key: string,
+    options: ReadOptions,
+    ofValue: (value: unknown) => Form,
+    ofText: (text: string) => Form,
+  ): Promise<Reading<Form | undefined>> {
     requireDocuments(this.definition);
     const { name, version } = this.definition;
     const stored = storableKey(key);
-    return this.#answer({ ...options, key: stored }, async (tx) => {
+    return this.#answer({ ...options, key: stored }, async (tx): Promise<{ value: Form | undefined; fresh?: boolean }> => {
       const older = await this.rebuild.olderIn(tx);
       const [text] = await tx.documents(name, older?.version ?? version, [stored]);
-      const value = text === undefined ? undefined : (JSON.parse(text) as unknown);
-      if (!older) return { value };
+      if (!older) return { value: text === undefined ? undefined : ofText(text) };
+      if (text !== undefined) {
+        const shaped = await older.shaped(JSON.parse(text), stored);
+        return { value: shaped === undefined ? undefined : ofValue(shaped) };
+      }
       // What the older version has no document for, the newer one may have.
-      return value === undefined ? { value, ...(older.isWhole ? {} : { fresh: false }) } : { value: await older.shaped(value, stored) };
+      return { value: undefined, ...(older.isWhole ? {} : { fresh: false }) };
     });
   }
 

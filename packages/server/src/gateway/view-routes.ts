@@ -1,7 +1,7 @@
 /** Reads of views. Every answer says how fresh it is; one that is not as fresh as asked for says when to ask again. */
 import { hash } from "node:crypto";
 import { ConvergentError, type Page, type Reading, type ReadOptions, wire } from "convergent";
-import { type Judge, narrowed, shown } from "./access.ts";
+import { type Grant, type Judge, narrowed, shown } from "./access.ts";
 import type { ViewEntry } from "./directory.ts";
 import { fieldTypes } from "./field-types.ts";
 import { retryAfterMs, visibilityOf } from "./pace.ts";
@@ -12,25 +12,65 @@ import { viewQuery } from "./view-query.ts";
 
 /** `GET /views/{view}/{key}` */
 export async function readDocument(request: Request, { view, key }: { view: ViewEntry; key: string }, judge: Judge): Promise<Response> {
-  const grant = await judge({ kind: "view", name: view.definition.name, key });
+  const judging = judge({ kind: "view", name: view.definition.name, key });
+  const grant = judging instanceof Promise ? await judging : judging;
   const preferences = preferencesOf(request.headers);
-  const reading = shown(await view.runtime.get(key, levelOf({ request, view }, preferences)), grant);
+  const stored = await view.runtime.text(key, levelOf({ request, view }, preferences));
+  if (grant.shows || !stored.fresh || stored.value === undefined) return readValue(request, { view, key, grant }, { stored, preferences });
+  return answerText(request, view, { ...stored, value: stored.value }, headersOf(stored, preferences));
+}
+
+interface Stored {
+  readonly stored: Reading<string | undefined>;
+  readonly preferences: Preferences;
+}
+
+// Whatever must look at the document, or has none.
+function readValue(
+  request: Request,
+  { view, key, grant }: { view: ViewEntry; key: string; grant: Grant },
+  { stored, preferences }: Stored,
+): Response {
+  const value = stored.value === undefined ? undefined : (JSON.parse(stored.value) as unknown);
+  const reading = shown({ ...stored, value }, grant);
   if (!reading.fresh) return notFresh(view, reading, preferences);
   const headers = headersOf(reading, preferences);
-  if (reading.value === undefined) {
-    const { asOf, behind, fresh } = reading;
-    const error = new ConvergentError("not_found", `the view "${view.definition.name}" has no document "${key.slice(0, 100)}"`, {
-      details: { value: null, asOf, behind, fresh },
-    });
-    return problem(error, headers);
-  }
-  const value = JSON.stringify(reading.value);
-  // Weak: the same document may be answered with a later `asOf`.
-  const etag = `W/"${view.definition.version}.${hash("sha256", value, "base64url").slice(0, 22)}"`;
+  if (reading.value !== undefined) return answerText(request, view, { ...stored, value: stored.value as string }, headers);
+  const { asOf, behind, fresh } = reading;
+  const error = new ConvergentError("not_found", `the view "${view.definition.name}" has no document "${key.slice(0, 100)}"`, {
+    details: { value: null, asOf, behind, fresh },
+  });
+  return problem(error, headers);
+}
+
+// The stored text is sent as it is: nothing is read or written again on its way.
+function answerText(request: Request, view: ViewEntry, { value, ...label }: Reading<string>, headers: HeaderRecord): Response {
+  const etag = etagOf(view, value);
   if (matchesTag(request.headers, etag)) return new Response(null, { status: 304, headers: { ...headers, etag } });
-  const { value: _, ...label } = bodyOf(reading);
-  const text = `{"value":${value},${JSON.stringify(label).slice(1)}`; // the document is not written out a second time
-  return new Response(text, { status: 200, headers: { ...headers, etag, "content-type": "application/json" } });
+  const { asOf, behind, fresh } = label;
+  const rest = label.unchecked || label.unmet ? `,${JSON.stringify({ unchecked: label.unchecked, unmet: label.unmet }).slice(1, -1)}` : "";
+  const text = `{"value":${value},"asOf":${asOf},"behind":{"positions":${behind.positions},"ms":${behind.ms}},"fresh":${fresh}${rest}}`;
+  headers["etag"] = etag;
+  headers["content-type"] = "application/json";
+  return new Response(text, { status: 200, headers });
+}
+
+/** Tags kept of one view, of documents that are asked for often; each costs a hash otherwise. */
+const tagsMax = 1000;
+const taggedLengthMax = 2000;
+const tags = new WeakMap<ViewEntry, Map<string, string>>();
+
+// Weak: the same document may be answered with a later `asOf`.
+function etagOf(view: ViewEntry, value: string): string {
+  let known = tags.get(view);
+  if (!known) tags.set(view, (known = new Map<string, string>()));
+  let tag = known.get(value);
+  if (tag === undefined) {
+    tag = `W/"${view.definition.version}.${hash("sha256", value, "base64url").slice(0, 22)}"`;
+    if (known.size >= tagsMax) known.clear();
+    if (value.length <= taggedLengthMax) known.set(value, tag);
+  }
+  return tag;
 }
 
 /** `GET /views/{view}` */

@@ -7,7 +7,10 @@ import type { Host } from "../../host/host.ts";
 import type { Database } from "./database.ts";
 import type { ReadPool } from "./read-pool.ts";
 
-type Body = (database: Database) => Promise<void>;
+/** Answers to questions that reads of one snapshot all ask; nothing in a snapshot changes. */
+export type SnapshotMemory = Map<string, unknown>;
+
+type Body = (database: Database, memory: SnapshotMemory) => Promise<void>;
 
 export class SharedReads {
   readonly #host: Host;
@@ -20,11 +23,11 @@ export class SharedReads {
   }
 
   /** Runs `body` on a snapshot taken after this call. Throws what it throws, and what `ReadPool.use` does. */
-  async read<T>(body: (database: Database) => Promise<T>): Promise<T> {
+  async read<T>(body: (database: Database, memory: SnapshotMemory) => Promise<T>): Promise<T> {
     const group = (this.#gathering ??= this.#gather());
     return new Promise<T>((resolve, reject) => {
-      group.bodies.push(async (database) => {
-        const answer = body(database);
+      group.bodies.push(async (database, memory) => {
+        const answer = body(database, memory);
         resolve(answer); // or rejects with it: one body's failure is its own
         await answer.catch(() => undefined);
       });
@@ -44,7 +47,8 @@ export class SharedReads {
       this.#gathering = undefined;
     }
     await this.#pool.use(async (database) => {
-      await Promise.all(bodies.map((body) => body(database)));
+      const memory: SnapshotMemory = new Map();
+      await Promise.all(bodies.map((body) => body(database, memory)));
     });
   }
 }

@@ -81,8 +81,8 @@ export class SqliteStore implements Store {
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
-    return this.#shared.read(async (database) => {
-      const tx = new SqliteRead(database, this.host.timers, this.#archived());
+    return this.#shared.read(async (database, memory) => {
+      const tx = new SqliteRead(database, this.host.timers, { archive: this.#archived(), memory });
       try {
         return await body(tx);
       } finally {
