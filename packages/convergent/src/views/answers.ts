@@ -48,6 +48,9 @@ export interface Standing {
   claim(): (tx: ReadTransaction, key?: string) => Promise<Position>;
 }
 
+/** Nothing was asked for, and nothing is waited for. */
+const nothing: Level = { position: origin, asked: false, maxAgeMs: undefined, unmet: [], unchecked: [] };
+
 export interface AnswersOptions {
   readonly view: string;
   readonly log: Log;
@@ -68,7 +71,7 @@ export class Answers {
     body: (tx: ReadTransaction) => Promise<Body>,
   ): Promise<Body & Omit<Reading<never>, "value">> {
     const { log, standing, view } = this.#options;
-    const level = await this.#reach(asked);
+    const level = asked.after === undefined && !asked.strong && asked.maxAge === undefined ? nothing : await this.#reach(asked);
     const claim = standing.claim();
     const reading = await log.snapshot(async (tx) => {
       const head = await tx.head();

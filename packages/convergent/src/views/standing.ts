@@ -111,7 +111,7 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
       const known = rebuild.older;
       const olderClaim = known?.claim();
       return async (tx, key) => {
-        const older = await rebuild.olderIn(tx);
+        const older = rebuild.older && (await rebuild.olderIn(tx));
         if (older) return (older === known && olderClaim ? olderClaim : older.claim())(await slots(tx, older.version), key);
         // A newer release may have taken the appends over: whether they fold this view still, the store says.
         if (strong() && (await storedVersion(tx, name, version))?.kind === "strong-view") return (await tx.head()).position;

@@ -48,12 +48,13 @@ export interface ReadContext {
 }
 
 export class SqliteRead implements ReadTransaction {
-  readonly snapshots: SqliteSnapshots;
-  readonly persons: SqlitePersons;
-  readonly sql: SqliteSql;
+  #snapshots: SqliteSnapshots | undefined;
+  #persons: SqlitePersons | undefined;
+  #sql: SqliteSql | undefined;
   readonly #database: Database;
   readonly #timers: Timers;
-  readonly #log: LogReads;
+  readonly #archive: Archive | undefined;
+  #logReads: LogReads | undefined;
   readonly #memory: SnapshotMemory | undefined;
   #ended = false;
   #failure: Error | undefined;
@@ -61,12 +62,29 @@ export class SqliteRead implements ReadTransaction {
   constructor(database: Database, timers: Timers, { archive, memory }: ReadContext) {
     this.#database = database;
     this.#timers = timers;
+    this.#archive = archive;
     this.#memory = memory;
-    this.#log = new LogReads({ archive, ask: (statements) => this.ask(statements), turn: () => this.turn() });
-    const run = <T>(statements: (open: Database) => T, changes?: "changes"): T => this.run(statements, changes);
-    this.snapshots = new SqliteSnapshots(run);
-    this.sql = new SqliteSql(run);
-    this.persons = new SqlitePersons(run, archive);
+  }
+
+  // Subjects that most transactions do not ask about are made when one does.
+  get snapshots(): SqliteSnapshots {
+    return (this.#snapshots ??= new SqliteSnapshots(this.#runOf()));
+  }
+
+  get persons(): SqlitePersons {
+    return (this.#persons ??= new SqlitePersons(this.#runOf(), this.#archive));
+  }
+
+  get sql(): SqliteSql {
+    return (this.#sql ??= new SqliteSql(this.#runOf()));
+  }
+
+  get #log(): LogReads {
+    return (this.#logReads ??= new LogReads({
+      archive: this.#archive,
+      ask: (statements) => this.ask(statements),
+      turn: () => this.turn(),
+    }));
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -228,6 +246,10 @@ export class SqliteRead implements ReadTransaction {
   protected run<T>(statements: (database: Database) => T, changes?: "changes"): T {
     assert(changes === undefined, "a read changes nothing");
     return this.ask(statements);
+  }
+
+  #runOf(): <T>(statements: (open: Database) => T, changes?: "changes") => T {
+    return (statements, changes) => this.run(statements, changes);
   }
 
   protected turn(): Promise<void> {
