@@ -36,7 +36,10 @@ export const nodeModules: Readonly<Record<string, { readonly rooms: readonly str
   "node:assert": { rooms: ["*"] },
   "node:assert/strict": { rooms: ["*"] },
   "node:async_hooks": { rooms: ["stores"], names: ["AsyncLocalStorage"] },
-  "node:crypto": { rooms: ["log", "stores", "transfer"], names: ["createHash", "createHmac", "hash", "timingSafeEqual"] },
+  "node:crypto": {
+    rooms: ["log", "stores", "transfer"],
+    names: ["createCipheriv", "createDecipheriv", "createHash", "createHmac", "hash", "timingSafeEqual"],
+  },
   "node:zlib": { rooms: ["stores"], names: ["crc32"] },
   "node:perf_hooks": { rooms: ["*"], names: ["createHistogram"] },
   "node:sqlite": { rooms: ["stores/sqlite"] },

@@ -143,6 +143,8 @@ class BreakableStore {
         return store.identity;
       },
       host: store.host,
+      vault: store.vault,
+      scrub: () => store.scrub(),
       witness: store.witness,
       read: (body) => store.read(body),
       write: async (body) => {

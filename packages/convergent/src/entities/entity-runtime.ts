@@ -93,8 +93,10 @@ export class EntityRuntime {
   constructor(definition: AnyEntity, log: Log, options: EntityOptions = {}) {
     this.definition = definition;
     this.#log = log;
-    this.#codec = new EventCodec([definition]);
-    this.#snapshots = new Snapshots(definition, log, options.onSnapshotRefused ?? (() => undefined));
+    this.#codec = new EventCodec([definition], log);
+    this.#codec.requireVault();
+    const refused = options.onSnapshotRefused ?? ((): void => undefined);
+    this.#snapshots = new Snapshots(definition, log, { codec: this.#codec, refused });
     this.#states = new Folding(definition, log, { codec: this.#codec, snapshots: this.#snapshots });
     this.#emit = emitOf(definition.events as Record<string, never>);
   }
@@ -215,7 +217,7 @@ export class EntityRuntime {
     if (!known || !meets(decision.expected, known.version)) return undefined;
     let events: readonly NewEvent[] | Rejected;
     try {
-      events = await this.#decide(decision, known.state, decision.input);
+      events = await this.#decide(decision, stream, known.state, decision.input);
     } catch {
       return undefined;
     }
@@ -240,7 +242,7 @@ export class EntityRuntime {
     const settlement = met ? undefined : await this.#settle(stream, decision, known, tx);
     if (settlement && !(settlement.input && decision.onConflict === "merge"))
       return this.#conflict(stream, decision, { known, settlement }, tx);
-    const events = await this.#decide(decision, known.state, settlement?.input ? settlement.input.value : decision.input);
+    const events = await this.#decide(decision, stream, known.state, settlement?.input ? settlement.input.value : decision.input);
     if ("kind" in events) return events;
     const outcome =
       events.length > 0
@@ -284,11 +286,13 @@ export class EntityRuntime {
     };
   }
 
-  async #decide(decision: Decision, state: unknown, input: unknown): Promise<readonly NewEvent[] | Rejected> {
+  async #decide(decision: Decision, stream: string, state: unknown, input: unknown): Promise<readonly NewEvent[] | Rejected> {
     const decided = decision.decide(state, input);
     if ("kind" in decided) return decided;
     return Promise.all(
-      decided.map(async ({ type, data }) => this.#codec.encode(eventType(this.definition.name, type), await this.#checked(type, data))),
+      decided.map(async ({ type, data }) =>
+        this.#codec.encode(stream, eventType(this.definition.name, type), await this.#checked(type, data)),
+      ),
     );
   }
 

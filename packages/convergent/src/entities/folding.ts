@@ -32,6 +32,7 @@ export class Folding {
   readonly #codec: EventCodec;
   readonly #snapshots: Snapshots;
   readonly #remembered = new StateCache();
+  #generation = "";
   // States that a transaction has led to and not committed: a batch of commands on one stream folds each event once.
   readonly #staged = new WeakMap<ReadTransaction, Map<string, KnownState>>();
 
@@ -44,6 +45,7 @@ export class Folding {
 
   /** The state in memory, of whatever version. */
   remembered(stream: string): KnownState | undefined {
+    this.#current();
     return this.#remembered.get(stream);
   }
 
@@ -54,14 +56,15 @@ export class Folding {
 
   /** The state at a version that the stream has in `tx`. */
   async at(stream: string, version: number, tx: ReadTransaction): Promise<KnownState> {
+    const generation = this.#current();
     const known = this.#staged.get(tx)?.get(stream) ?? this.#remembered.get(stream);
     if (known?.version === version) return known;
     const base = known && known.version < version ? known : undefined;
     const { state, last, from } = await this.fold(stream, { upTo: version }, tx, base);
-    const present = { version, state };
+    const present = { version, state, generation };
     if (last) this.#snapshots.offer(last, present, from);
     // What is staged may yet be rolled back.
-    if (version > 0 && !this.#log.isStaged(tx, stream)) this.#remembered.keep(stream, present);
+    if (version > 0 && !this.#log.isStaged(tx, stream)) this.#keep(stream, present);
     return present;
   }
 
@@ -99,11 +102,23 @@ export class Folding {
     const newest = events.at(-1) as StoredEvent;
     // The stored text is parsed again, so that the state is the fold of what the log holds and not of what was meant.
     const state = frozen(events.reduce((folded, event) => this.#evolve(folded, event), known.state));
-    const next = { version: newest.version, state };
+    const next = { version: newest.version, state, generation: known.generation ?? "" };
     if (tx) this.#stagedIn(tx).set(newest.stream, next);
-    else this.#remembered.keep(newest.stream, next);
+    else this.#keep(newest.stream, next);
     this.#snapshots.offer(newest, next, known.version);
     return next;
+  }
+
+  // States in memory hold what was unsealed: when somebody was forgotten since, by whatever process, all of them go.
+  #current(): string {
+    const generation = this.#codec.generation();
+    if (generation !== this.#generation) this.#remembered.clear();
+    this.#generation = generation;
+    return generation;
+  }
+
+  #keep(stream: string, known: KnownState): void {
+    if (known.generation === this.#current()) this.#remembered.keep(stream, known);
   }
 
   #stagedIn(tx: ReadTransaction): Map<string, KnownState> {

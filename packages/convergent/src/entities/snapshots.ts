@@ -6,6 +6,7 @@
  *   a store that was restored to an earlier state has other events there.
  */
 import { ConvergentError } from "../errors/error.ts";
+import type { EventCodec } from "../log/codec.ts";
 import type { Snapshot } from "../log/history-rows.ts";
 import type { Log } from "../log/log.ts";
 import type { Schema } from "../log/schema.ts";
@@ -27,18 +28,25 @@ export interface SnapshotRefused {
   readonly reason: string;
 }
 
+export interface SnapshotsOptions {
+  readonly codec: EventCodec;
+  readonly refused: (refused: SnapshotRefused) => void;
+}
+
 export class Snapshots {
   readonly #definition: AnyEntity;
   readonly #log: Log;
+  readonly #codec: EventCodec;
   readonly #refused: (refused: SnapshotRefused) => void;
-  readonly #waiting = new Map<string, Snapshot>();
+  readonly #waiting = new Map<string, Snapshot & { readonly generation: string | undefined }>();
   #writing: Promise<void> | undefined;
   #open: boolean;
 
   /** Throws `definition_invalid` when the initial state is none that JSON can hold. */
-  constructor(definition: AnyEntity, log: Log, refused: (refused: SnapshotRefused) => void) {
+  constructor(definition: AnyEntity, log: Log, { codec, refused }: SnapshotsOptions) {
     this.#definition = definition;
     this.#log = log;
+    this.#codec = codec;
     this.#refused = refused;
     this.#open = definition.snapshot !== undefined;
     if (!this.#open) return;
@@ -65,7 +73,7 @@ export class Snapshots {
   }
 
   /** Takes a state for a snapshot when the stream has grown enough since `before`; writes it in the background. */
-  offer(event: StoredEvent, { version, state }: KnownState, before: number): void {
+  offer(event: StoredEvent, { version, state, generation }: KnownState, before: number): void {
     const policy = this.#definition.snapshot;
     if (!this.#open || !policy || Math.floor(version / policy.every) <= Math.floor(before / policy.every)) return;
     const loss = lossAt(state);
@@ -76,7 +84,7 @@ export class Snapshots {
     }
     const { stream, id: eventId } = event;
     this.#waiting.delete(stream);
-    this.#waiting.set(stream, { stream, version: policy.version, at: version, eventId, state: JSON.stringify(state) });
+    this.#waiting.set(stream, { stream, version: policy.version, at: version, eventId, state: JSON.stringify(state), generation });
     if (this.#waiting.size > waitingMax) this.#waiting.delete(this.#waiting.keys().next().value as string);
     this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
   }
@@ -95,7 +103,8 @@ export class Snapshots {
       try {
         await this.#log.transact(
           async (tx) => {
-            for (const snapshot of batch) await keep(snapshot, tx);
+            // A state that was folded before somebody was forgotten may hold what is to be found nowhere.
+            for (const { generation, ...snapshot } of batch) if (generation === this.#codec.generation()) await keep(snapshot, tx);
           },
           { derived: true },
         );

@@ -18,6 +18,8 @@ const longStreamsMax = 500;
 export interface KnownState {
   readonly version: number;
   readonly state: unknown;
+  /** Of the keys it was unsealed with, as `EventCodec.generation` gives it. */
+  readonly generation?: string;
 }
 
 export class StateCache {
@@ -67,6 +69,12 @@ export class StateCache {
     const present = this.#states.get(stream);
     if (present && present.version <= version) return present;
     return this.#earlier.get(stream)?.findLast((state) => state.version <= version);
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.#states.clear();
+    this.#earlier.clear();
   }
 
   /** Drops a state that turned out to be old. */

@@ -43,6 +43,11 @@ export const catalogue = {
     summary: "The reply was lost: the write may or may not have happened. Retry with the same id.",
   },
   payload_too_large: { retry: "never", status: 413, summary: "The request body is larger than the limit." },
+  person_forgotten: {
+    retry: "never",
+    status: 410,
+    summary: "The person was forgotten: no data is kept of them any more, also no new data.",
+  },
   port_in_use: { retry: "never", status: 500, summary: "Another process listens on this port." },
   protocol_newer: { retry: "never", status: 400, summary: "The gateway speaks a newer protocol than this client." },
   rebuilding: {
@@ -53,6 +58,7 @@ export const catalogue = {
   rejected: { retry: "never", status: 409, summary: "The entity refused the command, with its own reason." },
   sql_failed: { retry: "never", status: 500, summary: "A statement of a view with tables of its own failed, or touches what it may not." },
   sql_unsupported: { retry: "never", status: 500, summary: "A view keeps tables of its own, and the store speaks no SQL." },
+  seal_broken: { retry: "never", status: 500, summary: "A sealed field was changed, or put where it does not belong." },
   sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },

@@ -21,6 +21,9 @@ export const crashPoints = [
   "archive.named", //         the store names its archive; nothing was moved
   "archive.copied", //        events are durable in the archive; the store still holds them
   "archive.moved", //         the store has let go of them
+  "forget.intended", //       the wish to forget a person is written; their key is there
+  "forget.destroyed", //      the key is gone; the log does not say so
+  "forget.written", //        the log says so; views still hold what they held
 ] as const;
 
 /** The name of a crash point. */

@@ -39,9 +39,9 @@ test("an event of an older version is given in the present one, through every ve
   expect(codec.data(stored("order.placed", { customer: "ada", lines: [] }, { $schema: 3 }))).toEqual({ customer: "ada", lines: [] });
 });
 
-test("what is appended carries its version, and an event that never changed carries nothing", () => {
-  expect(codec.encode("order.placed", {})).toEqual({ type: "order.placed", data: {}, marks: { $schema: 3 } });
-  expect(codec.encode("order.amended", {})).toEqual({ type: "order.amended", data: {} });
+test("what is appended carries its version, and an event that never changed carries nothing", async () => {
+  expect(await codec.encode("order/o-1", "order.placed", {})).toEqual({ type: "order.placed", data: {}, marks: { $schema: 3 } });
+  expect(await codec.encode("order/o-1", "order.amended", {})).toEqual({ type: "order.amended", data: {} });
 });
 
 test("readers see the caller's metadata and not the version mark", () => {

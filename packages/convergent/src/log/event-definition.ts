@@ -14,6 +14,22 @@ export interface EventForm {
   readonly version: number;
   /** In order: the first one takes data of version 1. */
   readonly upcast: readonly Upcaster[];
+  readonly personal: PersonalForm | undefined;
+}
+
+/** Whose data an event holds, and where. */
+export interface PersonalForm {
+  readonly person: (data: unknown) => string;
+  /** By field: what it reads as once the person is forgotten. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Fields with data of a person: sealed with that person's key in the log, and readable as long as the person is not forgotten. */
+export interface PersonalOptions<Data> {
+  /** Id of the person. It is kept as a pseudonym; where the data itself names it outside of `fields`, it stays readable there. */
+  readonly person: (data: Data) => string;
+  /** What each field reads as once the person is forgotten; a value of the field's own type, because nobody validates it then. */
+  readonly fields: { readonly [Field in keyof Data]?: Data[Field] };
 }
 
 /** An event's schema that knows older forms. It stands wherever a schema stands. */
@@ -25,6 +41,7 @@ export interface EventDefinition<Input, Output> extends Schema<Input, Output> {
 export interface EventOptions<S extends Schema> {
   /** In order, from version 1 on; the last one gives what the schema describes. Their results are not validated at each read: see `fixtureProblems`. */
   readonly upcast?: readonly [...Upcaster[], Upcaster<OutputOf<S>>];
+  readonly personal?: PersonalOptions<OutputOf<S>>;
 }
 
 /** An event with older forms, to stand beside plain schemas in `events`. */
@@ -32,11 +49,12 @@ export function event<S extends Schema>(schema: S, options: EventOptions<S> = {}
   const upcast: readonly Upcaster[] = options.upcast ?? [];
   if (!upcast.every((step) => typeof step === "function"))
     throw new ConvergentError("definition_invalid", "the upcasters of an event are functions, one for each older version");
-  return { "~standard": schema["~standard"], form: { version: upcast.length + 1, upcast } };
+  const personal = options.personal;
+  return { "~standard": schema["~standard"], form: { version: upcast.length + 1, upcast, personal } };
 }
 
 /** The form of a plain schema. */
-export const plainForm: EventForm = { version: 1, upcast: [] };
+export const plainForm: EventForm = { version: 1, upcast: [], personal: undefined };
 
 export function formOf(schema: Schema): EventForm {
   return "form" in schema ? (schema as EventDefinition<unknown, unknown>).form : plainForm;

@@ -24,6 +24,7 @@ import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, Appe
 import type { StoredEvent } from "./event.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { FollowedLogs } from "./followed-logs.ts";
+import type { KeyVault } from "./key-vault.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { EventFilter, LogPage, LogSource, Seen } from "./source.ts";
 import type {
@@ -113,6 +114,16 @@ export class Log implements LogSource {
   /** The present epoch. */
   get epoch(): Epoch {
     return this.epochs.at(-1) as Epoch;
+  }
+
+  /** Where the keys of persons lie. */
+  get vault(): KeyVault | undefined {
+    return this.#store.vault;
+  }
+
+  /** See `Store.scrub`. */
+  scrub(): Promise<void> {
+    return this.#store.scrub();
   }
 
   /** Whether the caller runs inside a transaction of this log: what it does there must be given that transaction. */

@@ -10,6 +10,8 @@ export interface Marks {
   readonly $schema?: number;
   /** Pseudonym of the person whose data is sealed in it. */
   readonly $person?: string;
+  /** The fields that are sealed, with what each reads as once the person is forgotten. */
+  readonly $sealed?: Readonly<Record<string, unknown>>;
 }
 
 /** Whether metadata may hold marks; a look at the text, because nearly all events have none. */
@@ -17,9 +19,14 @@ export function isMarked(metadata: string): boolean {
   return metadata !== "{}" && metadata.includes('"$');
 }
 
+/** Whether an event may hold sealed fields. */
+export function isSealed(metadata: string): boolean {
+  return metadata.includes('"$person"');
+}
+
 /** The pseudonym of the person whose data an event holds. */
 export function personIn(metadata: string): string | undefined {
-  return metadata.includes('"$person"') ? (JSON.parse(metadata) as Marks).$person : undefined;
+  return isSealed(metadata) ? (JSON.parse(metadata) as Marks).$person : undefined;
 }
 
 /** The metadata that code is given. */

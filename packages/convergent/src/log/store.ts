@@ -12,6 +12,7 @@
 import type { Host } from "../host/host.ts";
 import type { Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
+import type { KeyVault } from "./key-vault.ts";
 import type { PersonReads, PersonWrites, SnapshotReads, SnapshotWrites } from "./history-rows.ts";
 import type { SqlRead, SqlWrite } from "./sql.ts";
 
@@ -223,6 +224,8 @@ export interface Store {
   readonly host: Host;
   /** Path, on the host's disk, of the file beside the store that witnesses how far it had come; not part of its copies. */
   readonly witness: string;
+  /** Where the keys of persons lie; not part of the store's copies. Without one nothing can be sealed. */
+  readonly vault: KeyVault | undefined;
   read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T>;
   /**
    * With `derived`, what is written can be derived again from what is durable: the store may answer before it is on the
@@ -239,6 +242,8 @@ export interface Store {
   insideWrite(): boolean;
   /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
   onCommit(listener: () => void): () => void;
+  /** Sees to it that what was deleted or replaced by now is in none of the store's files any more, as far as open snapshots let it. */
+  scrub(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -45,7 +45,7 @@ export class ReactionRuntime {
     this.definition = definition;
     this.#entities = options.entities;
     this.#onRefusal = options.onRefusal;
-    const { decode, isUnknown } = new EventCodec(definition.from);
+    const { decode, isUnknown } = new EventCodec(definition.from, options.effects);
     this.reader = new Reader<Envelope>({
       name: definition.name,
       version: definition.version,

@@ -16,6 +16,7 @@ import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
 import { type ViewListeners, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
+import { finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
 import type { StartOptions } from "./service.ts";
 import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
 import { unknownEvents } from "./unknown-events.ts";
@@ -72,7 +73,13 @@ export class ServiceRuntime {
   readers(): AnyReader[] {
     const eventual = [...this.views.values()].filter((view) => view.definition.consistency === "eventual");
     const older = eventual.flatMap((view) => view.rebuild.previous ?? []);
-    return [...eventual.map((view) => view.reader), ...older, ...[...this.reactions.values()].map((reaction) => reaction.reader)];
+    const forgetting = [...this.views.values()].flatMap((view) => view.forgetting);
+    return [
+      ...eventual.map((view) => view.reader),
+      ...older,
+      ...forgetting,
+      ...[...this.reactions.values()].map((reaction) => reaction.reader),
+    ];
   }
 
   /** Every stored version of every view, those of no part included. */
@@ -108,6 +115,14 @@ export class ServiceRuntime {
     return { ...exchanged, position: laterPosition(demand.position, exchanged.position) };
   }
 
+  /** Forgets a person, and waits until the views of this process have followed, at most `waitMs`. */
+  async forget(person: string, options: ForgetOptions, waitMs: number): Promise<Forgotten> {
+    const forgotten = await forgetPerson(this.log, person, options);
+    await this.waitFor(forgotten.token, waitMs);
+    await this.log.scrub();
+    return forgotten;
+  }
+
   /** Finishes what was begun and closes the store. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -132,6 +147,7 @@ export class ServiceRuntime {
       news: (news) => options.onRebuild?.({ service: this.name, ...news }),
     });
     this.#janitor.start();
+    await finishForgetting(log);
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
   }
 

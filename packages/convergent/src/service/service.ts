@@ -18,14 +18,15 @@ import type { SnapshotRefused } from "../entities/snapshots.ts";
 import type { ReadOptions } from "../protocol/reading.ts";
 import type { ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
+import type { ForgetOptions, Forgotten } from "./forgetting.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
 import type { OrphanedView } from "./view-versions.ts";
 import type { UnknownEvents } from "./unknown-events.ts";
 
 /** Names that the running service, or its client, uses itself. */
-export type Reserved = "session" | "start" | "stop" | "then" | "together" | "waitFor";
-const reserved: readonly string[] = ["session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
+export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "waitFor";
+const reserved: readonly string[] = ["forget", "session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
 
 /** A reader that cannot apply an event; it goes on trying, and everything that waits for it waits. */
 export interface Stuck extends ReaderFailure {
@@ -65,6 +66,11 @@ export interface Running {
   together<const Plans extends readonly AnyPlanned[]>(plans: Plans, options?: TogetherOptions): Promise<TogetherOutcome<Plans>>;
   /** Resolves true once every view of this service has what the token names, false after `wait` (default "1s"). */
   waitFor(token: Token | string, wait?: Duration): Promise<boolean>;
+  /**
+   * Forgets a person for ever: their key is destroyed, sealed fields read as forgotten, and views follow. Resolves once
+   * the views of this process hold nothing of them, or `wait` has passed (default "30s"); what is said then happens anyway.
+   */
+  forget(person: string, options: ForgetOptions & { readonly wait?: Duration }): Promise<Forgotten>;
   /** Finishes what was begun and closes the store. */
   stop(): Promise<void>;
 }
@@ -146,6 +152,8 @@ function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
     waitFor: (token: Token | string, wait: Duration = "1s") =>
       runtime.waitFor(typeof token === "string" ? parseToken(token) : token, durationMs(wait)),
     together: (plans: readonly AnyPlanned[], options?: TogetherOptions) => together.run(plans, options),
+    forget: (person: string, options: ForgetOptions & { readonly wait?: Duration }) =>
+      runtime.forget(person, options, durationMs(options.wait ?? "30s")),
     stop: () => runtime.stop(),
   };
   for (const [key, part] of Object.entries(parts)) {

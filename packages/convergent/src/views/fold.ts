@@ -4,8 +4,9 @@
  * after it, and may do with it what it likes.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { isDropped, requireReadable } from "../log/codec.ts";
-import { type Envelope, streamOf } from "../log/event.ts";
+import { type EventCodec, isDropped, requireReadable } from "../log/codec.ts";
+import { type Envelope, type StoredEvent, streamOf } from "../log/event.ts";
+import { isSealed } from "../log/marks.ts";
 import { validated } from "../log/schema.ts";
 import type { DocumentRow, WriteTransaction } from "../log/store.ts";
 import { encodeIndexValue } from "./index-value.ts";
@@ -31,6 +32,16 @@ export function keyed(definition: AnyView, event: Envelope): KeyedEvent {
   return { event, key: storableKey(key) };
 }
 
+/** A stored event with its key. Throws, beside what `keyed` throws, when the key depends on a personal field: it would not be the same once the person is forgotten. */
+export function keyedIn(definition: AnyView, codec: EventCodec, stored: StoredEvent): KeyedEvent {
+  const item = keyed(definition, codec.decode(stored));
+  if (!isSealed(stored.metadata) || keyed(definition, codec.decodeForgotten(stored)).key === item.key) return item;
+  throw new ConvergentError(
+    "definition_invalid",
+    `the key of the view "${definition.name}" comes from a personal field of ${stored.type}, so that the document could not be found when its person is forgotten; take the key from something else`,
+  );
+}
+
 /** A key as it is stored: half a surrogate pair, which no database keeps, becomes the replacement character. */
 export function storableKey(key: string): string {
   return key.toWellFormed();
@@ -51,6 +62,14 @@ export class DocumentFold {
   constructor(definition: AnyView, options: { readonly unique?: boolean } = {}) {
     this.#definition = definition;
     this.#owners = options.unique && definition.unique.length > 0 ? new UniqueOwners(definition) : undefined;
+  }
+
+  /** Documents to be folded anew, from nothing: whatever lies under these keys is replaced. */
+  begin(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.#documents.set(key, none);
+      this.#changed.add(key);
+    }
   }
 
   /** Folds events, in order. Nothing is changed before the function it returns is called; throws when a handler does. */

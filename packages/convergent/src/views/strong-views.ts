@@ -9,7 +9,7 @@ import { EventCodec } from "../log/codec.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
-import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
+import { DocumentFold, type KeyedEvent, keyedIn } from "./fold.ts";
 import type { AnyView } from "./view.ts";
 
 export class StrongViews {
@@ -24,7 +24,7 @@ export class StrongViews {
   /** From the next append on, `definition` is folded inside it. To be called inside the transaction that registers it. */
   activate(definition: AnyView, log: Log): void {
     this.#active.push(definition);
-    this.#codecs.set(definition, new EventCodec(definition.from));
+    this.#codecs.set(definition, new EventCodec(definition.from, log));
     this.install(log);
   }
 
@@ -64,8 +64,8 @@ export class StrongViews {
   }
 
   #relevant(definition: AnyView, events: readonly StoredEvent[]): KeyedEvent[] {
-    const { decode } = this.#codecs.get(definition) as EventCodec;
-    return events.filter((event) => definition.handlers.has(event.type)).map((event) => keyed(definition, decode(event)));
+    const codec = this.#codecs.get(definition) as EventCodec;
+    return events.filter((event) => definition.handlers.has(event.type)).map((event) => keyedIn(definition, codec, event));
   }
 }
 

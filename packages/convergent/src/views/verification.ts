@@ -9,7 +9,7 @@ import type { Checkpoint, ConsumedRange, ReadTransaction } from "../log/store.ts
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { slotOf } from "../readers/slots.ts";
 import { noSums, rangeEnd, rangeOf, sameSums, type Sums, summed } from "./consumed.ts";
-import { keyed } from "./fold.ts";
+import { keyedIn } from "./fold.ts";
 import type { AnyView } from "./view.ts";
 
 /** Positions read in one go: a few milliseconds. */
@@ -43,7 +43,7 @@ export class Verification {
     this.#log = log;
     this.#definition = definition;
     this.#types = [...definition.handlers.keys()];
-    this.#codec = new EventCodec(definition.from);
+    this.#codec = new EventCodec(definition.from, log);
   }
 
   /** Everything up to here was scanned, and every range that ended by then is right. */
@@ -85,7 +85,7 @@ export class Verification {
   async complete(tx: ReadTransaction, { slots, position }: Reached): Promise<Mismatch | undefined> {
     const end = laterPosition(highest(slots), position);
     const isConsumed = (event: StoredEvent): boolean => {
-      const slot = slots[slotOf(keyed(this.#definition, this.#codec.decode(event)).key, slots.length)];
+      const slot = slots[slotOf(keyedIn(this.#definition, this.#codec, event).key, slots.length)];
       return slot !== undefined && comparePositions(event.position, slot.position) <= 0;
     };
     const events = (await this.#events(tx, end)).filter((event) => comparePositions(event.position, position) <= 0 || isConsumed(event));

@@ -1,24 +1,35 @@
 /** The reader that keeps the rows of one version of a view, and, while that is built, what it consumed. */
 import { ConvergentError } from "../errors/error.ts";
 import { EventCodec } from "../log/codec.ts";
+import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
 import { Reader, type ReaderFailure } from "../readers/reader.ts";
 import { consumedOf } from "./consumed.ts";
-import { type KeyedEvent, keyed } from "./fold.ts";
+import { type KeyedEvent, keyedIn } from "./fold.ts";
 import { isKept, register, setState, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { rowsOf, type ViewRows } from "./view-rows.ts";
 
 /** An event as a view's reader applies it. */
 export interface ReadEvent extends KeyedEvent {
-  /** `eventDigest` as it is stored. */
-  readonly digest: string;
+  readonly stored: StoredEvent;
+  /** Of the keys its data was unsealed with. */
+  readonly generation: string;
 }
 
 export function viewReader(definition: AnyView, log: Log, failed: (failure: ReaderFailure) => void): Reader<ReadEvent> {
   const rows = rowsOf(definition);
-  const { decode, isUnknown } = new EventCodec(definition.from);
+  const codec = new EventCodec(definition.from, log);
+  const prepare = (stored: StoredEvent): ReadEvent => {
+    const generation = codec.generation();
+    return { ...keyedIn(definition, codec, stored), stored, generation };
+  };
+  // Somebody may have been forgotten since an event was read: within the transaction that is told, and it is read again.
+  const current = (items: readonly ReadEvent[]): readonly ReadEvent[] => {
+    const generation = codec.generation();
+    return items.map((item) => (item.generation === generation ? item : prepare(item.stored)));
+  };
   return new Reader<ReadEvent>({
     name: definition.name,
     version: definition.version,
@@ -26,12 +37,12 @@ export function viewReader(definition: AnyView, log: Log, failed: (failure: Read
     effects: log,
     types: [...definition.handlers.keys()],
     ...(definition.sql?.slots === undefined ? {} : { slots: definition.sql.slots }),
-    others: isUnknown,
-    prepare: (event) => ({ ...keyed(definition, decode(event)), digest: event.digest }),
+    others: codec.isUnknown,
+    prepare,
     orderKey: (item) => item.key,
     derived: true,
     failed,
-    apply: (tx, items) => apply(tx, { definition, rows, log }, items),
+    apply: (tx, items) => apply(tx, { definition, rows, log }, current(items)),
   });
 }
 
@@ -54,7 +65,7 @@ async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, item
   if (stored.kind === "strong-view") return;
   await rows.apply(tx, items);
   if (stored.state !== "building") return;
-  const counted = items.map(({ event, digest }) => ({ position: event.position, digest }));
+  const counted = items.map(({ stored: { position, digest } }) => ({ position, digest }));
   await tx.addConsumed(consumedOf({ reader: name, version }, counted));
 }
 

@@ -294,6 +294,8 @@ async function shared(name: string): Promise<StoreDriver> {
     identity: inner.identity,
     witness: inner.witness,
     host: inner.host,
+    vault: inner.vault,
+    scrub: () => inner.scrub(),
     read: (body) => inner.read(body),
     write: (body) => inner.write(body),
     archive: (streams) => inner.archive(streams),

@@ -11,6 +11,7 @@ import type { Inboxes } from "../readers/inboxes.ts";
 import type { Reader, ReaderFailure } from "../readers/reader.ts";
 import { Answers, type Asked, type Standing } from "./answers.ts";
 import { storableKey } from "./fold.ts";
+import { forgettingReader, withForgetting } from "./forgetting.ts";
 import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
 import { readyQuery } from "./sql-rows.ts";
 import type { StrongViews } from "./strong-views.ts";
@@ -39,6 +40,8 @@ export class ViewRuntime {
   readonly rebuild: Rebuild;
   readonly #log: Log;
   readonly #standing: Standing;
+  readonly #forgetting: Reader | undefined;
+  readonly #forgettingReplaced: Reader | undefined;
   readonly #answers: Answers;
   #strong = false;
 
@@ -47,13 +50,19 @@ export class ViewRuntime {
     this.#log = log;
     this.reader = viewReader(definition, log, failed);
     this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, failed });
-    this.#standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
+    const replaced = definition.replaces?.view;
+    this.#forgetting = forgettingReader({ definition, log, failed });
+    this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, failed });
+    const standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
+    this.#standing = withForgetting(standing, this.#forgetting, log);
     this.#answers = new Answers({ view: definition.name, log, inboxes, standing: this.#standing });
   }
 
   /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
   async start(strong: StrongViews): Promise<void> {
     await this.rebuild.register();
+    this.#forgetting?.start();
+    this.#forgettingReplaced?.start();
     if (this.definition.consistency === "eventual") {
       this.reader.start();
       this.rebuild.watch();
@@ -65,7 +74,14 @@ export class ViewRuntime {
 
   async stop(): Promise<void> {
     await this.rebuild.stop();
+    await this.#forgetting?.stop();
+    await this.#forgettingReplaced?.stop();
     if (!this.#strong) await this.reader.stop();
+  }
+
+  /** The readers that take forgotten persons out of it. */
+  get forgetting(): Reader[] {
+    return [this.#forgetting, this.#forgettingReplaced].filter((reader) => reader !== undefined);
   }
 
   /** Resolves true once the rows that answer reads hold everything up to a position, false after `waitMs`. */

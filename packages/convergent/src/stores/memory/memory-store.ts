@@ -5,6 +5,7 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
+import type { KeyVault } from "../../log/key-vault.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import { newEpochId } from "../../log/epochs.ts";
 import { position } from "../../position/position.ts";
@@ -13,7 +14,16 @@ import { Journal } from "./journal.ts";
 import { Draft, Tables } from "./table.ts";
 import { MemoryRead, MemoryWrite } from "./transaction.ts";
 
+export interface MemoryStoreOptions {
+  readonly host: Host;
+  readonly path: string;
+  readonly name: string;
+  readonly vault?: KeyVault | undefined;
+  readonly limitMs?: number;
+}
+
 export class MemoryStore implements Store {
+  readonly vault: KeyVault | undefined;
   readonly host: Host;
   readonly witness: string;
   readonly #tables: Tables;
@@ -22,8 +32,9 @@ export class MemoryStore implements Store {
   readonly #listeners = new Set<() => void>();
   #closed = false;
 
-  private constructor(tables: Tables, journal: Journal, options: { host: Host; path: string; limitMs?: number }) {
+  private constructor(tables: Tables, journal: Journal, options: MemoryStoreOptions) {
     this.host = options.host;
+    this.vault = options.vault;
     this.witness = `${options.path}-witness`;
     this.#tables = tables;
     this.#journal = journal;
@@ -31,7 +42,7 @@ export class MemoryStore implements Store {
   }
 
   /** Opens or creates the store in the file `path`. Throws `store_broken`, `store_mismatch`, `store_unwritable`. */
-  static async open(options: { host: Host; path: string; name: string; limitMs?: number }): Promise<MemoryStore> {
+  static async open(options: MemoryStoreOptions): Promise<MemoryStore> {
     const { host, path, name } = options;
     const tables = new Tables();
     const journal = await Journal.open(host.disk, path, (changes) => tables.apply(changes));
@@ -115,6 +126,10 @@ export class MemoryStore implements Store {
   onCommit(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  async scrub(): Promise<void> {
+    // Rows in memory are gone when they are replaced; a store with a journal has no vault.
   }
 
   async close(): Promise<void> {

@@ -109,6 +109,8 @@ function refuseForeign(database: Database): void {
 function configure(database: Database): void {
   const mode = database.get("PRAGMA journal_mode = WAL")?.[0];
   if (mode !== "wal") throw unwritable(database.path, new Error(`the file system keeps no WAL, the journal mode stays "${String(mode)}"`));
+  // What is deleted or replaced is overwritten with zeros, so that a forgotten person's documents do not stay in free pages.
+  database.script("PRAGMA secure_delete = ON");
   database.script("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864");
   const synchronous = database.get("PRAGMA synchronous")?.[0];
   if (synchronous !== 2) throw unwritable(database.path, new Error(`synchronous = FULL was not accepted, it is ${String(synchronous)}`));

@@ -9,11 +9,13 @@
 import { assert, ConvergentError, isConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import type { KeyVault } from "../../log/key-vault.ts";
 import { Gate } from "../gate.ts";
 import { Archive, createArchive } from "./archive.ts";
 import { moveToArchive } from "./archiving.ts";
 import { Bell } from "./bell.ts";
 import type { Database } from "./database.ts";
+import { FileVault } from "./file-vault.ts";
 import { Turns, whenUnlocked } from "./lock-wait.ts";
 import { connect, openFile, type OpenOptions } from "./open.ts";
 import { readEnded } from "./queries.ts";
@@ -45,6 +47,7 @@ export class SqliteStore implements Store {
   readonly #shared: SharedReads;
   readonly #wal: Wal;
   readonly #bell: Bell;
+  readonly #vault: FileVault;
   readonly #listeners = new Set<() => void>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
@@ -66,6 +69,7 @@ export class SqliteStore implements Store {
     this.#reads = new ReadPool(host, path, source, { connections: options.readConnections, lockWaitMs: options.lockWaitMs });
     this.#shared = new SharedReads(host, this.#reads);
     this.#wal = new Wal(path, this.#reads);
+    this.#vault = new FileVault(`${path}-keys`, host.random);
     this.#writer = database;
     this.#dataVersion = dataVersion(database);
     this.#bell = new Bell(host, `${path}-bell`, () => this.#look());
@@ -74,6 +78,10 @@ export class SqliteStore implements Store {
   static async open(options: StoreOptions): Promise<SqliteStore> {
     const { database, identity } = await openFile(options);
     return new SqliteStore(options, database, identity);
+  }
+
+  get vault(): KeyVault {
+    return this.#vault;
   }
 
   get identity(): Identity {
@@ -131,6 +139,11 @@ export class SqliteStore implements Store {
     return () => this.#listeners.delete(listener);
   }
 
+  // Connections erase what they delete (see `open.ts`); what is left are older pages in the WAL.
+  async scrub(): Promise<void> {
+    await this.#truncateWal();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -140,6 +153,7 @@ export class SqliteStore implements Store {
     // The writer goes last: the last connection to close copies the WAL into the database and removes it.
     await this.#gate.pass(async () => this.#giveUpWriter());
     this.#archive?.close();
+    this.#vault.close();
   }
 
   async #nameArchive(): Promise<Archive> {

@@ -1,0 +1,100 @@
+/**
+ * Forgetting a person: the key that seals their data is destroyed, and an event says so. Every step can be repeated:
+ *
+ *   intent written ──► key destroyed ──► event appended, snapshots dropped, intent removed (one transaction) ──► views follow
+ *
+ * A process that dies in between leaves the intent, or a destroyed key without its event; the next start goes on from there.
+ */
+import { ConvergentError } from "../errors/error.ts";
+import { forgottenStream, forgottenType } from "../log/forgotten.ts";
+import type { Forgetting } from "../log/history-rows.ts";
+import type { KeyVault } from "../log/key-vault.ts";
+import type { Log } from "../log/log.ts";
+import type { WriteTransaction } from "../log/store.ts";
+import type { Token } from "../position/token.ts";
+
+/** Events of a person looked at in one go. */
+const page = 1000;
+
+export interface ForgetOptions {
+  /** Why; kept in the log. */
+  readonly reason: string;
+  /** Who asks; kept in the log. */
+  readonly actor?: string;
+}
+
+/** A person is forgotten, now or, when `repeated`, since an earlier call. */
+export interface Forgotten {
+  /** By which the log knows the person. */
+  readonly pseudonym: string;
+  /** Reached by a view: nothing of the person is in it any more. */
+  readonly token: Token;
+  readonly repeated: boolean;
+}
+
+/** Forgets a person. Throws `definition_invalid` for a store that keeps no keys, `invalid_input` without a reason. */
+export async function forgetPerson(log: Log, person: string, { reason, actor = "" }: ForgetOptions): Promise<Forgotten> {
+  if (typeof reason !== "string" || reason === "") throw new ConvergentError("invalid_input", "forgetting a person is given a reason");
+  const vault = vaultOf(log);
+  const pseudonym = vault.pseudonym(person);
+  const known = await log.streamHead(forgottenStream(pseudonym));
+  if (known) return { pseudonym, token: await log.tokenAt(known.position), repeated: true };
+  await log.transact((tx) => tx.persons.beginForgetting({ person: pseudonym, reason, actor }));
+  log.host.reached("forget.intended");
+  return finish(log, vault, { person: pseudonym, reason, actor });
+}
+
+/** Goes on where earlier processes died. */
+export async function finishForgetting(log: Log): Promise<void> {
+  const { vault } = log;
+  if (!vault) return;
+  for (const wish of await log.snapshot((tx) => tx.persons.forgettings())) await finish(log, vault, wish);
+  // A key that is gone without a word in the log: the log is an older copy, or belongs to another store that shared the vault.
+  for (const person of vault.forgotten())
+    if (!(await log.streamHead(forgottenStream(person))))
+      await finish(log, vault, { person, reason: "the key was found destroyed", actor: "" });
+}
+
+async function finish(log: Log, vault: KeyVault, wish: Forgetting): Promise<Forgotten> {
+  await vault.destroy(wish.person);
+  log.host.reached("forget.destroyed");
+  const token = await log.transact((tx) => written(log, wish, tx));
+  log.host.reached("forget.written");
+  if (token) return { pseudonym: wish.person, token, repeated: false };
+  const head = await log.streamHead(forgottenStream(wish.person));
+  return { pseudonym: wish.person, token: await log.tokenAt(head?.position ?? log.headKnown.position), repeated: true };
+}
+
+/** The event, and the end of the wish. `undefined` when another process was faster. */
+async function written(log: Log, { person, reason, actor }: Forgetting, tx: WriteTransaction): Promise<Token | undefined> {
+  await tx.lock();
+  await dropSnapshots(person, tx);
+  await tx.persons.endForgetting(person);
+  const outcome = await log.append(
+    {
+      stream: forgottenStream(person),
+      expected: "none",
+      events: [{ type: forgottenType, data: { reason } }],
+      metadata: actor === "" ? {} : { actor },
+    },
+    { tx },
+  );
+  return outcome.kind === "appended" ? outcome.token : undefined;
+}
+
+async function dropSnapshots(person: string, tx: WriteTransaction): Promise<void> {
+  for (let after = 0; ; ) {
+    const events = await tx.persons.events(person, { after, limit: page });
+    await tx.snapshots.drop([...new Set(events.map(({ stream }) => stream))]);
+    if (events.length < page) return;
+    after = events.at(-1)?.position ?? after;
+  }
+}
+
+function vaultOf(log: Log): KeyVault {
+  if (log.vault) return log.vault;
+  throw new ConvergentError(
+    "definition_invalid",
+    `the store of "${log.store}" keeps no keys of persons, so it holds nothing sealed to forget`,
+  );
+}

@@ -1,0 +1,183 @@
+// Personal data: readable until its person is forgotten, then found nowhere, in no file and no answer, while the log stays as it was.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { accepted, eventDigest, Log, runtimeOf, type StoredEvent, type StoreDriver } from "convergent";
+import { memory } from "convergent/memory";
+import { sqlite } from "convergent/sqlite";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type Customers, customers, registered, secrets } from "./customers.ts";
+
+interface Kind {
+  readonly name: string;
+  driver(): { readonly driver: StoreDriver; readonly place: string | undefined };
+}
+
+const kinds: readonly Kind[] = [
+  { name: "memory", driver: () => ({ driver: memory(), place: undefined }) },
+  {
+    name: "sqlite",
+    driver: () => {
+      const place = mkdtempSync(join(tmpdir(), "convergent-persons-"));
+      onTestFinished(() => rmSync(place, { recursive: true, force: true }));
+      return { driver: sqlite(join(place, "store.db")), place };
+    },
+  },
+];
+
+async function started(driver: StoreDriver): Promise<Customers> {
+  const running = await customers.start({ store: driver });
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+function eventsOf(running: Customers): Promise<StoredEvent[]> {
+  return runtimeOf(running).log.snapshot((tx) => tx.events({ after: 0 as never, upTo: 1000 as never, limit: 1000 }));
+}
+
+/** Which of the secrets the files of a directory hold. */
+function found(place: string): string[] {
+  return readdirSync(place).flatMap((file) => {
+    const bytes = readFileSync(join(place, file));
+    return secrets.filter((secret) => bytes.includes(secret)).map((secret) => `${file}: ${secret}`);
+  });
+}
+
+describe.each(kinds)("$name", (kind) => {
+  test("sealed fields are read as they were written, by states, views, answers and the audit trail, and not in the log", async () => {
+    const { driver } = kind.driver();
+    const running = await started(driver);
+    await registered(running);
+    expect((await running.customer.state("ada")).state).toEqual({ name: secrets[0], street: secrets[3], notes: 2 });
+    expect((await running.contacts.get("ada")).value).toEqual({ name: secrets[0], street: secrets[3], notes: 2 });
+    expect((await running.customer.events("ada"))[0]?.data).toMatchObject({ name: secrets[0], birthday: secrets[2] });
+    const stored = await eventsOf(running);
+    for (const secret of secrets) expect(JSON.stringify(stored)).not.toContain(secret);
+    expect(JSON.parse(stored[0]?.data ?? "")).toMatchObject({ customer: "ada" });
+    await running.stop();
+    const again = await started(driver);
+    expect((await again.customer.state("ada")).state).toEqual({ name: secrets[0], street: secrets[3], notes: 2 });
+  });
+
+  test("a forgotten person is in no answer any more, everybody else is, and the log is byte for byte what it was", async () => {
+    const { driver, place } = kind.driver();
+    const running = await started(driver);
+    await registered(running);
+    const before = await eventsOf(running);
+    const forgotten = await running.forget("ada", { reason: "she asked", actor: "clerk" });
+    expect(forgotten.repeated).toBe(false);
+    expect((await running.customer.state("ada")).state).toEqual({ name: "forgotten", street: "forgotten", notes: 2 });
+    expect((await running.customer.state("ada", { version: 1 })).state).toEqual({ name: "forgotten", street: "forgotten", notes: 0 });
+    expect(await running.contacts.get("ada", { after: forgotten.token })).toMatchObject({
+      value: { name: "forgotten", street: "forgotten", notes: 2 },
+      fresh: true,
+    });
+    expect((await running.contacts.find({ name: secrets[0] ?? "" })).value).toEqual([]);
+    expect((await running.contacts.find({ name: "forgotten" })).value).toHaveLength(1);
+    expect((await running.contacts.get("bob")).value).toEqual({ name: "Bob", street: "Main Street", notes: 0 });
+    expect((await running.everybody.get("all")).value).toEqual({ names: ["forgotten", "Bob"] });
+    expect((await running.customer.events("ada"))[0]?.data).toEqual({
+      customer: "ada",
+      name: "forgotten",
+      address: { street: "forgotten" },
+      birthday: null,
+    });
+    const after = await eventsOf(running);
+    expect(after.slice(0, before.length)).toEqual(before);
+    for (const event of after) expect(event.digest).toBe(eventDigest(event));
+    expect(after.at(-1)).toMatchObject({ type: "$person.forgotten", data: '{"reason":"she asked"}', metadata: '{"actor":"clerk"}' });
+    expect(after.at(-1)?.stream).toBe(`$person/${forgotten.pseudonym}`);
+    expect(forgotten.pseudonym).not.toContain("ada");
+    if (place) expect(found(place)).toEqual([]);
+    await running.stop();
+    if (place) expect(found(place)).toEqual([]);
+    const again = await started(driver);
+    expect((await again.customer.state("ada")).state).toEqual({ name: "forgotten", street: "forgotten", notes: 2 });
+  });
+
+  test("before anybody is forgotten the search for plaintext does find it where it is allowed to be", async () => {
+    const { driver, place } = kind.driver();
+    const running = await started(driver);
+    await registered(running);
+    await running.stop();
+    if (place) expect(found(place)).not.toEqual([]);
+    const log = await Log.open(driver, "customers");
+    onTestFinished(() => log.close());
+    expect(await log.snapshot((tx) => tx.snapshots.of("customer/ada", 1))).toMatchObject({
+      state: expect.stringContaining(secrets[0] ?? "?"),
+    });
+  });
+
+  test("forgetting again answers with the first time, and nothing more is kept of the person", async () => {
+    const running = await started(kind.driver().driver);
+    await registered(running);
+    const first = await running.forget("ada", { reason: "she asked" });
+    const second = await running.forget("ada", { reason: "again" });
+    expect(second).toMatchObject({ pseudonym: first.pseudonym, repeated: true });
+    expect(String(second.token)).toBe(String(first.token));
+    await expect(running.customer("ada").move({ customer: "ada", address: { street: "here" } })).rejects.toMatchObject({
+      code: "person_forgotten",
+    });
+    accepted(await running.customer("ada").note({ note: "about no person" }));
+    accepted(await running.customer("bob").move({ customer: "bob", address: { street: "Side Street" } }));
+  });
+
+  test("a person of whom nothing was ever sealed can be forgotten, and then nothing is", async () => {
+    const running = await started(kind.driver().driver);
+    await running.forget("eve", { reason: "in advance" });
+    const eve = { customer: "eve", name: "Eve", address: { street: "x" }, birthday: null };
+    await expect(running.customer("eve").register(eve)).rejects.toMatchObject({ code: "person_forgotten" });
+    await expect(running.customer.state("eve")).rejects.toMatchObject({ code: "entity_not_found" });
+  });
+
+  test("a view that is built after the forgetting equals one that was there before", async () => {
+    const { driver } = kind.driver();
+    const running = await started(driver);
+    await registered(running);
+    await running.forget("ada", { reason: "she asked" });
+    const before = [(await running.contacts.find({})).value, (await running.everybody.get("all")).value];
+    await running.stop();
+    const log = await Log.open(driver, "customers");
+    await log.transact(async (tx) => {
+      await tx.dropView("contacts");
+      await tx.dropView("everybody");
+    });
+    await log.close();
+    const again = await started(driver);
+    const head = (await runtimeOf(again).log.head()).position;
+    await runtimeOf(again).waitFor(await runtimeOf(again).log.tokenAt(head), 20_000);
+    expect([(await again.contacts.find({})).value, (await again.everybody.get("all")).value]).toEqual(before);
+  });
+});
+
+test("keys lie beside the store in a file that only its owner reads, and without them the store reads as forgotten", async () => {
+  const [, kind] = kinds;
+  const { driver, place = "" } = (kind as Kind).driver();
+  const running = await started(driver);
+  expect(readdirSync(place)).not.toContain("store.db-keys");
+  await registered(running);
+  await running.stop();
+  const keys = join(place, "store.db-keys");
+  expect(statSync(keys).mode & 0o777).toBe(0o600);
+  rmSync(keys);
+  const robbed = await started(driver);
+  expect((await robbed.customer.state("ada", { version: 1 })).state).toMatchObject({ name: "forgotten" });
+});
+
+test("another process that holds a person in memory holds nothing of them once they are forgotten", async () => {
+  const [, kind] = kinds;
+  const { place = "" } = (kind as Kind).driver();
+  const one = await started(sqlite(join(place, "store.db")));
+  await registered(one);
+  const other = await started(sqlite(join(place, "store.db")));
+  expect((await other.customer.state("ada")).state).toMatchObject({ name: secrets[0] });
+  await one.forget("ada", { reason: "she asked" });
+  expect((await other.customer.state("ada")).state).toMatchObject({ name: "forgotten" });
+  expect(accepted(await other.customer("ada").note({ note: "more" })).state).toEqual({ name: "forgotten", street: "forgotten", notes: 3 });
+});
+
+test("a store with a journal refuses events with personal data", async () => {
+  const place = mkdtempSync(join(tmpdir(), "convergent-persons-"));
+  onTestFinished(() => rmSync(place, { recursive: true, force: true }));
+  await expect(customers.start({ store: memory({ directory: place }) })).rejects.toMatchObject({ code: "definition_invalid" });
+});
