@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { origin, type Position } from "../position/position.ts";
 import { EventCodec, isDropped, requireReadable } from "./codec.ts";
+import { nodeHost } from "../host-node/host.ts";
 import { event } from "./event-definition.ts";
+import type { KeyVault } from "./key-vault.ts";
 import type { StoredEvent } from "./event.ts";
 
 const Placed = z.object({ customer: z.string(), lines: z.array(z.string()) });
@@ -87,4 +89,52 @@ test("an event of a type, or of a version, that the definition does not know is 
 test("plain events are parsed as they are", () => {
   const plain = { ...stored("order.amended", { lines: ["a"] }, { actor: "ada" }), position: origin };
   expect(codec.decode(plain)).toMatchObject({ data: { lines: ["a"] }, metadata: { actor: "ada" } });
+});
+
+const keys = new Map<string, Uint8Array>();
+const vault: KeyVault = {
+  pseudonym: (person) => `p-${person}`,
+  key: (pseudonym) => keys.get(pseudonym),
+  create: async (pseudonym) => {
+    const key = keys.get(pseudonym) ?? new Uint8Array(32).fill(keys.size + 1);
+    keys.set(pseudonym, key);
+    return key;
+  },
+  destroy: async (pseudonym) => void keys.delete(pseudonym),
+  forgotten: () => [],
+  generation: () => String(keys.size),
+};
+const People = {
+  joined: event(z.object({ who: z.string(), name: z.string(), nick: z.string().optional() }), {
+    personal: { person: (data) => data.who, fields: { name: "forgotten", nick: "-" } },
+  }),
+};
+const people = new EventCodec([{ name: "person", events: People, retired: [] }], { vault, host: nodeHost() });
+
+async function sealed(who: string): Promise<StoredEvent> {
+  const { data, marks } = await people.encode("person/1", "person.joined", { who, name: `name of ${who}` });
+  return { ...stored("person.joined", data, marks), stream: "person/1" };
+}
+
+test("a sealed field is opened in its own place only: moved to another stream, field or person it is refused", async () => {
+  const [ada, bob] = [await sealed("ada"), await sealed("bob")];
+  expect(people.decode(ada).data).toEqual({ who: "ada", name: "name of ada" });
+  expect(ada.data).not.toContain("name of");
+  const swapped = [
+    { ...ada, stream: "person/2" },
+    { ...ada, metadata: bob.metadata },
+    { ...ada, data: bob.data },
+    { ...ada, data: ada.data.replace('"name":', '"nick":'), metadata: ada.metadata.replace('"name":', '"nick":') },
+    { ...ada, data: ada.data.replace(/"name":"..../, '"name":"AAAA') },
+  ];
+  for (const event of swapped) expect(() => people.decode(event).data).toThrow(expect.objectContaining({ code: "seal_broken" }));
+});
+
+test("one value sealed twice gives two texts, and a person without a key reads as forgotten", async () => {
+  expect((await sealed("ada")).data).not.toBe((await sealed("ada")).data);
+  const event = await sealed("eve");
+  expect(people.decodeForgotten(event).data).toEqual({ who: "eve", name: "forgotten" });
+  await vault.destroy("p-eve");
+  expect(people.decode(event).data).toEqual({ who: "eve", name: "forgotten" });
+  expect(new EventCodec([{ name: "person", events: People, retired: [] }]).decode(event).data).toEqual({ who: "eve", name: "forgotten" });
 });

@@ -41,6 +41,7 @@ export interface EventDefinition<Input, Output> extends Schema<Input, Output> {
 export interface EventOptions<S extends Schema> {
   /** In order, from version 1 on; the last one gives what the schema describes. Their results are not validated at each read: see `fixtureProblems`. */
   readonly upcast?: readonly [...Upcaster[], Upcaster<OutputOf<S>>];
+  /** Fields with data of a person, who may one day have to be forgotten. */
   readonly personal?: PersonalOptions<OutputOf<S>>;
 }
 
