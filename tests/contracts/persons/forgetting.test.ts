@@ -2,11 +2,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accepted, eventDigest, Log, runtimeOf, type StoredEvent, type StoreDriver } from "convergent";
+import { accepted, eventDigest, Log, query, runtimeOf, service, type StoredEvent, type StoreDriver, view } from "convergent";
 import { memory } from "convergent/memory";
 import { sqlite } from "convergent/sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type Customers, customers, registered, secrets } from "./customers.ts";
+import { z } from "zod";
+import { contacts, customer, type Customers, customers, everybody, registered, secrets } from "./customers.ts";
 
 interface Kind {
   readonly name: string;
@@ -174,6 +175,27 @@ test("another process that holds a person in memory holds nothing of them once t
   await one.forget("ada", { reason: "she asked" });
   expect((await other.customer.state("ada")).state).toMatchObject({ name: "forgotten" });
   expect(accepted(await other.customer("ada").note({ note: "more" })).state).toEqual({ name: "forgotten", street: "forgotten", notes: 3 });
+});
+
+test("a view with tables of its own is built again without the person", async () => {
+  const [, kind] = kinds;
+  const { driver, place = "" } = (kind as Kind).driver();
+  const streets = view
+    .sql("streets", { from: [customer], tables: { streets: "street TEXT PRIMARY KEY, people INTEGER NOT NULL" } })
+    .on({
+      "customer.registered": ({ data }, sql) =>
+        sql.run("INSERT INTO {streets} VALUES (?, 1) ON CONFLICT (street) DO UPDATE SET people = people + 1", data.address.street),
+    })
+    .queries({ all: query(z.object({}), (sql) => sql.all("SELECT street FROM {streets} ORDER BY street")) });
+  const running = await service("customers", { parts: { customer, contacts, everybody, streets } }).start({ store: driver });
+  onTestFinished(() => running.stop());
+  await registered(running as unknown as Customers);
+  expect((await running.streets.query.all({}, { strong: true, wait: "20s" })).value).toEqual([{ street: secrets[1] }, { street: "Main Street" }]);
+  const { token } = await running.forget("ada", { reason: "she asked" });
+  const { value, fresh } = await running.streets.query.all({}, { after: token, wait: "20s" });
+  expect({ value, fresh }).toEqual({ value: [{ street: "Main Street" }, { street: "forgotten" }], fresh: true });
+  await running.stop();
+  expect(found(place)).toEqual([]);
 });
 
 test("a store with a journal refuses events with personal data", async () => {

@@ -10,8 +10,8 @@ import { idOf, requestOf, requestsOf, tally, tallyReader, type Workload } from "
 /** At which visits of a point the process dies, one after another on the same store. */
 const hits = [1, 2, 5];
 
-/** Steps of a rebuild have a test of their own. */
-const points = crashPoints.filter((point) => !point.startsWith("rebuild."));
+/** Steps of a rebuild, and of forgetting a person, have tests of their own. */
+const points = crashPoints.filter((point) => !/^(?:rebuild|forget)\./.test(point));
 
 const reached = new Set<string>();
 

@@ -8,6 +8,7 @@
  *   reader goes on behind it as if nothing had been. It reads the key anew in each of its transactions, so nothing it
  *   had read before comes back.
  * - The document and this reader's checkpoint are one transaction (R2). A view is where both readers are.
+ * - What a view with tables of its own made of an event, only its handlers know: it is emptied and built again.
  */
 import { EventCodec, isDropped } from "../log/codec.ts";
 import type { StoredEvent } from "../log/event.ts";
@@ -20,8 +21,9 @@ import { Reader, type ReaderFailure } from "../readers/reader.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Standing } from "./answers.ts";
 import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
-import { isKept, slotsOf, storedVersion } from "./versions.ts";
+import { isKept, register, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
+import { rowsOf } from "./view-rows.ts";
 
 /** Events read at a time. */
 const page = 1000;
@@ -153,6 +155,7 @@ class AffectedDocuments implements LogSource {
     const slots = await slotsOf(tx, this.#log.store, this.#definition);
     const reached = (key: string): Position =>
       stored.kind === "strong-view" ? head.position : (slots[slotOf(key, slots.length)]?.position ?? origin);
+    if (this.#definition.sql) return this.#buildAgain(tx, forgotten);
     for (const event of forgotten) {
       const plan = this.#plans.get(event.id) ?? (await this.#plan(event, tx));
       const last = [...plan.keys].map(reached).reduce(laterPosition, origin);
@@ -163,6 +166,14 @@ class AffectedDocuments implements LogSource {
       (await fold.fold(tx, items))();
       await fold.save(tx);
     }
+  }
+
+  async #buildAgain(tx: WriteTransaction, forgotten: readonly StoredEvent[]): Promise<void> {
+    const concerned = forgotten.some((event) => (this.#plans.get(event.id)?.keys.size ?? 1) > 0);
+    if (!concerned) return;
+    await tx.dropView(this.#definition.name, this.#definition.version);
+    await register(tx, this.#definition, this.#log);
+    await rowsOf(this.#definition).prepare(tx);
   }
 
   async #plan(event: StoredEvent, tx?: ReadTransaction): Promise<Plan> {
@@ -177,7 +188,7 @@ class AffectedDocuments implements LogSource {
     }
     const upTo = tx ? (await tx.head()).position : (await this.#log.head()).position;
     const events: StoredEvent[] = [];
-    for (let after = origin; keys.size > 0 && comparePositions(after, upTo) < 0; ) {
+    for (let after = origin; !this.#definition.sql && keys.size > 0 && comparePositions(after, upTo) < 0; ) {
       const found = await this.#page(after, upTo, tx);
       for (const stored of found) if (this.#items([stored], keys).length > 0) events.push(stored);
       if (found.length < page) break;

@@ -1,5 +1,6 @@
 /** The rows of a view that keeps tables of its own: made with the version, changed by its handlers, asked by its queries. */
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
+import { isDropped, requireReadable } from "../log/codec.ts";
 import { validated } from "../log/schema.ts";
 import type { SqlOwner } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
@@ -37,6 +38,8 @@ async function apply(
 ): Promise<void> {
   if (!tx.sql) return;
   for (const { event } of items) {
+    requireReadable(event);
+    if (isDropped(event)) continue;
     const { sql, settled } = sqlWriter(tables, tx.sql);
     await form.handlers.get(event.type)?.(event, sql);
     await settled();
