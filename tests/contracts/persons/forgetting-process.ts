@@ -4,7 +4,7 @@ import { sqlite } from "convergent/sqlite";
 import { crashingHost } from "../stores/odd-hosts.ts";
 import { customers, registered } from "./customers.ts";
 
-const [path = "", point] = process.argv.slice(2) as [string, CrashPoint];
+const [path, point] = process.argv.slice(2) as [string, CrashPoint];
 const running = await customers.start({ store: sqlite(path, { host: crashingHost(point, 1) }) });
 await registered(running);
 await running.forget("ada", { reason: "she asked", actor: "clerk" });

@@ -70,6 +70,7 @@ export class Folding {
 
   /** The state at an earlier version that the stream has: from what is remembered of it, where that reaches so far back. */
   async past(stream: string, version: number, tx?: ReadTransaction): Promise<KnownState> {
+    this.#current();
     const base = this.#remembered.before(stream, version);
     return base?.version === version ? base : this.fold(stream, { upTo: version }, tx, base);
   }
@@ -82,6 +83,7 @@ export class Folding {
     const initial = (): KnownState & { last: undefined } => ({ version: 0, state: this.#definition.initial() as unknown, last: undefined });
     let { state, version, last }: KnownState & { last?: StoredEvent | undefined } = start ?? initial();
     const from = version;
+    const generation = this.#current();
     const passes = !this.#log.isStaged(tx, stream); // what is staged may yet be rolled back
     while (version < upTo) {
       const page = await this.#log.stream(stream, { after: version, upTo, limit: foldPage }, tx);
@@ -90,7 +92,8 @@ export class Folding {
         state = this.#evolve(state, event);
         version = event.version;
         last = event;
-        if (passes && this.#remembered.isPassed(version, upTo)) this.#remembered.pass(stream, { version, state: frozen(state) });
+        if (passes && this.#remembered.isPassed(version, upTo) && generation === this.#current())
+          this.#remembered.pass(stream, { version, state: frozen(state) });
       }
       if (page.length < foldPage) break;
     }
