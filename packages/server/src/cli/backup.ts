@@ -81,6 +81,8 @@ function takeInArchive(path: string, to: string, progress: ProgressLine): void {
   try {
     const columns = copy.prepare("SELECT count(*) AS n FROM pragma_table_info('convergent_store') WHERE name = 'archive'").get();
     if (columns?.["n"] === 0 || copy.prepare("SELECT archive FROM convergent_store").get()?.["archive"] === null) return;
+    if (!existsSync(`${path}-archive`))
+      throw new ConvergentError("store_broken", `the archive ${path}-archive is missing: the store alone lacks events; put the file back`);
     copy.prepare("ATTACH ? AS archived").run(`${path}-archive`);
     const last = Number(copy.prepare("SELECT max(position) AS last FROM main.convergent_events").get()?.["last"]);
     const take = copy.prepare(

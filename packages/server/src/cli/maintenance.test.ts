@@ -257,6 +257,9 @@ test("ended streams are archived beside a live server; backup, export and verify
   expect((await convergent(directory, "export", "--store", store, "--to", "orders.jsonl")).code).toBe(0);
   expect((await convergent(directory, "import", "--from", "orders.jsonl", "--store", "new.db")).code).toBe(0);
   await log.close();
+  copyFileSync(store, join(directory, "alone.db"));
+  const alone = await convergent(directory, "backup", "--store", "alone.db", "--to", "alone-copy.db");
+  expect([alone.code, alone.err]).toEqual([1, expect.stringContaining("alone.db-archive is missing")]);
   expect((await convergent(directory, "restore", "--from", "copy.db", "--to", store, "--force")).code).toBe(0);
   expect(existsSync(`${store}-archive`)).toBe(false);
   for (const file of [store, join(directory, "copy.db"), join(directory, "new.db")])
