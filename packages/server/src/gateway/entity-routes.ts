@@ -24,7 +24,9 @@ export async function readEntity(request: Request, { entity, id }: EntityAddress
   const grant = await judge({ kind: "entity", name: entity.name, id });
   const when = whenOf(new URL(request.url).searchParams);
   const awaited = await awaitToken(request, entity);
-  const reading = await present(awaited, entity, () => readVisible({ entity, id }, when, grant));
+  const reading = await present(awaited, entity, () =>
+    grant.shows ? readVisible({ entity, id }, when, grant) : entity.runtime.read(id, when),
+  );
   if (reading instanceof Response) return reading;
   return entityAnswer(request, entity, reading, awaited);
 }

@@ -50,6 +50,8 @@ export interface Gateway {
 interface Way {
   readonly routes: readonly Route[];
   readonly access: Access;
+  /** Nobody is authenticated and nothing is counted: requests are not held up for it. */
+  readonly open: boolean;
   readonly limiter: Limiter | undefined;
   readonly cors: Cors | undefined;
   readonly rules: GuardRules;
@@ -72,6 +74,7 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
   const way: Way = {
     routes: routesOf(directory, metrics, options.authenticate !== undefined),
     access: new Access(options, directory),
+    open: !options.authenticate && !limits,
     limiter: limits && new Limiter(limits),
     cors,
     rules: {
@@ -117,7 +120,7 @@ async function visited(context: Context<{ Bindings: Sender }>, route: Route, way
   let leave: (() => void) | undefined;
   let response: Response;
   try {
-    visit = probe ? anyone : await admitted(request, context.env, way);
+    visit = probe || way.open ? anyone : await admitted(request, context.env, way);
     if (limiter && !probe && mayWait(request)) leave = limiter.wait(keyOf(visit, context.env));
     response = await route.answer(request, part, visit);
   } catch (error) {
