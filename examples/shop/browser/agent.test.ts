@@ -94,6 +94,51 @@ test("left to the others, the order stays as they saved it; Escape decides nothi
   expect(await stateOf(order)).toEqual({ quantity: 2, address: "2 Hill Road", note: undefined, version: 3 });
 });
 
+test("an order is cancelled with a reason, unless somebody changed it meanwhile", async () => {
+  const order = `desk-${++orders}`;
+  accepted(await shop.shop.orders.order(order).place({ customer: "Xaver", lines }));
+  const page = await agent("Ada", `/agent?order=${order}`);
+  await page.getByRole("button", { name: "Cancel order" }).waitFor();
+  accepted(await shop.shop.orders.order(order).amend({ note: "Ring twice" }));
+  const cancel = async (): Promise<void> => {
+    await page.getByRole("button", { name: "Cancel order" }).click();
+    await page.getByLabel("It was ordered twice").check();
+    await page.getByRole("button", { name: "Cancel the order" }).click();
+  };
+  await cancel();
+  await page.getByRole("button", { name: "Leave it to them" }).click();
+  expect(await page.getByLabel("Note").inputValue()).toBe("Ring twice");
+  await cancel();
+  await page.getByText("Cancelled as version 3.").waitFor();
+  expect(await page.getByRole("button", { name: "Cancel order" }).count()).toBe(0);
+  await page.locator(`tr[data-order="${order}"]`).getByText("cancelled").waitFor();
+  expect((await shop.shop.orders.order.state(order)).state).toMatchObject({ status: "cancelled", reason: "It was ordered twice" });
+});
+
+test("the panel is worked by keyboard: opened, a reader delayed by its slider, and let go", async () => {
+  const page = await agent("Ada");
+  const bar = page.getByRole("button", { name: /^Lag/ });
+  await bar.focus();
+  await page.keyboard.press("Enter");
+  const delay = page.getByLabel("Delay of: Your orders");
+  await delay.focus();
+  for (let step = 0; step < 4; step++) await page.keyboard.press("ArrowRight");
+  const held = async () => {
+    const { readers } = (await (await fetch(`${shop.url}/lab`)).json()) as { readers: Array<{ name: string; delayMs: number }> };
+    return readers.find(({ name }) => name === "customer-orders")?.delayMs;
+  };
+  await expect.poll(held).toBe(1000);
+  await page.keyboard.press("Home");
+  await expect.poll(held).toBe(0);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Let go: Your orders" }).waitFor();
+  expect(await page.evaluate("document.activeElement?.ariaLabel")).toBe("Let go: Your orders");
+  await bar.focus();
+  await page.keyboard.press("Enter");
+  expect(await delay.isVisible()).toBe(false);
+});
+
 test("with expected versions off an update is lost; with them on it is not", async () => {
   const page = await agent("Ada");
   await page.getByRole("button", { name: /^Lag/ }).click();

@@ -50,7 +50,7 @@ async function phones({ shop, ...stage }: Stage): Promise<void> {
   await put(page, "Walnut tray");
   await page.getByRole("button", { name: "Place order" }).click();
   await page.locator('[data-part="returnCode"][data-pending="false"]').waitFor();
-  await page.locator(".confirmation").evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 20)");
+  await page.evaluate("scrollTo(0, document.querySelector('.confirmation').getBoundingClientRect().top + scrollY - 20)");
   await shoot(page, "phone");
 }
 

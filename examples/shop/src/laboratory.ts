@@ -6,7 +6,7 @@
  *   PUT /lab/readers/{service}/{name}    { delayMs?, paused? }
  *   POST /lab/reset                      every reader follows at its own pace again
  *
- * For development only: the shop's main program opens it, the gateway knows nothing of it.
+ * For development only: the shop's main program opens it unless NODE_ENV is production; the gateway knows nothing of it.
  */
 import { type Reader, type Running, runtimeOf } from "convergent";
 import { z } from "zod";

@@ -13,7 +13,7 @@ import { startShop } from "./shop.ts";
 import { stopAsked } from "./stop-asked.ts";
 
 await runProgram(async () => {
-  const { port, dataDirectory } = readConfiguration(process.env);
+  const { port, dataDirectory, laboratory: isLaboratory } = readConfiguration(process.env);
   // From the first moment on: a signal that comes while the shop still opens stops it as cleanly.
   const stop = stopAsked();
   const folder = DataFolder.open(dataDirectory);
@@ -31,12 +31,12 @@ await runProgram(async () => {
       await addDemoData(shop);
       const { orders, inventory, payments, shipping } = shop;
       const services = [orders, inventory, payments, shipping];
-      const laboratory = new Laboratory(services);
-      const server = await serve({ services, port, fallback: fallback({ pages: await building, laboratory }) });
+      const laboratory = isLaboratory ? new Laboratory(services) : undefined;
+      const server = await serve({ services, port, fallback: fallback({ pages: await building, ...(laboratory ? { laboratory } : {}) }) });
       console.log(welcome(server.port, folder.path));
       await stop;
       console.log("\nStopping: what was begun is finished first.");
-      laboratory.close();
+      laboratory?.close();
       await server.close();
     } finally {
       await shop.stop();

@@ -16,6 +16,23 @@ test("a view shows what this session wrote, also when its reader was behind", as
   }
 });
 
+test("a session that sends no token takes what there is, says that it is behind, and asks for its writes again afterwards", async () => {
+  const shop = await openShop();
+  const client = shop.client();
+  await client.order("o-1").place({ customer: "ada", ...lines(1) });
+  await client.orderSummary.get("o-1");
+  shop.pause("order-summary");
+  client.session.sendsToken = false;
+  await client.order("o-1").amend(lines(2));
+  const reading = await client.orderSummary.get("o-1", { wait: "5s" });
+  expect(reading).toMatchObject({ fresh: false, value: { units: 1 }, behind: { positions: 1 } });
+  expect(shop.requests.map(({ headers }) => headers["consistency-token"]).slice(2)).toEqual([undefined, undefined]);
+  client.session.sendsToken = true;
+  const waiting = client.orderSummary.get("o-1", { wait: "5s" });
+  shop.resume("order-summary");
+  expect(await waiting).toMatchObject({ fresh: true, value: { units: 2 } });
+});
+
 test("a reader that does not catch up in time yields the stale value with its label, or an error when asked", async () => {
   const shop = await openShop();
   const client = shop.client();

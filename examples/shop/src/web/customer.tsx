@@ -7,6 +7,7 @@ import { Confirmation, type Placed } from "./customer/confirmation.tsx";
 import { MyOrders } from "./customer/my-orders.tsx";
 import { wantedExperiment } from "./panel/experiments.ts";
 import { PageFrame, show } from "./parts/page-frame.tsx";
+import { onForgotten } from "./parts/shop-client.ts";
 import { count, failureText } from "./parts/wording.ts";
 import "./style/base.css";
 import "./style/customer.css";
@@ -31,6 +32,16 @@ function CustomerPage(): ReactElement {
     if (wantedExperiment() === "stale-page") setQuantities(new Map([["sencha-100g", 1]]));
   }, []);
   useEffect(() => sessionStorage.setItem("customer", customer), [customer]);
+  useEffect(
+    () =>
+      onForgotten(({ store, fork = 0 }) => {
+        const kept = placed.filter(({ token }) => (token.entry(store)?.position ?? 0) <= fork);
+        if (kept.length === placed.length) return;
+        setPlaced(kept);
+        setProblem("The shop was reset or restored from an older copy. Orders that you placed before are not there any more.");
+      }),
+    [placed],
+  );
   useEffect(() => {
     if (placed.length > 0) confirmation.current?.focus();
   }, [placed.length]);
@@ -43,6 +54,7 @@ function CustomerPage(): ReactElement {
       return after;
     });
   const accept = (order: Placed): void => {
+    setProblem("");
     setPlaced((before) => [order, ...before]);
     setQuantities(new Map());
   };

@@ -34,6 +34,8 @@ export interface Editing {
   readonly merge: (choices: ReadonlyMap<string, Side>) => void;
   /** Goes on from the version that the others saved, with the draft on top of it, or without. */
   readonly takeTheirs: (keepMine: boolean) => void;
+  /** Cancels the order, if it is still as this page has it. */
+  readonly cancel: (reason: string) => void;
   /** Decides nothing about a conflict: the draft stays as it is. */
   readonly dismiss: () => void;
 }
@@ -60,6 +62,7 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
       ),
     [order],
   );
+  // Amendments and cancellations answer alike.
   const settle = async (sending: Promise<Amended>, sent: Draft, how: string): Promise<void> => {
     setSaving(true);
     setProblem("");
@@ -81,9 +84,12 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
       setSaving(false);
     }
   };
+  const condition = versions && base ? ({ expected: base.version, onConflict: "reject" } as const) : {};
+  const cancel = (reason: string): void => {
+    if (draft) void settle(client.order(order).cancel({ reason }, { ...condition, actor: agent }), draft, "Cancelled");
+  };
   const save = (): void => {
     if (!base || !draft) return;
-    const condition = versions ? ({ expected: base.version, onConflict: "reject" } as const) : {};
     if (draft.lines.length === 0) setProblem("An order has at least one line; cancel it instead.");
     else void settle(client.order(order).amend(inputOf(draft), { ...condition, actor: agent }), draft, "Saved");
   };
@@ -112,7 +118,7 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
     if (clash) setMessage("Nothing was saved. Your changes are still here.");
     setClash(undefined);
   };
-  return { base, draft, clash, saving, message, problem, setDraft, tell: setMessage, save, merge, takeTheirs, dismiss };
+  return { base, draft, clash, saving, message, problem, setDraft, tell: setMessage, save, merge, takeTheirs, cancel, dismiss };
 }
 
 function inputOf({ lines, address, note }: Draft): { lines: Draft["lines"][number][]; address: string; note: string } {

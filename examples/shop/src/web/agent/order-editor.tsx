@@ -3,6 +3,7 @@ import type { ReactElement } from "react";
 import type { Product } from "../../catalogue.ts";
 import { wantedExperiment } from "../panel/experiments.ts";
 import { failureText } from "../parts/wording.ts";
+import { CancelButton } from "./cancel-button.tsx";
 import { ConflictDialog } from "./conflict-dialog.tsx";
 import { draftOf, isSame } from "./draft.ts";
 import { History } from "./history.tsx";
@@ -64,6 +65,7 @@ export function OrderEditor({ order, agent, products, saved, close }: OrderEdito
               Let Ben save
             </button>
           )}
+          {editable && <CancelButton order={order} disabled={saving || !clean} cancel={editing.cancel} />}
           <button type="button" disabled={clean || saving} onClick={() => setDraft(draftOf(state))}>
             Undo my changes
           </button>

@@ -1,9 +1,9 @@
 /** Orders by index: filtered by customer and status, sorted by time or total, a page at a time. A copy that follows. */
 import { type ReactElement, useEffect, useState } from "react";
-import { Freshness, type Label, labelOf } from "../parts/freshness.tsx";
+import { Freshness, type Label, labelOf, unanswered } from "../parts/freshness.tsx";
 import { idleMs, paced, pause, untilStopped } from "../parts/pace.ts";
 import { client, useSwitches } from "../parts/shop-client.ts";
-import { count, day, failureText, money } from "../parts/wording.ts";
+import { count, day, money } from "../parts/wording.ts";
 
 export type Sort = "placedAt" | "total" | "customer";
 
@@ -36,7 +36,7 @@ export interface OrderTableProps {
 
 export function OrderTable({ query, setQuery, chosen, choose, written }: OrderTableProps): ReactElement {
   const { tokens } = useSwitches();
-  const { page, label, problem } = useOrders(query, written.length, tokens);
+  const { page, label } = useOrders(query, written.length, tokens);
   const late = new Set(tokens && label && !label.fresh ? written : []);
   const sortBy = (sort: Sort): void =>
     setQuery({ ...query, sort, descending: sort === query.sort ? !query.descending : sort !== "customer", cursors: [] });
@@ -49,11 +49,6 @@ export function OrderTable({ query, setQuery, chosen, choose, written }: OrderTa
       </header>
       <Filters query={query} setQuery={setQuery} />
       <Freshness label={label} asks={tokens} />
-      {problem && (
-        <p className="problem" role="alert">
-          {problem}
-        </p>
-      )}
       <div className="desk-scroll">
         <table>
           <thead>
@@ -158,10 +153,9 @@ function Sortable(props: {
   );
 }
 
-function useOrders(query: Query, written: number, asks: boolean): { page: Page | undefined; label: Label | undefined; problem: string } {
+function useOrders(query: Query, written: number, asks: boolean): { page: Page | undefined; label: Label | undefined } {
   const [page, setPage] = useState<Page>();
   const [label, setLabel] = useState<Label>();
-  const [problem, setProblem] = useState("");
   useEffect(
     () =>
       untilStopped(async (signal) => {
@@ -169,7 +163,6 @@ function useOrders(query: Query, written: number, asks: boolean): { page: Page |
           if (signal.aborted) return;
           setPage(found);
           setLabel(labelOf(found, nextMs));
-          setProblem("");
         };
         const done = ({ fresh }: Page): boolean => fresh || !asks;
         for (;;) {
@@ -179,15 +172,15 @@ function useOrders(query: Query, written: number, asks: boolean): { page: Page |
               await paced(() => ask(query, signal), { done, signal, onWait: show, visibilityMs: (found) => found.visibilityMs }),
               idleMs,
             );
-          } catch (error) {
-            if (!signal.aborted) setProblem(failureText(error));
+          } catch {
+            if (!signal.aborted) setLabel(unanswered);
           }
           await pause(idleMs, signal);
         }
       }),
     [query, written, asks],
   );
-  return { page, label, problem };
+  return { page, label };
 }
 
 function ask({ customer, status, sort, descending, cursors }: Query, signal: AbortSignal): Promise<Page> {

@@ -4,10 +4,10 @@
  */
 import { type ReactElement, useEffect, useState } from "react";
 import type { Product } from "../../catalogue.ts";
-import { Freshness, type Label, labelOf } from "../parts/freshness.tsx";
+import { Freshness, type Label, labelOf, unanswered } from "../parts/freshness.tsx";
 import { idleMs, pause, untilStopped } from "../parts/pace.ts";
 import { client, useSwitches } from "../parts/shop-client.ts";
-import { failureText, money } from "../parts/wording.ts";
+import { money } from "../parts/wording.ts";
 import type { Placed } from "./confirmation.tsx";
 import { OrderDetails } from "./order-details.tsx";
 
@@ -29,7 +29,7 @@ export function MyOrders(props: {
 }): ReactElement {
   const customer = props.customer.trim();
   const { tokens } = useSwitches();
-  const { listed, label, problem } = useOrders(customer, props.placed.length, tokens);
+  const { listed, label } = useOrders(customer, props.placed.length, tokens);
   const known = new Set(listed.map(({ order }) => order));
   // Without tokens the page knows no better than what it read.
   const early = tokens ? props.placed.filter(({ order, state }) => state.customer === customer && !known.has(order)) : [];
@@ -39,11 +39,6 @@ export function MyOrders(props: {
         <h2 id="orders-title">Your orders</h2>
       </header>
       <Freshness label={label} asks={tokens} />
-      {problem && (
-        <p className="problem" role="alert">
-          {problem}
-        </p>
-      )}
       <ul className="order-list">
         {early.map(({ order, state }) => (
           <li key={order} className="early" data-order={order}>
@@ -65,14 +60,9 @@ export function MyOrders(props: {
   );
 }
 
-function useOrders(
-  customer: string,
-  written: number,
-  asks: boolean,
-): { listed: readonly Entry[]; label: Label | undefined; problem: string } {
+function useOrders(customer: string, written: number, asks: boolean): { listed: readonly Entry[]; label: Label | undefined } {
   const [listed, setListed] = useState<Listed>({ customer, entries: [] });
   const [label, setLabel] = useState<Label>();
-  const [problem, setProblem] = useState("");
   useEffect(() => {
     if (customer === "") return undefined;
     return untilStopped(async (signal) => {
@@ -81,7 +71,6 @@ function useOrders(
           if (signal.aborted) return;
           setListed({ customer, entries: reading.value?.orders ?? [] });
           setLabel(labelOf(reading, nextMs));
-          setProblem("");
         };
         try {
           const reading = asks
@@ -92,12 +81,12 @@ function useOrders(
               })
             : await client.customerOrders.get(customer, { signal });
           show(reading, idleMs);
-        } catch (error) {
-          if (!signal.aborted) setProblem(failureText(error));
+        } catch {
+          if (!signal.aborted) setLabel(unanswered);
         }
         await pause(idleMs, signal);
       }
     });
   }, [customer, written, asks]);
-  return { listed: listed.customer === customer ? listed.entries : [], label, problem };
+  return { listed: listed.customer === customer ? listed.entries : [], label };
 }

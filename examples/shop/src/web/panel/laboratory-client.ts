@@ -23,6 +23,8 @@ export interface Laboratory {
   readonly readers: readonly LabReader[];
   /** False while the server does not answer. */
   readonly answers: boolean;
+  /** Whether readers can be held back here. */
+  readonly open: boolean;
   readonly change: (reader: Pick<Brake, "service" | "name">, change: { delayMs?: number; paused?: boolean }) => Promise<void>;
   readonly reset: () => Promise<void>;
 }
@@ -48,15 +50,20 @@ export function useLaboratory(open: boolean): Laboratory {
       }),
     [open],
   );
-  const change = useCallback<Laboratory["change"]>(async ({ service, name }, changed) => {
-    setBrakes(await send("PUT", `readers/${encodeURIComponent(service)}/${encodeURIComponent(name)}`, changed));
+  const sent = useCallback(async (...request: Parameters<typeof send>) => {
+    try {
+      setBrakes(await send(...request));
+    } catch {
+      setAnswers(false);
+    }
   }, []);
-  const reset = useCallback(async () => setBrakes(await send("POST", "reset")), []);
+  const change: Laboratory["change"] = ({ service, name }, changed) =>
+    sent("PUT", `readers/${encodeURIComponent(service)}/${encodeURIComponent(name)}`, changed);
   const withBrake = (reader: wire.ReaderBody): LabReader => ({
     ...reader,
     brake: brakes.find(({ service, name }) => service === reader.service && name === reader.name),
   });
-  return { readers: readers.map(withBrake), answers, change, reset };
+  return { readers: readers.map(withBrake), answers, open: brakes.length > 0, change, reset: () => sent("POST", "reset") };
 }
 
 async function send(method: "PUT" | "POST", path: string, body?: unknown): Promise<readonly Brake[]> {

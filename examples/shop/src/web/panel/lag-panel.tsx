@@ -28,8 +28,8 @@ export function LagPanel({ page }: { readonly page: "customer" | "agent" }): Rea
       </button>
       <div className="panel-body" id={body} hidden={!open}>
         <Readers laboratory={laboratory} />
-        <SwitchList switches={switches} laboratory={laboratory} />
-        <Experiments page={page} wanted={wanted} laboratory={laboratory} />
+        <SwitchList switches={switches} />
+        {laboratory.open && <Experiments page={page} wanted={wanted} laboratory={laboratory} />}
       </div>
     </aside>
   );
@@ -51,9 +51,11 @@ function Readers({ laboratory }: { readonly laboratory: Laboratory }): ReactElem
     <section className="panel-readers" aria-labelledby="readers-title">
       <header className="card-head">
         <h2 id="readers-title">Readers</h2>
-        <button type="button" className="small" disabled={!held} onClick={() => void laboratory.reset()}>
-          Let all go
-        </button>
+        {laboratory.open && (
+          <button type="button" className="small" disabled={!held} onClick={() => void laboratory.reset()}>
+            Let all go
+          </button>
+        )}
       </header>
       <ul>
         {laboratory.readers.map((reader: LabReader) => (
@@ -79,7 +81,7 @@ const switchWords: ReadonlyArray<{ readonly name: keyof Switches; readonly title
   },
 ];
 
-function SwitchList({ switches }: { readonly switches: Switches; readonly laboratory: Laboratory }): ReactElement {
+function SwitchList({ switches }: { readonly switches: Switches }): ReactElement {
   return (
     <section className="panel-switches" aria-labelledby="switches-title">
       <h2 id="switches-title">This tab</h2>

@@ -12,6 +12,8 @@ export interface Label {
   readonly receivedAt: number;
   /** Asked again after so long, because it was not fresh. */
   readonly nextMs?: number;
+  /** The shop was asked since, and gave no answer. */
+  readonly unanswered?: boolean;
 }
 
 /** The label of an answer that came just now. */
@@ -20,7 +22,20 @@ export function labelOf(reading: Pick<Label, "fresh" | "behind">, nextMs?: numbe
   return { fresh, behind, receivedAt: Date.now(), ...(nextMs === undefined ? {} : { nextMs }) };
 }
 
-type Tone = "waiting" | "current" | "late" | "stale";
+/** The label of what is shown while the shop does not answer: as old as it was, and nobody knows how far behind by now. */
+export function unanswered(label: Label | undefined): Label {
+  return { ...(label ?? labelOf({ fresh: false, behind: { positions: 0, ms: 0 } })), unanswered: true };
+}
+
+type Tone = "waiting" | "current" | "late" | "stale" | "silent";
+
+const announcements: Readonly<Record<Tone, string>> = {
+  waiting: "",
+  current: "Up to date",
+  late: "Catching up",
+  stale: "",
+  silent: "The shop does not answer",
+};
 
 export function Freshness({ label, asks }: { readonly label: Label | undefined; readonly asks: boolean }): ReactElement {
   const { tone, text, detail } = wording(label, asks);
@@ -31,7 +46,7 @@ export function Freshness({ label, asks }: { readonly label: Label | undefined; 
         <strong>{text}</strong> <span className="freshness-detail">{detail}</span>
       </span>
       <span className="visually-hidden" role="status">
-        {tone === "current" ? "Up to date" : tone === "late" ? "Catching up" : ""}
+        {announcements[tone]}
       </span>
     </p>
   );
@@ -42,6 +57,7 @@ function wording(label: Label | undefined, asks: boolean): { tone: Tone; text: s
   const { positions, ms } = label.behind;
   const asOf = `as of ${timeOfDay(label.receivedAt - ms)}`;
   const behind = `${count(positions, "position")} behind`;
+  if (label.unanswered) return { tone: "silent", text: "The shop does not answer", detail: `${asOf}; asking on` };
   if (positions === 0 && label.fresh) return { tone: "current", text: "Up to date", detail: asOf };
   if (!asks) return { tone: "stale", text: behind, detail: `${asOf}; no newer was asked for` };
   if (label.fresh) return { tone: "current", text: "Has your changes", detail: `${asOf}, ${behind}` };

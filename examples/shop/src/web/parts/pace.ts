@@ -30,14 +30,20 @@ export async function paced<Answer>(
   }
 }
 
-/** Resolves after so long; rejects when the signal is aborted first. */
+/** Resolves after so long, and not before somebody looks at the page; rejects when the signal is aborted first. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
+    const goOn = (): void => {
+      if (!document.hidden) resolve();
+      else document.addEventListener("visibilitychange", goOn, { once: true, signal });
+    };
+    const timer = setTimeout(goOn, ms);
+    const stop = (): void => {
       clearTimeout(timer);
       reject(new Error("stopped"));
-    });
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
   });
 }
 

@@ -2,7 +2,7 @@
  * The client of both pages. What this tab has written outlives a page: the next one, or a reload, reads no less.
  * The panel's two switches live here too, because they change what the client asks for.
  */
-import { connect, type Client } from "convergent/client";
+import { connect, type Client, type HistoryLost } from "convergent/client";
 import { useSyncExternalStore } from "react";
 import type { inventory } from "../../inventory/inventory.ts";
 import type { orders } from "../../orders/orders.ts";
@@ -14,7 +14,20 @@ type Services = typeof orders | typeof inventory | typeof payments | typeof ship
 export type OrderState = Awaited<ReturnType<Client<Services>["order"]["state"]>>["state"];
 export type Line = OrderState["lines"][number];
 
-export const client: Client<Services> = connect<Services>("", { retryFor: "5s" });
+const forgotten = new Set<(lost: HistoryLost) => void>();
+
+export const client: Client<Services> = connect<Services>("", {
+  retryFor: "5s",
+  onHistoryLost: (lost) => {
+    for (const listener of forgotten) listener(lost);
+  },
+});
+
+/** Calls back when a store no longer has what this tab wrote or saw there: it was reset, or restored from a copy. */
+export function onForgotten(listener: (lost: HistoryLost) => void): () => void {
+  forgotten.add(listener);
+  return () => forgotten.delete(listener);
+}
 
 /** Another person's client: it knows nothing of what this page wrote. */
 export function strangersClient(): Client<Services> {
