@@ -12,8 +12,8 @@ import { noSums, rangeEnd, rangeOf, sameSums, type Sums, summed } from "./consum
 import { keyedIn } from "./fold.ts";
 import type { AnyView } from "./view.ts";
 
-/** Positions read in one go: a few milliseconds. */
-const stepPositions = 1_000;
+/** Positions read in one go: less than a millisecond, as appends of the same process wait for it. */
+const stepPositions = 256;
 
 /** A range of which the reader consumed something else than the log holds. */
 export interface Mismatch {
