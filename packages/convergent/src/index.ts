@@ -64,6 +64,7 @@ export {
   type Accepted,
   accepted,
   type AppendedEvent,
+  type ChangedEvent,
   type Conflict,
   type ConflictPolicy,
   type ExpectedState,

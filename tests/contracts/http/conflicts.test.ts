@@ -17,7 +17,7 @@ async function twoPeople(theirs: Partial<Form>) {
   const save = async (change: Partial<Form>, headers: Record<string, string> = {}, name = "save"): Promise<Saved> =>
     (await send(gateway, "POST", `/entities/form/f-1/${name}`, { body: { ...blank, ...change }, headers })) as unknown as Saved;
   const tag = (await save({})).headers.get("etag")!;
-  const second = await save(theirs);
+  const second = await save(theirs, { "Convergent-Actor": "eve" });
   return { save, tag, second };
 }
 
@@ -27,7 +27,7 @@ test("412 says what was expected, what the entity was and is, the events between
   expect(status).toBe(412);
   expect(headers.get("etag")).toBe(second.headers.get("etag"));
   expect(body).toMatchObject({ code: "version_conflict", version: 2, expected: 1, state: { ...blank, title: "Green tea" }, base: blank });
-  expect(body.changed).toEqual(second.body.events);
+  expect(body.changed).toEqual(second.body.events.map((event) => ({ ...event, metadata: { actor: "eve" } })));
   expect(body.fields).toEqual([{ field: "title", base: "Tea", theirs: "Green tea", conflicting: true }]);
   expect([body.mergeable, "more" in body, headers.get("preference-applied")]).toEqual([false, false, null]);
 });

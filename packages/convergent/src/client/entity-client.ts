@@ -201,7 +201,7 @@ function conflict(
     version,
     expected: expected as ExpectedState,
     ...("base" in body ? { base: body.base } : {}),
-    changed: changed.map(appended),
+    changed: changed.map((event) => ({ ...appended(event), metadata: metadataOf(event) })),
     ...(more ? { more } : {}),
     fields,
     mergeable,
@@ -213,8 +213,11 @@ function appended({ id, type, version, position: at, at: time, data }: AppendedB
 }
 
 function envelope(event: EventBody, entity: string, entityId: string): Envelope {
-  const { metadata } = event;
-  return { ...appended(event), entity, entityId, position: position(event.position), metadata: (metadata ?? {}) as Metadata };
+  return { ...appended(event), entity, entityId, position: position(event.position), metadata: metadataOf(event) };
+}
+
+function metadataOf({ metadata }: EventBody): Metadata {
+  return (metadata ?? {}) as Metadata;
 }
 
 function milliseconds(time: string): number {

@@ -10,6 +10,7 @@ export { mergeTokens, parseToken, Token } from "../position/token.ts";
 export type {
   Accepted,
   AppendedEvent,
+  ChangedEvent,
   Conflict,
   ConflictPolicy,
   ExpectedState,

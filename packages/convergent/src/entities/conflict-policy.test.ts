@@ -137,6 +137,29 @@ test("fields that both changed are a conflict with all three values, beside what
   expect((await runtime.read("o")).version).toBe(2);
 });
 
+test("what a partial input leaves out is left to the others, and what another one leaves out was removed", async () => {
+  const Fields = z.object({ a: z.string().optional(), b: z.string().optional() });
+  const initial = (): z.infer<typeof Fields> => ({});
+  const form = entity("form", { initial, events: { saved: Fields } })
+    .evolve({ saved: (state, data) => ({ ...state, ...data }) })
+    .commands({
+      patch: command(Fields, (_, input, emit) => emit.saved(input), { onConflict: merge({ of: (state) => state, partial: true }) }),
+      put: command(Fields, (_, input, emit) => emit.saved(input), { onConflict: merge({ of: (state) => state }) }),
+    });
+  const runtime = new EntityRuntime(form, await Log.open(memory(), "forms"));
+  const run = (name: string, input: unknown, options: CommandOptions = {}) => runtime.run({ entityId: "f", command: name, input, options });
+  await run("put", { a: "1", b: "1" });
+  await run("put", { a: "2", b: "1" });
+  expect(conflictOf(await run("put", { b: "3" }, { expected: 1 })).fields).toEqual([
+    { field: "a", base: "1", theirs: "2", conflicting: true },
+  ]);
+  expect(accepted(await run("patch", { b: "3" }, { expected: 1 })).state).toEqual({ a: "2", b: "3" });
+  expect(conflictOf(await run("patch", { a: "3" }, { expected: 1 })).fields).toMatchObject([
+    { field: "a", base: "1", theirs: "2", ours: "3", conflicting: true },
+    { field: "b", base: "1", theirs: "3", merged: "3", conflicting: false },
+  ]);
+});
+
 test("a merge that is no input any more is a conflict of the fields involved, not a failure", async () => {
   const { run } = await open();
   await run("amend", first);

@@ -14,18 +14,22 @@ export interface Merge<State, Input> {
   /** The input that would leave this state as it is. Pure. */
   readonly of: (state: State) => Input;
   readonly rules: Rules<Input>;
+  /** What an input leaves out stays as it is. */
+  readonly partial: boolean;
 }
 
 /**
  * Merges a command's input by field when the entity has changed since the version that the caller named. `of` says which
  * input would leave a state as it is; `rules` say what becomes of fields that both sides changed: `"ours"`, `"theirs"`, a
- * function of base, theirs and ours, or a conflict, which is the default.
+ * function of base, theirs and ours, or a conflict, which is the default. With `partial`, a field that an input leaves out
+ * is one that its caller did not touch; otherwise it is one that he removed.
  */
 export function merge<State, Input extends object>(by: {
   readonly of: (state: State) => Input;
   readonly rules?: Rules<NoInfer<Input>>;
+  readonly partial?: boolean;
 }): Merge<State, Input> {
-  return { kind: "merge", of: by.of, rules: by.rules ?? {} };
+  return { kind: "merge", of: by.of, rules: by.rules ?? {}, partial: by.partial ?? false };
 }
 
 /** A command's input as it came, and how it is checked. */
@@ -46,7 +50,9 @@ export interface Settlement {
 /** What a change from `base` to `theirs` means for a command: by field of its input when it can be merged, else of the state. */
 export async function settle({ received, schema, merge: by }: ReceivedInput, base: unknown, theirs: unknown): Promise<Settlement> {
   if (!by || !isRecord(received)) return { fields: changesBetween(base, theirs), mergeable: false };
-  const { merged, fields } = threeWay(by.of(base), by.of(theirs), received, by.rules);
+  const before = by.of(base);
+  const ours = by.partial ? { ...before, ...received } : received;
+  const { merged, fields } = threeWay(before, by.of(theirs), ours, by.rules);
   if (fields.some((field) => field.conflicting)) return { fields, mergeable: true };
   try {
     return { input: { value: await validated(schema, merged, "the merged input") }, fields, mergeable: true };

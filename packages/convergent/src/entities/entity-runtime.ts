@@ -21,6 +21,7 @@ import type { FieldChange } from "../merge/three-way.ts";
 import type {
   Accepted,
   AppendedEvent,
+  ChangedEvent,
   Conflict,
   ConflictPolicy,
   ExpectedState,
@@ -279,7 +280,7 @@ export class EntityRuntime {
       version: known.version,
       expected: expected as ExpectedState,
       ...(base ? { base: base.state } : {}),
-      changed: (since ?? []).slice(0, changedMax).map((event) => this.#appended(event)),
+      changed: (since ?? []).slice(0, changedMax).map((event) => this.#changed(event)),
       ...(since && since.length > changedMax ? { more: true } : {}),
       fields,
       mergeable,
@@ -339,6 +340,11 @@ export class EntityRuntime {
   #appended(stored: StoredEvent): AppendedEvent {
     const { id, type, version, position, at, data } = this.#codec.audited(stored);
     return { id, type, version, position, at, data };
+  }
+
+  #changed(stored: StoredEvent): ChangedEvent {
+    const { id, type, version, position, at, data, metadata } = this.#codec.audited(stored);
+    return { id, type, version, position, at, data, metadata };
   }
 
   async #present(stream: string, { id }: Decision, tx: ReadTransaction): Promise<Present> {

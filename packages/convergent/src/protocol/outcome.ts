@@ -28,6 +28,12 @@ export interface AppendedEvent {
   readonly data: unknown;
 }
 
+/** An event that others appended since the version that a command expected. */
+export interface ChangedEvent extends AppendedEvent {
+  /** Who asked for it (`actor`), and what caused it. */
+  readonly metadata: Readonly<Record<string, unknown>> & { readonly actor?: string };
+}
+
 /** The command took effect, now or, when `repeated`, earlier under the same id. */
 export interface Accepted<State> {
   readonly kind: "accepted";
@@ -54,7 +60,7 @@ export interface Conflict<State> {
   /** As it was at the expected version; absent when there never was such a version. */
   readonly base?: State;
   /** The events since then, oldest first, at most 100. */
-  readonly changed: readonly AppendedEvent[];
+  readonly changed: readonly ChangedEvent[];
   /** There are more of them. */
   readonly more?: true;
   /** What others changed since then, by field: of the command's input when that is `mergeable`, else of the state. Empty without a `base`. */

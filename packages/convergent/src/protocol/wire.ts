@@ -68,7 +68,7 @@ export interface ConflictBody {
   /** The state at the expected version; absent when there never was such a version. */
   readonly base?: unknown;
   /** The events since then, oldest first, at most 100. */
-  readonly changed: readonly AppendedBody[];
+  readonly changed: readonly EventBody[];
   readonly more?: true;
   /** What others changed since then, by field: of the command's input when that is `mergeable`, else of the state. */
   readonly fields: readonly FieldChange[];

@@ -1,5 +1,5 @@
 /** Events as commands and conflicts carry them. */
-import type { AppendedEvent, wire } from "convergent";
+import type { AppendedEvent, ChangedEvent, wire } from "convergent";
 
 let lastAt = Number.NaN;
 let lastText = "";
@@ -14,5 +14,9 @@ function timeText(at: number): string {
 }
 
 export function appendedBody(event: AppendedEvent): wire.AppendedBody {
+  return { ...event, at: timeText(event.at) };
+}
+
+export function changedBody(event: ChangedEvent): wire.EventBody {
   return { ...event, at: timeText(event.at) };
 }

@@ -4,7 +4,7 @@
  */
 import { type Conflict, ConvergentError, isConvergentError, type wire } from "convergent";
 import type { Grant, Judge } from "./access.ts";
-import { appendedBody } from "./appended-body.ts";
+import { changedBody } from "./appended-body.ts";
 import type { EntityEntry } from "./directory.ts";
 import { entityTag, versionNever } from "./preconditions.ts";
 import { type HeaderRecord, problem } from "./problem.ts";
@@ -42,7 +42,7 @@ async function shownOf(
   if (conflict.base !== undefined && reads.shows?.(conflict.base) === false) return { ...nothing, state };
   const follows = await granted(() => judge({ kind: "events", name: entity.name, id }));
   const events =
-    follows && follows.shows?.(state) !== false ? { changed: changed.map(appendedBody), ...(more ? { more } : {}) } : { changed: [] };
+    follows && follows.shows?.(state) !== false ? { changed: changed.map(changedBody), ...(more ? { more } : {}) } : { changed: [] };
   return { state, ...("base" in conflict ? { base: conflict.base } : {}), ...events, fields, mergeable };
 }
 

@@ -112,7 +112,7 @@ const schemas: Readonly<Record<string, Schema>> = {
     "state?": { description: "The entity as it is; absent, like the rest, when the caller may not read it." },
     "expected?": { type: ["integer", "string"] },
     "base?": { description: "The state at the expected version." },
-    changed: { ...list(ref("schemas", "AppendedEvent")), description: "The events since then, at most 100." },
+    changed: { ...list(ref("schemas", "Event")), description: "The events since then, at most 100." },
     "more?": { const: true },
     fields: { ...list(ref("schemas", "FieldChange")), description: "Of the command's input when it is `mergeable`, else of the state." },
     mergeable: { type: "boolean" },
