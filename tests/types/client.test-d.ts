@@ -6,6 +6,7 @@ import {
   connect,
   type RemoteAccepted,
   type RemoteOutcome,
+  type RemoteCounted,
   type RemotePage,
   type RemoteReading,
   type Session,
@@ -72,7 +73,7 @@ test("views answer with their document and are found by declared indexes only", 
   expectTypeOf(client.orderSummary.get("o-1")).resolves.toEqualTypeOf<RemoteReading<Document | undefined>>();
   expectTypeOf(client.orderSummary.find({ status: "placed" })).resolves.toEqualTypeOf<RemotePage<Document>>();
   expectTypeOf(client.orderSummary.pages({})).toEqualTypeOf<AsyncIterable<RemotePage<Document>>>();
-  expectTypeOf(client.orderSummary.count({ status: "placed" }, { maxAge: "5s" })).resolves.toEqualTypeOf<RemoteReading<number>>();
+  expectTypeOf(client.orderSummary.count({ status: "placed" }, { maxAge: "5s" })).resolves.toEqualTypeOf<RemoteCounted>();
   expectTypeOf((await client.orderSummary.find({}, { count: true })).count).toEqualTypeOf<number>();
   await client.orderSummary.poll("o-1", { until: ({ value }) => value?.total === 3, after: null, timeout: "5s" });
   await client.orderSummary.find({ customer: { from: "a" } }, { orderBy: "status", after: "token" });

@@ -9,6 +9,7 @@ import {
   type EventOf,
   type Outcome,
   type Page,
+  type Counted,
   type Reading,
   query,
   reaction,
@@ -181,7 +182,7 @@ test("views answer with their document and are found by declared indexes only", 
   await running.summary.find({ status: "placed", total: { from: 1, to: 5 } }, { orderBy: "customer" });
   expectTypeOf((await running.summary.find({}, { count: true })).count).toEqualTypeOf<number>();
   expectTypeOf((await running.summary.find({}, { limit: 3 })).count).toEqualTypeOf<number | undefined>();
-  expectTypeOf(running.summary.count({ status: "placed" }, { maxAge: "5s", after: "token" })).resolves.toEqualTypeOf<Reading<number>>();
+  expectTypeOf(running.summary.count({ status: "placed" }, { maxAge: "5s", after: "token" })).resolves.toEqualTypeOf<Counted>();
   // @ts-expect-error counted by declared indexes only
   await running.summary.count({ note: "x" });
   // @ts-expect-error note is a field and no index

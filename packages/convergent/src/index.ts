@@ -31,6 +31,7 @@ export type {
   Network,
   NetworkRequest,
   NetworkResponse,
+  Processes,
   Random,
   Timer,
   Timers,
@@ -54,6 +55,20 @@ export { event, type EventDefinition, type EventForm, type EventOptions, type Up
 export { Log } from "./log/log.ts";
 export { writeWitness } from "./log/witness.ts";
 export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
+export type {
+  Discard,
+  Holdings,
+  Lease,
+  Member,
+  OwnershipReads,
+  OwnershipWrites,
+  ParkedEvent,
+  ParkedKey,
+  ParkedRequest,
+  ParkedState,
+  ParkingReads,
+  ParkingWrites,
+} from "./log/reader-rows.ts";
 export type { EventFilter, LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
 export { mergeList } from "./merge/keyed-list.ts";
@@ -72,10 +87,31 @@ export {
   type Rejected,
   type UniqueClaim,
 } from "./protocol/outcome.ts";
-export type { Condition, CountedPage, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "./protocol/reading.ts";
+export type {
+  Condition,
+  Counted,
+  CountedPage,
+  FindOptions,
+  Found,
+  IndexValue,
+  Page,
+  ParkedAt,
+  Reading,
+  ReadOptions,
+} from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
-export { Reader, type ReaderFailure, type ReaderOptions, type ReaderState, type ReaderStatus } from "./readers/reader.ts";
+export { Reader } from "./readers/reader.ts";
+export type {
+  EventName,
+  ParkedNotice,
+  ReaderFailure,
+  ReaderOptions,
+  ReaderState,
+  ReaderStatus,
+  SlotCounts,
+} from "./readers/reader-options.ts";
+export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
 export type { Refusal } from "./reactions/reaction-runtime.ts";
 export type {
@@ -92,6 +128,7 @@ export type {
 export {
   type AnyService,
   inProcess,
+  type Parked,
   type Running,
   type RunningService,
   runtimeOf,

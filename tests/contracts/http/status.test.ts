@@ -53,8 +53,8 @@ test("healthz says alive, readyz says ready and names readers that are stuck", a
   expect(body).toEqual({
     status: "ready",
     services: [
-      { name: "orders", store: "ready", stuck: [] },
-      { name: "inventory", store: "ready", stuck: [] },
+      { name: "orders", store: "ready", stuck: [], unowned: [] },
+      { name: "inventory", store: "ready", stuck: [], unowned: [] },
     ],
   });
 });
@@ -78,6 +78,10 @@ test("readers are listed with service, position, lag, state and visibility", asy
   ]);
   expect(body.readers[0]).toMatchObject({ version: 1, position: 1, head: 1, lag: { positions: 0, ms: 0 }, visibilityMs: { count: 1 } });
   expect(["moving", "idle"]).toContain(body.readers[0]?.state);
+  expect(body.readers[0]).toMatchObject({
+    slots: { total: 16, owned: 16, elsewhere: 0, unowned: 0 },
+    parked: { keys: 0, events: 0, first: [] },
+  });
 });
 
 test("metrics count commands by outcome and answers by route, and measure each reader", async () => {
@@ -94,6 +98,8 @@ test("metrics count commands by outcome and answers by route, and measure each r
   expect(text).toContain('convergent_http_answers_total{route="/entities/{entity}/{id}",status="404"} 20');
   expect(text).toContain('convergent_reader_lag_positions{service="orders",reader="order-summary"} ');
   expect(text).toContain('convergent_reader_state{service="inventory",reader="reserve-stock",state="stuck"} 0');
+  expect(text).toContain('convergent_reader_slots{service="orders",reader="order-summary",owner="owned"} 16');
+  expect(text).toContain('convergent_reader_parked{service="orders",reader="order-summary",unit="keys"} 0');
   expect(text).toContain('convergent_log_position{service="orders"} 1');
   expect(text).not.toContain("missing-");
 });

@@ -10,8 +10,14 @@ import { idOf, requestOf, requestsOf, tally, tallyReader, type Workload } from "
 /** At which visits of a point the process dies, one after another on the same store. */
 const hits = [1, 2, 5];
 
-/** Steps of a rebuild, and of forgetting a person, have tests of their own. */
-const points = crashPoints.filter((point) => !/^(?:rebuild|forget)\./.test(point));
+/** The points on the way of appends and batches; those of other ways are reached, and checked, where these are tested. */
+const points = crashPoints.filter((point) => /^(?:append|reader)\./.test(point));
+const elsewhere: Readonly<Record<string, string>> = {
+  lease: "readers/takeover.test.ts",
+  rebuild: "rebuild-crashes.test.ts",
+  archive: "stores/sqlite/archive.test.ts",
+  forget: "forgetting",
+};
 
 const reached = new Set<string>();
 
@@ -35,6 +41,7 @@ describe.each(storeKinds)("$name", (kind) => {
 
 test("every listed crash point was hit", () => {
   expect([...reached].sort()).toEqual([...points].sort());
+  for (const point of crashPoints) if (!points.includes(point)) expect(Object.keys(elsewhere)).toContain(point.split(".")[0]);
 });
 
 async function killed(kind: StoreKind, place: string, load: Workload, crash: { point: CrashPoint; hit: number }): Promise<Writer> {

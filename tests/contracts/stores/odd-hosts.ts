@@ -21,13 +21,18 @@ export function foretoldHost(): Host {
 
 /** Kills its own process, as `kill -9` does, when the named point is reached for the n-th time. Says so on stdout just before. */
 export function crashingHost(point: CrashPoint, hit: number): Host {
+  return signallingHost(point, hit, "SIGKILL");
+}
+
+/** Sends its own process a signal when the named point is reached for the n-th time. Says so on stdout just before. */
+export function signallingHost(point: CrashPoint, hit: number, signal: "SIGKILL" | "SIGSTOP"): Host {
   let hits = 0;
   return {
     ...nodeHost(),
     reached: (name) => {
       if (name !== point || ++hits !== hit) return;
       writeSync(1, `${JSON.stringify({ reached: name })}\n`);
-      process.kill(process.pid, "SIGKILL");
+      process.kill(process.pid, signal);
     },
   };
 }

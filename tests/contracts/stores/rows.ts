@@ -25,7 +25,17 @@ async function keys(store: Store, part: Partial<Query>): Promise<string[]> {
 export function rowContract(kind: StoreKind): void {
   describe("checkpoints", () => {
     const at = (reader: string, slot: number, position: number, more: Partial<Checkpoint> = {}): Checkpoint => ({
-      ...{ reader, version: 1, source: "orders", slot, epoch: "e", position: position as never, reached: 0 as never, seen: "{}" },
+      ...{
+        reader,
+        version: 1,
+        source: "orders",
+        slot,
+        epoch: "e",
+        position: position as never,
+        reached: 0 as never,
+        seen: "{}",
+        check: "",
+      },
       ...more,
     });
 
@@ -69,7 +79,7 @@ export function rowContract(kind: StoreKind): void {
         for (const version of [1, 2, 3]) {
           await tx.saveDocuments([{ ...row("a", { status: "open" }), version }]);
           await tx.saveDefinition({ kind: "view", name: "summary", version, fingerprint: `f${version}`, state: "active", reason: "" });
-          const place = { source: "orders", slot: 0, epoch: "e", position: 1 as never, reached: 0 as never, seen: "{}" };
+          const place = { source: "orders", slot: 0, epoch: "e", position: 1 as never, reached: 0 as never, seen: "{}", check: "" };
           await tx.saveCheckpoints([
             { ...place, reader: "summary", version },
             { ...place, reader: "other", version },

@@ -19,6 +19,7 @@ const checkpoint = (slot: number, position: number): Parameters<WriteTransaction
   position: position as never,
   reached: position as never,
   seen: "{}",
+  check: "",
 });
 
 export function transactionContract(kind: StoreKind): void {

@@ -10,7 +10,7 @@ import type { Duration } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
 import type { Accepted, Conflict, ConflictPolicy, Rejected } from "../protocol/outcome.ts";
-import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { VisibilityMs } from "../protocol/wire.ts";
 import type { Session } from "./session.ts";
 
@@ -120,6 +120,11 @@ export interface RemoteReading<Value> extends Reading<Value> {
   readonly visibilityMs?: VisibilityMs;
 }
 
+/** A count and how fresh it is, as the gateway answered. */
+export interface RemoteCounted extends Counted {
+  readonly visibilityMs?: VisibilityMs;
+}
+
 /** A page of documents and how fresh it is, as the gateway answered. */
 export interface RemotePage<Document> extends Page<Document> {
   readonly visibilityMs?: VisibilityMs;
@@ -161,7 +166,7 @@ export interface RemoteView<Document, Index extends string> {
   ): Promise<RemoteCountedPage<Document>>;
   find(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): Promise<RemotePage<Document>>;
   /** How many documents meet the conditions. */
-  count(where: Where<Document, Index>, options?: RemoteReadOptions): Promise<RemoteReading<number>>;
+  count(where: Where<Document, Index>, options?: RemoteReadOptions): Promise<RemoteCounted>;
   /** Every page, one after another. */
   pages(where: Where<Document, Index>, options?: RemoteFindOptions & { readonly orderBy?: Index }): AsyncIterable<RemotePage<Document>>;
   /**

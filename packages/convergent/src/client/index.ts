@@ -31,6 +31,7 @@ export type {
   RemoteEventsOptions,
   RemoteFindOptions,
   RemoteOutcome,
+  RemoteCounted,
   RemotePage,
   RemoteReading,
   RemoteReadOptions,

@@ -3,10 +3,10 @@ import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { durationMs } from "../host/duration.ts";
 import { position } from "../position/position.ts";
 import { emptyToken, parseToken, type Token } from "../position/token.ts";
-import type { Condition, IndexValue } from "../protocol/reading.ts";
+import type { Condition, IndexValue, ParkedAt } from "../protocol/reading.ts";
 import { headers as names, type ViewBody } from "../protocol/wire.ts";
 import type { Shared } from "./entity-client.ts";
-import type { PollOptions, RemoteFindOptions, RemotePage, RemoteReading, RemoteReadOptions } from "./facade.ts";
+import type { PollOptions, RemoteCounted, RemoteFindOptions, RemotePage, RemoteReading, RemoteReadOptions } from "./facade.ts";
 import { levelOf } from "./level.ts";
 import { queryString, segment } from "./path.ts";
 import { jittered, pauseOf, pollIntervals } from "./poller.ts";
@@ -75,6 +75,7 @@ export class ViewClient {
     const body = answer.body as unknown as ViewBody<ReadonlyArray<{ readonly key: string; readonly value: unknown }>>;
     return {
       ...labelOf(body, answer),
+      ...(typeof body.parked === "number" ? { parked: body.parked } : {}),
       value: body.value,
       ...(body.cursor === undefined ? {} : { cursor: body.cursor }),
       ...(body.count === undefined ? {} : { count: body.count }),
@@ -82,7 +83,7 @@ export class ViewClient {
   }
 
   /** How many documents meet the conditions. Throws what `find` throws. */
-  async count(where: Conditions = {}, options: RemoteReadOptions = {}): Promise<RemoteReading<number>> {
+  async count(where: Conditions = {}, options: RemoteReadOptions = {}): Promise<RemoteCounted> {
     const { count = 0, value: _, ...label } = await this.find(where, { ...options, limit: 0, count: true });
     return { ...label, value: count };
   }
@@ -179,7 +180,7 @@ export class ViewClient {
 function readingOf(answer: Answer): RemoteReading<unknown> {
   if (answer.kind === "success") {
     const body = answer.body as unknown as ViewBody;
-    return { ...labelOf(body, answer), value: body.value ?? undefined };
+    return { ...labelOf(body, answer), ...parkedOf(body), value: body.value ?? undefined };
   }
   // A document that is not there is a reading too: the problem carries its label.
   const { problem } = answer;
@@ -187,7 +188,11 @@ function readingOf(answer: Answer): RemoteReading<unknown> {
   return { ...labelOf(problem.details as unknown as ViewBody, answer), value: undefined };
 }
 
-function labelOf(body: ViewBody, { header }: Pick<Success, "header">): Omit<RemoteReading<never>, "value"> {
+function parkedOf({ parked }: ViewBody): { readonly parked?: ParkedAt } {
+  return typeof parked === "object" ? { parked: { ...parked, position: position(parked.position) } } : {};
+}
+
+function labelOf(body: ViewBody, { header }: Pick<Success, "header">): Omit<RemoteReading<never>, "value" | "parked"> {
   const token = header(names.token);
   return {
     asOf: position(body.asOf),

@@ -30,6 +30,12 @@ export const catalogue = {
     summary: "The log holds an event that the definition does not know, in its type or its version.",
   },
   forbidden: { retry: "never", status: 403, summary: "The caller may not do this, or asks from a place that may not." },
+  handler_gave_up: {
+    retry: "never",
+    status: 500,
+    summary: "A handler said that trying its event again would not help; the event is parked.",
+  },
+  handler_retries: { retry: "later", status: 503, summary: "A handler asked for its event to be tried again until it succeeds." },
   id_voided: { retry: "never", status: 409, summary: "This id was voided: it is refused for ever." },
   idempotency_key_reused: { retry: "never", status: 422, summary: "The id or key was used before with other content." },
   in_progress: { retry: "later", status: 409, summary: "A request with the same key is still running." },

@@ -5,6 +5,7 @@ import type { Clock, Host, Random, Timers } from "../host/host.ts";
 import { webTimers } from "../host-web/timers.ts";
 import { nodeDisk } from "./disk.ts";
 import { nodeNetwork } from "./network.ts";
+import { nodeProcesses } from "./processes.ts";
 
 const clock: Clock = { now: () => Date.now(), elapsed: () => performance.now() };
 
@@ -41,5 +42,5 @@ const timers: Timers = { ...webTimers, turn: () => nextTurn() };
 
 /** The host of this machine. */
 export function nodeHost(): Host {
-  return { clock, random, timers, disk: nodeDisk, network: nodeNetwork, reached: () => undefined };
+  return { clock, random, timers, disk: nodeDisk, network: nodeNetwork, processes: nodeProcesses, reached: () => undefined };
 }

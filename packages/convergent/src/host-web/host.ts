@@ -8,6 +8,9 @@ function noDisk(): never {
   throw new ConvergentError("definition_invalid", "this host has no disk; open stores on a server");
 }
 
+// A page sees no other process; each one is a place of its own.
+const self = { place: `page-${Math.random().toString(36).slice(2)}`, process: "page" };
+
 /** The host of this page or process. */
 export function webHost(): Host {
   return {
@@ -16,6 +19,7 @@ export function webHost(): Host {
     timers: webTimers,
     disk: { read: noDisk, open: noDisk, replace: noDisk },
     network: webNetwork,
+    processes: { self, isGone: () => false },
     reached: () => undefined,
   };
 }

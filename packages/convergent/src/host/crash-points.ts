@@ -12,6 +12,10 @@ export const crashPoints = [
   "reader.applied", //        effects are written; the checkpoint is not
   "reader.checkpointed", //   effects and checkpoint are written; not committed
   "reader.committed", //      the commit is durable; the reader's memory does not know it
+  "lease.judged", //          a process that is gone was noticed; its slots are still its own
+  "lease.claimed", //         slots have a new owner; not committed
+  "lease.committed", //       the commit is durable; the new owner's readers do not know it
+  "lease.adopted", //         a reader has read the checkpoints of its new slots; nothing is applied
   "rebuild.begun", //         a newer version of a view is registered beside the active one; nothing is built
   "rebuild.verified", //      a range of what the build consumed was compared and found right
   "rebuild.swapping", //      the swap is decided inside the transaction; nothing is written

@@ -93,6 +93,14 @@ export interface Network {
   request(request: NetworkRequest): Promise<NetworkResponse>;
 }
 
+/** This process among those that may share a store with it. */
+export interface Processes {
+  /** Names the place whose processes can see each other (a machine, or a container of it), and this process there for good. */
+  readonly self: { readonly place: string; readonly process: string };
+  /** Whether that process is known to have ended. Of a process elsewhere nothing is known: false. */
+  isGone(place: string, process: string): boolean;
+}
+
 /** The machine, as the toolkit sees it: everything that is not computation. A simulator puts its own in place. */
 export interface Host {
   readonly clock: Clock;
@@ -100,6 +108,7 @@ export interface Host {
   readonly timers: Timers;
   readonly disk: Disk;
   readonly network: Network;
+  readonly processes: Processes;
   /** Called at each named crash point; does nothing outside tests and simulations. */
   reached(point: CrashPoint): void;
 }

@@ -2,7 +2,7 @@
  * The logs of other services that this one follows, and what it has seen of them: directly, and through them of further
  * stores. A log vouches for nothing more than the slowest way by which something can reach it.
  */
-import { laterPosition, origin, type Position } from "../position/position.ts";
+import { earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import type { LogSource, Seen } from "./source.ts";
 import type { CheckpointKey, ReadTransaction } from "./store.ts";
 
@@ -21,16 +21,22 @@ export class FollowedLogs {
 
   /** What was seen, and the position of this log that held all its effects. */
   async seen(tx: ReadTransaction): Promise<{ at: Position; seen: Seen }> {
-    const rows = (await tx.checkpoints()).filter((row) =>
-      this.#readers.some(({ key }) => key.reader === row.reader && key.version === row.version && key.source === row.source),
-    );
     const direct = new Map<string, SeenPosition>();
     const through = new Map<string, SeenPosition>();
     let at = origin;
-    for (const row of rows) {
-      at = laterPosition(at, row.reached);
-      keepLower(direct, row.source, row);
-      for (const [store, seen] of Object.entries(JSON.parse(row.seen) as Seen)) keepLower(through, store, seen);
+    for (const { key } of this.#readers) {
+      const rows = await tx.checkpoints(key);
+      const all = rows.map((row) => JSON.parse(row.seen) as Seen);
+      // R4: what is set aside has not come here, nor has what it stands for of logs further away.
+      const { first } = await tx.parking.count(key);
+      for (const [index, row] of rows.entries()) {
+        at = laterPosition(at, row.reached);
+        const position = first === undefined ? row.position : earlierPosition(row.position, (first - 1) as Position);
+        keepLower(direct, row.source, { epoch: row.epoch, position });
+        // A slot that says nothing of a store has seen nothing of it.
+        for (const [store, known] of Object.entries(Object.assign({}, ...all) as Seen))
+          keepLower(through, store, (first === undefined ? all[index]?.[store] : undefined) ?? { ...known, position: origin });
+      }
     }
     // A log that is followed and of which nothing has come yet is seen up to its origin: followers then wait instead of not knowing.
     for (const { source } of this.#readers)

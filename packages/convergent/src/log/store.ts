@@ -14,6 +14,7 @@ import type { Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
 import type { KeyVault } from "./key-vault.ts";
 import type { PersonReads, PersonWrites, SnapshotReads, SnapshotWrites } from "./history-rows.ts";
+import type { OwnershipReads, OwnershipWrites, ParkingReads, ParkingWrites } from "./reader-rows.ts";
 import type { SqlRead, SqlWrite } from "./sql.ts";
 
 /** The newest event's position and time; position 0 and time 0 in an empty log. */
@@ -82,6 +83,8 @@ export interface Checkpoint extends CheckpointKey {
   readonly reached: Position;
   /** JSON: what the source had itself seen of further stores by then: `{ store: { epoch, position } }`. */
   readonly seen: string;
+  /** The first characters of the id of the event at `position` (L5); empty when it was not at hand. */
+  readonly check: string;
 }
 
 /** A view's document with the entries of its declared indexes, encoded so that text order is value order. */
@@ -191,6 +194,10 @@ export interface ReadTransaction {
   definitions(): Promise<DefinitionRow[]>;
   /** By range. */
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;
+  /** Processes and the slots they own. */
+  readonly ownership: OwnershipReads;
+  /** Events that readers have set aside. */
+  readonly parking: ParkingReads;
 }
 
 /** A transaction that writes; all of it is committed, or nothing. */
@@ -213,8 +220,10 @@ export interface WriteTransaction extends ReadTransaction {
   addConsumed(ranges: readonly ConsumedRange[]): Promise<void>;
   /** Deletes documents of one version of a view, with their index entries, and says how many: less than `limit` when none are left. */
   dropDocuments(view: string, version: number, limit: number): Promise<number>;
-  /** Deletes the documents, definition, checkpoints and consumed ranges of a view, of one version or of all. */
+  /** Deletes the documents, definition, checkpoints, consumed ranges, leases and parked events of a view, of one version or of all; discards stay. */
   dropView(view: string, version?: number): Promise<void>;
+  readonly ownership: OwnershipWrites;
+  readonly parking: ParkingWrites;
 }
 
 /** An open store: tables and transactions, without rules. */

@@ -23,6 +23,16 @@ export interface ReadOptions {
   readonly signal?: CancelSignal;
 }
 
+/** Why a value stands still: an event of its order key could not be applied, and later ones wait behind it. */
+export interface ParkedAt {
+  /** Position of the event. */
+  readonly position: Position;
+  /** It is tried again by itself, or waits until somebody replays or discards it. */
+  readonly state: "retrying" | "parked";
+  readonly error: string;
+  readonly attempts: number;
+}
+
 /** A value and how fresh it is. */
 export interface Reading<Value> {
   readonly value: Value;
@@ -38,6 +48,11 @@ export interface Reading<Value> {
   readonly unchecked?: readonly string[];
   /** Stores named by the token asked for whose effects had not arrived in time; their readers' state is in `/readers`. */
   readonly unmet?: readonly string[];
+  /**
+   * Of one document: it lacks what was asked for because its order key is set aside, and was not waited for. Of a query over
+   * many: how many order keys are set aside, and may lack events whatever `fresh` says of all others.
+   */
+  readonly parked?: ParkedAt | number;
 }
 
 /** A condition on an index: a value, or a range with both ends included. */
@@ -63,8 +78,16 @@ export interface Found<Document> {
   readonly value: Document;
 }
 
+/** How many documents meet conditions, and how fresh that is. */
+export interface Counted extends Omit<Reading<number>, "parked"> {
+  /** Order keys that are set aside, as for a page. */
+  readonly parked?: number;
+}
+
 /** A page of documents. */
-export interface Page<Document> extends Reading<ReadonlyArray<Found<Document>>> {
+export interface Page<Document> extends Omit<Reading<ReadonlyArray<Found<Document>>>, "parked"> {
+  /** Order keys that are set aside: their documents may lack events, whatever `fresh` says of all others. Absent when there are none. */
+  readonly parked?: number;
   /** For the next page; absent on the last one. */
   readonly cursor?: string;
   /** All that meets the conditions, on whatever page; when it was asked for. */

@@ -115,7 +115,17 @@ export interface ViewBody<Value = unknown> {
   readonly count?: number;
   readonly unchecked?: readonly string[];
   readonly unmet?: readonly string[];
+  /** Of one document: the event of its order key that could not be applied. Of a list: how many order keys are set aside. */
+  readonly parked?: ParkedBody | number;
   readonly visibilityMs?: VisibilityMs;
+}
+
+/** An event that could not be applied and holds up its order key. */
+export interface ParkedBody {
+  readonly position: number;
+  readonly state: "retrying" | "parked";
+  readonly error: string;
+  readonly attempts: number;
 }
 
 /** A part in `GET /definition`. */
@@ -157,6 +167,20 @@ export interface ReaderBody {
   readonly visibilityMs?: VisibilityMs;
   /** Why it is stuck. */
   readonly failure?: { readonly message: string; readonly attempts: number; readonly position: number };
+  /** Who owns its slots: this process, others that live, or nobody. */
+  readonly slots: { readonly total: number; readonly owned: number; readonly elsewhere: number; readonly unowned: number };
+  /** What is set aside, and the first order keys of it. */
+  readonly parked: { readonly keys: number; readonly events: number; readonly first: readonly ParkedKeyBody[] };
+}
+
+/** An order key that a reader has set aside: its first event, and how many wait with it. */
+export interface ParkedKeyBody extends Omit<ParkedBody, "state"> {
+  readonly key: string;
+  readonly state: string;
+  readonly type: string;
+  readonly events: number;
+  /** RFC 3339. */
+  readonly since: string;
 }
 
 /** A stored version of a view in `GET /readers` */

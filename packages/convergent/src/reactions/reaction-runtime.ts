@@ -9,7 +9,9 @@ import type { Envelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
-import { Reader, type ReaderFailure } from "../readers/reader.ts";
+import { Reader } from "../readers/reader.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
+import { ItemError } from "../readers/verdict.ts";
 import type { AnyReaction, PlannedCommand } from "./reaction.ts";
 
 /** Events in one transaction: each may run several commands under the lock. */
@@ -31,7 +33,7 @@ export interface ReactionOptions {
   readonly effects: Log;
   readonly entities: ReadonlyMap<string, EntityRuntime>;
   readonly onRefusal: (refusal: Refusal) => void;
-  readonly onFailure: (failure: ReaderFailure) => void;
+  readonly setting: ReaderSetting;
 }
 
 export class ReactionRuntime {
@@ -47,6 +49,7 @@ export class ReactionRuntime {
     this.#onRefusal = options.onRefusal;
     const { decode, isUnknown } = new EventCodec(definition.from, options.effects);
     this.reader = new Reader<Envelope>({
+      ...options.setting,
       name: definition.name,
       version: definition.version,
       source: options.source,
@@ -55,25 +58,32 @@ export class ReactionRuntime {
       others: isUnknown,
       batchEvents,
       prepare: decode,
-      orderKey: (event) => `${event.entity}/${event.entityId}`,
+      orderKey: "stream",
       inherits: true, // what it caused is caused: a new version of it begins where the old one stands
       apply: (tx, events) => this.#apply(tx, events),
-      failed: options.onFailure,
       committed: () => {
-        for (const refusal of this.#refused) this.#onRefusal(refusal);
+        for (const refusal of this.#refused.splice(0)) this.#onRefusal(refusal);
       },
     });
   }
 
   async #apply(tx: WriteTransaction, events: readonly Envelope[]): Promise<void> {
     this.#refused = [];
-    for (const event of events) {
-      requireReadable(event);
-      if (isDropped(event)) continue;
-      const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
-      const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
-      for (const [index, command] of commands.entries()) await this.#run(tx, event, command, index);
+    for (const [index, event] of events.entries()) {
+      try {
+        await this.#react(tx, event);
+      } catch (error) {
+        throw new ItemError(index, error);
+      }
     }
+  }
+
+  async #react(tx: WriteTransaction, event: Envelope): Promise<void> {
+    requireReadable(event);
+    if (isDropped(event)) return;
+    const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
+    const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
+    for (const [index, command] of commands.entries()) await this.#run(tx, event, command, index);
   }
 
   async #run(tx: WriteTransaction, event: Envelope, { entity, entityId, command, input }: PlannedCommand, index: number): Promise<void> {

@@ -1,13 +1,16 @@
 /**
- * A reader's checkpoint in its store: one row a slot. `stored` is what this process believes the rows to say; every
- * commit compares first, so that of two processes that read the same events only one commits its effects (R2, R3).
+ * A reader's checkpoint in its store: one row a slot, made when the reader is first run. What lies in the rows is
+ * written by the slots' owners only, in the transaction of the effects (R2, R3).
  */
 import { ConvergentError } from "../errors/error.ts";
 import { inPresentHistory } from "../log/epochs.ts";
 import type { LogSource, Seen } from "../log/source.ts";
-import type { Checkpoint, CheckpointKey, Epoch, Head, ReadTransaction, WriteTransaction } from "../log/store.ts";
-import { comparePositions, earlierPosition, origin, type Position } from "../position/position.ts";
-import { slotOf } from "./slots.ts";
+import type { Checkpoint, CheckpointKey, Epoch, Head, WriteTransaction } from "../log/store.ts";
+import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import { SlotPlaces, type SlotRow } from "./slot-places.ts";
+
+/** Characters of an event's id that a row keeps: 20 random bits. */
+const checkLength = 4;
 
 /** What a reader has reached in its own store by a position of its source. */
 export interface Reach {
@@ -17,105 +20,110 @@ export interface Reach {
   readonly seen: Seen;
 }
 
-export interface LoadOptions {
+export interface FirstRows {
   readonly key: CheckpointKey;
-  readonly source: LogSource;
-  readonly head: Head;
+  readonly epoch: Epoch;
   readonly slots: number;
   readonly from: Position;
   /** Go on where an earlier version of this reader stands. */
   readonly inherits: boolean;
 }
 
+/** The reader's rows, by slot; makes them when there are none. */
+export async function ensureRows(tx: WriteTransaction, first: FirstRows): Promise<readonly Checkpoint[]> {
+  const { key } = first;
+  const rows = await tx.checkpoints(key);
+  if (rows.length > 0) return rows;
+  const earlier = first.inherits ? newestBefore(key, await tx.checkpoints()) : [];
+  const place = { epoch: first.epoch.id, position: first.from, reached: origin, seen: "{}", check: "" };
+  const made = (earlier.length > 0 ? earlier : Array.from({ length: first.slots }, (_, slot) => ({ ...place, slot }))).map(
+    (row): Checkpoint => ({ ...row, ...key }),
+  );
+  await tx.saveCheckpoints(made);
+  return made;
+}
+
+/** What is written with some slots' new positions. */
+export interface Progress {
+  readonly rows: readonly SlotRow[];
+  readonly reach: Reach;
+  /** The event that lies at the highest of these positions, when it is at hand. */
+  readonly event: { readonly position: Position; readonly id: string } | undefined;
+}
+
 export class CheckpointRows {
+  readonly places: SlotPlaces;
   readonly #key: CheckpointKey;
   readonly #epoch: Epoch;
-  #stored: readonly Position[];
   #reach: Reach;
-  /** Whether there are rows in the store. */
-  #written: boolean;
 
-  private constructor(key: CheckpointKey, epoch: Epoch, stored: readonly Position[], known: { reach: Reach; written: boolean }) {
+  /** `fences` are those of the slots that this process owns. */
+  constructor(key: CheckpointKey, source: LogSource, rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>) {
     this.#key = key;
-    this.#epoch = epoch;
-    this.#stored = stored;
-    this.#reach = known.reach;
-    this.#written = known.written;
-  }
-
-  /** Reads the rows, or sets out from `from` when there are none. Throws `token_epoch` when they lie past a restore of the source. */
-  static async load(tx: ReadTransaction, options: LoadOptions): Promise<CheckpointRows> {
-    const { key, source } = options;
-    let rows = await tx.checkpoints(key);
-    const written = rows.length > 0;
-    if (!written && options.inherits) rows = newestBefore(key, await tx.checkpoints());
-    for (const row of rows) requireSameHistory(row, source.epochs, options.head);
-    const stored = rows.length > 0 ? rows.map((row) => row.position) : Array.from({ length: options.slots }, () => options.from);
-    return new CheckpointRows(key, source.epochs.at(-1) as Epoch, stored, { reach: reachOf(rows), written });
-  }
-
-  get slots(): number {
-    return this.#stored.length;
+    this.#epoch = source.epochs.at(-1) as Epoch;
+    this.#reach = reachOf(rows);
+    this.places = new SlotPlaces(rows, fences);
   }
 
   get reach(): Reach {
     return this.#reach;
   }
 
-  /** Everything up to here is applied, whatever its key. */
-  get lowest(): Position {
-    return this.#stored.reduce(earlierPosition);
-  }
-
-  /** Whether all slots stand at one position, which they do unless one was held back. */
-  get even(): boolean {
-    return this.#stored.every((position) => position === this.#stored[0]);
-  }
-
-  of(key: string): Position {
-    return this.#stored[slotOf(key, this.slots)] as Position;
-  }
-
-  /** Whether the rows are what this process believes; if somebody moved or removed them, takes over what they say. */
-  async unmoved(tx: ReadTransaction): Promise<boolean> {
-    const rows = await tx.checkpoints(this.#key);
-    if (this.matches(rows)) return true;
-    this.#stored = rows.length > 0 ? rows.map((row) => row.position) : this.#stored.map(() => origin);
+  /** Takes over what other processes have written beside the positions. */
+  took(rows: readonly Checkpoint[]): void {
     this.#reach = reachOf(rows);
-    this.#written = rows.length > 0;
-    return false;
   }
 
-  /** Whether these rows are what this process believes the store to hold. */
-  matches(rows: readonly Checkpoint[]): boolean {
-    return rows.length === 0 ? !this.#written : rows.every((row) => row.position === this.#stored[row.slot]);
+  /** Whether no other process has moved or removed the rows. */
+  unmoved(rows: readonly Checkpoint[]): boolean {
+    return rows.length === this.places.count && rows.every(({ slot, position }) => position === this.places.storedOf(slot));
   }
 
-  /** Writes every slot as having reached `position`; slots that are further stay. */
-  async save(tx: WriteTransaction, position: Position, reach: Reach): Promise<() => void> {
-    const next = this.#stored.map((stored) => (comparePositions(stored, position) > 0 ? stored : position));
+  /** Writes rows; what it returns is to be called once the transaction is known to have committed. */
+  async save(tx: WriteTransaction, { rows, reach, event }: Progress): Promise<() => void> {
     const seen = JSON.stringify(reach.seen);
     await tx.saveCheckpoints(
-      next.map((place, slot): Checkpoint => ({ ...this.#key, slot, epoch: this.#epoch.id, position: place, reached: reach.reached, seen })),
+      rows.map(({ slot, position }): Checkpoint => {
+        const check = event?.position === position ? event.id.slice(0, checkLength) : "";
+        return { ...this.#key, slot, epoch: this.#epoch.id, position, reached: reach.reached, seen, check };
+      }),
     );
-    // Believed only once the transaction is known to have committed.
     return () => {
-      this.#written = true;
-      this.#stored = next;
+      this.places.wrote(rows);
       this.#reach = reach;
     };
   }
 }
 
+// The effects of all slots had reached the highest of what the rows say, and the source had seen the lowest.
 function reachOf(rows: readonly Checkpoint[]): Reach {
-  const first = rows[0];
-  return first ? { reached: first.reached, seen: JSON.parse(first.seen) as Seen } : { reached: origin, seen: {} };
+  const all = rows.map((row) => JSON.parse(row.seen) as Seen);
+  const seen: Record<string, Seen[string]> = {};
+  for (const [store, first] of Object.entries(all[0] ?? {})) {
+    const known = all.map((each) => each[store]).filter((each) => each?.epoch === first.epoch);
+    if (known.length === all.length) seen[store] = { epoch: first.epoch, position: Math.min(...known.map((each) => each?.position ?? 0)) };
+  }
+  return { reached: rows.map((row) => row.reached).reduce(laterPosition, origin), seen };
 }
 
-// L5: a checkpoint past the fork, or above head, was made by a history that is gone.
-function requireSameHistory(row: Checkpoint, epochs: readonly Epoch[], head: Head): void {
-  if (inPresentHistory(epochs, row.epoch, row.position) && comparePositions(row.position, head.position) <= 0) return;
-  throw new ConvergentError(
+/**
+ * L5: a checkpoint past the fork, above head, or with another event at its position was made by a history that is gone.
+ * Throws `token_epoch`.
+ */
+export async function requireSameHistory(rows: readonly Checkpoint[], source: LogSource, head: Head): Promise<void> {
+  for (const row of rows) {
+    const known = inPresentHistory(source.epochs, row.epoch, row.position) && comparePositions(row.position, head.position) <= 0;
+    if (!known) throw otherHistory(row, head);
+  }
+  const [highest] = rows.filter((row) => row.check !== "").sort((a, b) => comparePositions(b.position, a.position));
+  if (!highest) return;
+  const { events } = await source.read({ after: (highest.position - 1) as Position, limit: 1 });
+  const event = events[0];
+  if (event && event.position === highest.position && !event.id.startsWith(highest.check)) throw otherHistory(highest, head);
+}
+
+function otherHistory(row: Checkpoint, head: Head): ConvergentError {
+  return new ConvergentError(
     "token_epoch",
     `the reader ${row.reader} has applied ${row.source} up to ${row.position}, but that log was restored and now stands at ${head.position}; reset the reader to build it again`,
     { details: { reader: row.reader, position: row.position, head: head.position } },

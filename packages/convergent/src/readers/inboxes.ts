@@ -24,6 +24,13 @@ export interface Exchanged {
 // oxlint-disable-next-line typescript/no-explicit-any -- an inbox reader is asked for positions only, whatever it applies
 export type AnyReader = Reader<any>;
 
+/** A reader by which an entry may be covered, and how far of it that has come. */
+interface Route {
+  readonly reader: AnyReader;
+  readonly passed: () => Position;
+  readonly isDirect: boolean;
+}
+
 export class Inboxes {
   readonly #host: Host;
   readonly #readers: AnyReader[] = [];
@@ -44,31 +51,38 @@ export class Inboxes {
     for (const entry of entries) {
       const routes = this.#routes(entry);
       if (routes.length === 0 && entry.time >= this.#host.clock.now() - horizonMs) unchecked.push(entry.store);
-      for (const { reader, passed } of routes) {
-        const met = await reader.waitUntil(
-          () => comparePositions(passed(), entry.position) >= 0,
-          deadline - this.#host.clock.elapsed(),
-          signal,
-        );
-        if (met) position = laterPosition(position, reader.reach.reached);
+      for (const route of routes) {
+        const met = await this.#passes(route, entry, deadline - this.#host.clock.elapsed(), signal);
+        if (met) position = laterPosition(position, route.reader.reach.reached);
         else if (!unmet.includes(entry.store)) unmet.push(entry.store);
       }
     }
     return { position, unmet, unchecked };
   }
 
+  // R4: of events that are set aside the effects are missing, and they are not waited for. Which events of a log in between
+  // belong to an entry nobody knows, so there any of them may.
+  async #passes({ reader, passed, isDirect }: Route, entry: TokenEntry, waitMs: number, signal?: CancelSignal): Promise<boolean> {
+    const lacks = async (): Promise<boolean> => {
+      const aside = await reader.firstAside();
+      return aside !== undefined && (!isDirect || comparePositions(aside, entry.position) <= 0);
+    };
+    if (await lacks()) return false;
+    return (await reader.waitUntil(() => comparePositions(passed(), entry.position) >= 0, waitMs, signal)) && !(await lacks());
+  }
+
   // Directly when a reader follows that very log; otherwise through readers whose source had seen it.
-  #routes(entry: TokenEntry): Array<{ reader: AnyReader; passed: () => Position }> {
+  #routes(entry: TokenEntry): Route[] {
     const direct = this.#readers.filter(
       ({ source }) => source.store === entry.store && inPresentHistory(source.epochs, entry.epoch, entry.position),
     );
-    if (direct.length > 0) return direct.map((reader) => ({ reader, passed: () => reader.position }));
+    if (direct.length > 0) return direct.map((reader) => ({ reader, passed: () => reader.position, isDirect: true }));
     const seenBy = (reader: AnyReader): Position | undefined => {
       const seen = reader.reach.seen[entry.store];
       return seen?.epoch === entry.epoch ? (seen.position as Position) : undefined;
     };
     return this.#readers
       .filter((reader) => reader.follows(entry.store, entry.epoch))
-      .map((reader) => ({ reader, passed: () => seenBy(reader) ?? origin }));
+      .map((reader) => ({ reader, passed: () => seenBy(reader) ?? origin, isDirect: false }));
   }
 }

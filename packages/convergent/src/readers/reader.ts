@@ -1,14 +1,14 @@
 /**
  * The loop that all readers share: follow a log, apply its events, move the checkpoint.
  *
- *   load ──► read ──► apply ──► checkpoint ──► commit ──► read …
- *              │ nothing new: nap until woken or polled
- *              └ failure: wait longer each time and take fewer events, so that all before the failing one get through
+ *   assigned ──► adopt ──► read ──► apply ──► checkpoint ──► commit ──► read …
+ *      ▲                     │ nothing new: nap until woken or polled
+ *      └── a lease is lost   └ failure: wait longer each time; an event's own failure sets its order key aside (batches.ts)
  *
- * - R1: events are applied in log order; the checkpoint never passes an event that is not applied.
- * - R2: effects and checkpoint are one transaction, which first compares the checkpoint with what this process
- *   believes: a process that lost the race drops its work and takes over the other's progress.
- * - R5: the reader is moving, idle at head, paused, or stuck, and says which.
+ * - R1: events are applied in log order; the checkpoint never passes an event that is not applied or set aside.
+ * - R2, R3: effects and checkpoint are one transaction, which first compares the fences of the slots it writes with those
+ *   of its leases: a process that lost a slot drops its work. Ownership is `membership.ts`'s.
+ * - R5: the reader is moving, idle at head, standing by, paused, or stuck, and says which.
  *
  * A position that moved without effects is kept in memory and written now and then: following a log that holds
  * nothing of interest costs no writes.
@@ -16,13 +16,19 @@
 import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
-import type { Log } from "../log/log.ts";
+import type { ParkedKey } from "../log/reader-rows.ts";
 import type { EventFilter, LogPage, LogSource, Seen } from "../log/source.ts";
-import type { Checkpoint, CheckpointKey, WriteTransaction } from "../log/store.ts";
-import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
-import { CheckpointRows, type Reach } from "./checkpoint.ts";
+import type { Checkpoint, CheckpointKey, Epoch, WriteTransaction } from "../log/store.ts";
+import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import { Batches } from "./batches.ts";
+import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
 import { Histogram, type Percentiles } from "./histogram.ts";
-import { slotOf, slotsDefault } from "./slots.ts";
+import { Membership, type Participant } from "./membership.ts";
+import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
+import { SetAside } from "./set-aside.ts";
+import { slotsDefault } from "./slots.ts";
+import { slotsOf, statusOf } from "./status.ts";
+import { messageOf } from "./verdict.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Events applied in one transaction: few enough that a view of them holds the event loop and the lock for some 5 ms (500 held them for 20). */
@@ -36,125 +42,74 @@ const retryBackoff: Backoff = { firstMs: 50, maxMs: 10_000, factor: 2 };
 /** Positions and milliseconds after which an advance without effects is written. */
 const lazyPositions = 10_000;
 const lazyMs = 5_000;
+/** A batch writes the slots that had events; so long the others may be behind in their rows. */
+const unevenMs = 2_000;
 
 /** How often a busy reader asks its source what that had seen of others. */
 const lookMs = 250;
 
-/** What a reader follows, and what it does with each event. */
-export interface ReaderOptions<Item> {
-  /** Its name; the checkpoint is kept under it. */
-  readonly name: string;
-  /** Version of its definition; checkpoints of two versions never mix. */
-  readonly version: number;
-  /** The log it follows. */
-  readonly source: LogSource;
-  /** The log whose store holds the effects and the checkpoint. */
-  readonly effects: Log;
-  /** Only these types are read; all without it. */
-  readonly types?: readonly string[];
-  /** Types beyond these that are read too, should the log hold them: those of followed entities that no definition knows. */
-  readonly others?: (type: string) => boolean;
-  /** Where to begin when there is no checkpoint. Default: the origin. */
-  readonly from?: "origin" | "head" | Position;
-  /** Parts that order keys are spread over; stored with the first checkpoint. */
-  readonly slots?: number;
-  /** Events that one transaction applies at most. */
-  readonly batchEvents?: number;
-  /** Turns an event into what `apply` is given. */
-  readonly prepare: (event: StoredEvent) => Item;
-  /** What an item is about: items of one key are applied in log order. */
-  readonly orderKey: (item: Item) => string;
-  /** Writes the effects of some events, in log order, inside `tx`. */
-  readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<void>;
-  /** Told of each failure; the reader goes on trying. */
-  readonly failed?: (failure: ReaderFailure) => void;
-  /** Called once the effects of a batch are committed. */
-  readonly committed?: () => void;
-  /** Whether the effects are rows that can be derived again: their commit then need not wait for the disk (see `Store.write`). */
-  readonly derived?: boolean;
-  /** Whether a new version goes on where the one before it stands. Default: it begins anew, like a view that is built again. */
-  readonly inherits?: boolean;
-}
-
-/** What a reader is doing: `stuck` means that it cannot apply an event, and tries again. */
-export type ReaderState = "starting" | "moving" | "idle" | "paused" | "stuck" | "stopped";
-
-/** Where a reader is, and how far behind. */
-export interface ReaderStatus {
-  readonly name: string;
-  readonly version: number;
-  readonly source: string;
-  readonly state: ReaderState;
-  readonly position: Position;
-  readonly head: Position;
-  /** Positions behind head, and the age in milliseconds of the oldest event it has not applied. */
-  readonly lag: { readonly positions: number; readonly ms: number };
-  /** Time from write to visible, in milliseconds, of recent events. */
-  readonly visibilityMs: Percentiles | undefined;
-  /** Why it is stuck, and how often in a row that has happened. */
-  readonly failure: ReaderFailure | undefined;
-}
-
-/** Why a reader does not get on. */
-export interface ReaderFailure {
-  readonly message: string;
-  /** How often in a row that has happened at this position. */
-  readonly attempts: number;
-  /** Up to here everything is applied. */
-  readonly position: Position;
-  /** The event that cannot be applied, once it is known which one of a batch it is. */
-  readonly event?: { readonly position: Position; readonly id: string; readonly type: string; readonly stream: string };
-}
-
-/** Follows a log, applies its events, and keeps its checkpoint in the transaction of the effects. */
-export class Reader<Item = StoredEvent> {
+/** Follows a log, applies its events in the slots this process owns, and keeps its checkpoint in the transaction of the effects. */
+export class Reader<Item = StoredEvent> implements Participant {
   readonly name: string;
   readonly version: number;
   readonly source: LogSource;
-  readonly #options: ReaderOptions<Item>;
+  readonly checkpointKey: CheckpointKey;
+  readonly options: ReaderOptions<Item>;
+  readonly aside: SetAside;
   readonly #host: Host;
-  readonly #key: CheckpointKey;
+  readonly #membership: Membership;
+  readonly #batches: Batches<Item>;
   readonly #visibility = new Histogram();
   readonly #waiters: Waiters;
   readonly #startedAt: number;
+  #first: Position = origin;
   #rows: CheckpointRows | undefined;
-  #memory: Position = origin;
+  /** Slots that this process owns, as it was told and has not taken over yet. */
+  #assigned: ReadonlyMap<number, number> | undefined;
+  #joined = false;
+  #strict = false;
   #state: ReaderState = "starting";
-  #failure: ReaderStatus["failure"];
-  #applying: readonly StoredEvent[] = [];
+  #failure: ReaderFailure | undefined;
   #signalled = false;
   #rouse: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
   #paused = false;
   #savedAt = 0;
+  #savedSeen = "{}";
   #seen: { readonly at: Position; readonly seen: Seen } | undefined;
   #seenAt = -Infinity;
 
   constructor(options: ReaderOptions<Item>) {
-    this.#options = options;
+    this.options = options;
     this.name = options.name;
     this.version = options.version;
     this.source = options.source;
     this.#host = options.effects.host;
-    this.#key = { reader: options.name, version: options.version, source: options.source.store };
+    this.#membership = options.membership ?? new Membership(options.effects);
+    this.checkpointKey = { reader: options.name, version: options.version, source: options.source.store };
+    this.aside = new SetAside(this.checkpointKey, this.#host);
+    this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
     this.#startedAt = this.#host.clock.now();
   }
 
   /** Starts following; returns at once. */
   start(): void {
+    if (this.options.from !== "head") this.#join(typeof this.options.from === "number" ? this.options.from : origin);
     const unfollow = this.source.onAdvance(() => this.#signal());
     this.#running ??= this.#run().finally(unfollow);
   }
 
-  /** Finishes the batch under way, writes the checkpoint, and stops. */
+  /** Finishes the batch under way, writes the checkpoint, gives back its slots, and stops. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#signal();
     this.#waiters.end();
     await this.#running;
     this.#state = "stopped";
+    if (this.options.membership) await this.#membership.leave(this);
+    else await this.#membership.stop();
   }
 
   /** Applies nothing more, from the end of the batch under way, until `resume`. */
@@ -168,14 +123,14 @@ export class Reader<Item = StoredEvent> {
     this.#signal();
   }
 
-  /** Everything of interest up to here is applied. */
+  /** Everything of interest up to here is applied or set aside. */
   get position(): Position {
-    return this.#rows ? laterPosition(this.#rows.lowest, this.#memory) : origin;
+    return this.#rows?.places.lowest ?? origin;
   }
 
   /** The same for one order key. */
   positionOf(key: string): Position {
-    return this.#rows ? laterPosition(this.#rows.of(key), this.#memory) : origin;
+    return this.#rows?.places.of(key) ?? origin;
   }
 
   /** What the effects had reached in their own log by now, and what the source had seen. */
@@ -183,18 +138,9 @@ export class Reader<Item = StoredEvent> {
     return this.#rows?.reach ?? { reached: origin, seen: {} };
   }
 
-  /**
-   * What a snapshot with these checkpoint rows holds, for one order key or for all. To be taken before the snapshot is
-   * opened: memory of a position that moved without effects counts only while the rows are what memory was built on.
-   */
+  /** What a snapshot with these checkpoint rows holds, for one order key or for all. To be taken before the snapshot is opened. */
   claim(): (rows: readonly Checkpoint[], key?: string) => Position {
-    const rows = this.#rows;
-    const memory = this.#memory;
-    return (stored, key) => {
-      const places = key === undefined ? stored : stored.filter((row) => row.slot === slotOf(key, stored.length));
-      const written = places.length > 0 ? places.map((row) => row.position).reduce(earlierPosition) : origin;
-      return rows?.matches(stored) ? laterPosition(memory, written) : written;
-    };
+    return this.#rows?.places.claim() ?? (() => origin);
   }
 
   /** Whether what its source causes here covers this epoch of another store too, if not yet how far. */
@@ -202,19 +148,30 @@ export class Reader<Item = StoredEvent> {
     return [this.reach.seen, this.#seen?.seen ?? {}].some((seen) => seen[store]?.epoch === epoch);
   }
 
-  get checkpointKey(): CheckpointKey {
-    return this.#key;
-  }
-
   get state(): ReaderState {
     return this.#state;
+  }
+
+  get failure(): ReaderFailure | undefined {
+    return this.#failure;
   }
 
   get visibility(): Percentiles | undefined {
     return this.#visibility.percentiles();
   }
 
-  /** Resolves true once `position` is applied (for one order key when given), false after `waitMs`. */
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  /** The first event that is set aside. Asks the store, unless this process owns all slots and nothing is. */
+  async firstAside(): Promise<Position | undefined> {
+    const places = this.#rows?.places;
+    if (places && places.ownedCount === places.count && this.aside.size === 0) return undefined;
+    return this.options.effects.snapshot(async (tx) => (await tx.parking.count(this.checkpointKey)).first);
+  }
+
+  /** Resolves true once `position` is applied or set aside (for one order key when given), false after `waitMs`. */
   waitFor(position: Position, waitMs: number, options: { key?: string; signal?: CancelSignal } = {}): Promise<boolean> {
     const key = options.key;
     return this.waitUntil(
@@ -226,31 +183,86 @@ export class Reader<Item = StoredEvent> {
 
   /** Resolves true once `met` holds, looking after every step of progress; false after `waitMs`. */
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
-    return this.#waiters.wait(met, waitMs, signal);
+    const waiting = this.#waiters.wait(met, waitMs, signal);
+    if (this.watches) this.#membership.observe();
+    return waiting;
   }
 
-  async status(): Promise<ReaderStatus> {
-    const head = await this.source.head();
-    const position = this.position;
-    const positions = Math.max(0, head.position - position);
-    const next = positions > 0 ? (await this.source.read({ after: position, limit: 1, ...this.#types() })).events[0] : undefined;
-    const lag = { positions, ms: next ? Math.max(0, this.#host.clock.now() - next.at) : 0 };
-    return {
-      name: this.name,
-      version: this.version,
-      source: this.source.store,
-      state: this.#state,
-      position,
-      head: head.position,
-      lag,
-      visibilityMs: this.visibility,
-      failure: this.#failure,
-    };
+  status(): Promise<ReaderStatus> {
+    return statusOf(this);
   }
 
-  /** Applies everything up to head, in the caller's time and without the loop: for views that must be complete before a service starts. */
+  /** Who owns its slots. */
+  slots(): Promise<SlotCounts> {
+    return slotsOf(this);
+  }
+
+  /** Applies everything up to head, in the caller's time and without the loop: for views that must be complete before a service starts. Throws what an event's handling throws. */
   async catchUp(): Promise<void> {
+    this.#strict = true;
     while (await this.#step(this.#batchEvents));
+  }
+
+  /** Nothing is set aside: a view that is built before its service starts is built whole or not. */
+  get strict(): boolean {
+    return this.#strict;
+  }
+
+  async prepare(tx: WriteTransaction): Promise<number> {
+    const { slots = slotsDefault, inherits = false } = this.options;
+    const epoch = this.source.epochs.at(-1) as Epoch;
+    return (await ensureRows(tx, { key: this.checkpointKey, epoch, slots, from: this.#first, inherits })).length;
+  }
+
+  assigned(fences: ReadonlyMap<number, number>): void {
+    this.#assigned = fences;
+    this.#signal();
+  }
+
+  get shares(): boolean {
+    return this.#rows !== undefined && this.#rows.places.ownedCount < this.#rows.places.count;
+  }
+
+  get watches(): boolean {
+    return this.#waiters.waiting && this.shares;
+  }
+
+  observed(rows: readonly Checkpoint[]): void {
+    const known = this.#rows;
+    if (!known) return;
+    if (known.places.observe(rows)) known.took(rows);
+    else this.#assigned ??= known.places.owned; // they went back: the loop reads them anew
+    this.#waiters.progressed();
+  }
+
+  polled({ requested, discarded }: { readonly requested: readonly ParkedKey[]; readonly discarded: number }): void {
+    const outdated = this.#rows !== undefined && discarded !== this.aside.discards;
+    if (outdated) this.#assigned ??= this.#rows?.places.owned;
+    if (this.aside.ask(requested) || outdated) this.#signal();
+  }
+
+  /** Asks the store now whether something is wanted of keys that are set aside, instead of at the next poll. */
+  async attend(): Promise<void> {
+    const requested = await this.options.effects.snapshot((tx) => tx.parking.requested());
+    if (this.aside.ask(requested)) this.#signal();
+  }
+
+  // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
+  async mayCommit(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
+    if (rows !== this.#rows) return false;
+    const leases = await tx.ownership.leases(this.checkpointKey);
+    if (!this.#strict) {
+      const { owned } = rows.places;
+      const held = new Map(leases.filter((lease) => lease.owner === this.#membership.id).map((lease) => [lease.slot, lease.fence]));
+      return slots.every((slot) => held.has(slot) && held.get(slot) === owned.get(slot));
+    }
+    const others = leases.filter((lease) => lease.owner !== "");
+    if (others.length > 0) await tx.ownership.saveLeases(others.map((lease) => ({ ...lease, owner: "", fence: lease.fence + 1 })));
+    return rows.unmoved(await tx.checkpoints(this.checkpointKey));
+  }
+
+  seenBy(position: Position): Seen {
+    return this.#seen && comparePositions(this.#seen.at, position) <= 0 ? this.#seen.seen : this.reach.seen;
   }
 
   async #run(): Promise<void> {
@@ -258,73 +270,60 @@ export class Reader<Item = StoredEvent> {
     while (!this.#stopped) {
       try {
         if (this.#paused) this.#state = "paused";
-        else this.#state = (await this.#step(limit)) ? "moving" : "idle";
+        else if (await this.#step(limit)) this.#state = "moving";
+        else this.#state = this.#atRest;
         if (this.#state !== "paused") this.#failure = undefined;
         limit = Math.min(this.#batchEvents, limit * 2);
-        if (this.#state !== "moving") await this.#nap(pollMs);
+        if (this.#state !== "moving") await this.#nap(Math.max(0, Math.min(pollMs, this.#paused ? pollMs : this.aside.dueInMs)));
       } catch (error) {
         // Ever smaller batches, until the failing event is alone and all before it got through.
         limit = Math.max(1, limit >> 2);
-        const attempts = this.#failure?.position === this.position ? this.#failure.attempts + 1 : 1;
-        this.#state = "stuck";
-        const event = this.#applying.length === 1 ? this.#applying[0] : undefined;
-        this.#failure = {
-          message: error instanceof Error ? error.message : String(error),
-          attempts,
-          position: this.position,
-          ...(event ? { event: { position: event.position, id: event.id, type: event.type, stream: event.stream } } : {}),
-        };
-        this.#options.failed?.(this.#failure);
-        await this.#nap(backoffMs(retryBackoff, attempts, this.#host.random), true);
+        this.#failed(error);
+        await this.#nap(backoffMs(retryBackoff, this.#failure?.attempts ?? 1, this.#host.random), true);
       }
     }
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
   }
 
-  /** One batch. Answers whether there may be more. */
+  get #atRest(): ReaderState {
+    if (!this.#rows) return "starting";
+    return this.#rows.places.ownedCount > 0 ? "idle" : "standby";
+  }
+
+  #failed(error: unknown): void {
+    const attempts = this.#failure?.position === this.position ? this.#failure.attempts + 1 : 1;
+    const event = this.#batches.suspect;
+    this.#state = "stuck";
+    this.#failure = { message: messageOf(error), attempts, position: this.position, ...(event ? { event } : {}) };
+    this.options.failed?.(this.#failure);
+  }
+
+  /** One batch, or one key that is tried again. Answers whether there may be more. */
   async #step(limit: number): Promise<boolean> {
-    this.#applying = [];
-    const rows = this.#rows ?? (await this.#load());
-    const after = this.position;
-    const page = await this.source.read({ after, limit, ...this.#types() });
+    const rows = await this.#ready();
+    if (!rows) return false;
+    const due = this.#strict ? undefined : this.aside.due();
+    if (due !== undefined) {
+      if (!(await this.#batches.retry(rows, due))) await this.#lost();
+      this.#waiters.progressed();
+    }
+    const after = rows.places.cursor;
+    const page = await this.source.read({ after, limit, ...this.filter });
     this.#host.reached("reader.read");
     await this.#look(page);
-    if (comparePositions(page.scanned, after) <= 0) return !(await this.#idle());
-    const events = rows.even
-      ? page.events
-      : page.events.filter((event) => comparePositions(event.position, rows.of(this.#orderKey(event))) > 0);
-    if (events.length > 0) await this.#applyBatch(rows, events, page.scanned);
+    if (comparePositions(page.scanned, after) <= 0) {
+      await this.#idle(rows);
+      return due !== undefined;
+    }
+    const applied = await this.#batches.apply(rows, page);
+    if (!applied) await this.#lost();
     else {
-      this.#memory = page.scanned;
-      await this.#saveLazily(false);
+      if (applied.savedAll) this.#savedAt = this.#host.clock.elapsed();
+      if (applied.events.length === 0) await this.#saveLazily(false);
+      this.#measure(applied.events);
     }
     this.#waiters.progressed();
     return true;
-  }
-
-  async #applyBatch(rows: CheckpointRows, events: readonly StoredEvent[], scanned: Position): Promise<void> {
-    this.#applying = events;
-    // A batch and the appends around it are each some milliseconds without a pause; the event loop turns in between.
-    await this.#host.timers.turn();
-    const items = events.map(this.#options.prepare);
-    const committed = await this.#options.effects.transact(async (tx) => {
-      if (!(await rows.unmoved(tx))) return undefined;
-      await this.#options.apply(tx, items);
-      this.#host.reached("reader.applied");
-      const reached = this.source === this.#options.effects ? scanned : (await tx.head()).position;
-      const believe = await rows.save(tx, scanned, { reached, seen: this.#seenBy(scanned) });
-      this.#host.reached("reader.checkpointed");
-      return believe;
-    }, this.#durability);
-    if (!committed) {
-      this.#memory = rows.lowest; // another process was faster, or somebody reset the reader: its rows say where to go on
-      return;
-    }
-    this.#host.reached("reader.committed");
-    committed();
-    this.#options.committed?.();
-    this.#savedAt = this.#host.clock.elapsed();
-    this.#measure(events);
   }
 
   #measure(events: readonly StoredEvent[]): void {
@@ -333,23 +332,16 @@ export class Reader<Item = StoredEvent> {
     for (const event of events) if (event.at >= this.#startedAt) this.#visibility.record(Math.max(0, now - event.at));
   }
 
-  /** At head. Answers whether that still holds: rows that somebody moved or removed are taken over. */
-  async #idle(): Promise<boolean> {
-    const rows = this.#rows as CheckpointRows;
-    if (!(await this.#options.effects.snapshot((tx) => rows.unmoved(tx)))) {
-      this.#memory = rows.lowest;
-      return false;
-    }
-    const seen = this.#seenBy(this.position);
-    if (JSON.stringify(seen) !== JSON.stringify(rows.reach.seen)) await this.#save({ ...rows.reach, seen });
+  async #idle(rows: CheckpointRows): Promise<void> {
+    const seen = this.seenBy(this.position);
+    if (JSON.stringify(seen) !== this.#savedSeen) await this.#save({ ...rows.reach, seen });
     await this.#saveLazily(false);
-    return true;
   }
 
   // What the source had itself seen of other stores is asked now and then, and counts once this reader has passed the
   // position at which it was asked: by then all that those stores caused there has come here.
   async #look(page: LogPage): Promise<void> {
-    if (this.source === this.#options.effects) return;
+    if (this.source === this.options.effects) return;
     const elapsed = this.#host.clock.elapsed();
     const waiting = this.#seen && comparePositions(this.#seen.at, this.position) > 0;
     if (waiting || (page.events.length > 0 && elapsed - this.#seenAt < lookMs)) return;
@@ -357,48 +349,90 @@ export class Reader<Item = StoredEvent> {
     this.#seen = await this.source.seen();
   }
 
-  #seenBy(position: Position): Seen {
-    return this.#seen && comparePositions(this.#seen.at, position) <= 0 ? this.#seen.seen : this.reach.seen;
-  }
-
   async #saveLazily(stopping: boolean): Promise<void> {
     const rows = this.#rows;
-    if (!rows || comparePositions(this.#memory, rows.lowest) <= 0) return;
-    const due = this.#memory - rows.lowest >= lazyPositions || this.#host.clock.elapsed() - this.#savedAt >= lazyMs;
+    const lowest = rows?.places.lowestOwnedRow;
+    if (!rows || lowest === undefined || comparePositions(rows.places.cursor, lowest) <= 0) return;
+    const waited = this.#host.clock.elapsed() - this.#savedAt;
+    const due = rows.places.cursor - lowest >= lazyPositions || waited >= (rows.places.isEven ? lazyMs : unevenMs);
     if (stopping || due) await this.#save(rows.reach);
+  }
+
+  get savesAll(): boolean {
+    return this.#host.clock.elapsed() - this.#savedAt >= unevenMs;
   }
 
   async #save(reach: Reach): Promise<void> {
     const rows = this.#rows as CheckpointRows;
-    const position = this.position;
-    const committed = await this.#options.effects.transact(
-      async (tx) => ((await rows.unmoved(tx)) ? rows.save(tx, position, reach) : undefined),
+    const slots = [...rows.places.owned.keys()];
+    if (slots.length === 0) return;
+    const { cursor } = rows.places;
+    const written = slots.map((slot) => ({ slot, position: laterPosition(rows.places.storedOf(slot), cursor) }));
+    const believe = await this.options.effects.transact(
+      async (tx) => ((await this.mayCommit(tx, rows, slots)) ? rows.save(tx, { rows: written, reach, event: undefined }) : undefined),
       { derived: true }, // at worst it is read again
     );
-    committed?.();
+    if (!believe) return this.#lost();
+    believe();
+    this.#savedSeen = JSON.stringify(reach.seen);
     this.#savedAt = this.#host.clock.elapsed();
     this.#waiters.progressed();
   }
 
-  async #load(): Promise<CheckpointRows> {
-    const head = await this.source.head();
-    const from = this.#options.from ?? "origin";
-    const start = from === "origin" ? origin : from === "head" ? head.position : from;
-    this.#savedAt = this.#host.clock.elapsed();
-    const rows = await this.#options.effects.snapshot((tx) =>
-      CheckpointRows.load(tx, {
-        key: this.#key,
-        source: this.source,
-        head,
-        slots: this.#options.slots ?? slotsDefault,
-        from: start,
-        inherits: this.#options.inherits ?? false,
-      }),
+  /** The rows as this process owns them; undefined until slots were claimed. */
+  async #ready(): Promise<CheckpointRows | undefined> {
+    if (this.#strict) return (this.#rows ??= await this.#loadStrict());
+    if (!this.#joined) this.#join((await this.source.head()).position);
+    if (!this.options.membership) await this.#membership.start();
+    const assigned = this.#assigned;
+    if (assigned) {
+      await this.#adopt(assigned);
+      if (this.#assigned === assigned) this.#assigned = undefined;
+      this.#waiters.progressed();
+    }
+    return this.#rows;
+  }
+
+  // Read after the leases were committed: from then on nobody else can write these slots, and no batch of this process is open.
+  async #adopt(fences: ReadonlyMap<number, number>): Promise<void> {
+    const rows = await this.options.effects.snapshot(async (tx) => {
+      await this.aside.load(tx, fences);
+      return tx.checkpoints(this.checkpointKey);
+    });
+    if (rows.length === 0) return this.#lost();
+    if (this.#rows?.places.adopt(rows, fences)) this.#rows.took(rows);
+    else await this.#begin(rows, fences);
+    if (fences.size > 0) this.#host.reached("lease.adopted");
+  }
+
+  async #begin(rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>): Promise<CheckpointRows> {
+    await requireSameHistory(rows, this.source, await this.source.head());
+    this.#savedSeen = rows[0]?.seen ?? "{}";
+    return (this.#rows = new CheckpointRows(this.checkpointKey, this.source, rows, fences));
+  }
+
+  async #loadStrict(): Promise<CheckpointRows> {
+    const rows = await this.options.effects.transact(
+      async (tx) => {
+        await this.prepare(tx);
+        return tx.checkpoints(this.checkpointKey);
+      },
+      { derived: true },
     );
-    this.#memory = rows.lowest;
-    this.#rows = rows;
-    this.#waiters.progressed();
-    return rows;
+    return this.#begin(rows, new Map(rows.map((row) => [row.slot, 0])));
+  }
+
+  async #lost(): Promise<void> {
+    if (this.#strict) this.#rows = undefined;
+    else await this.#membership.lost(this);
+  }
+
+  #join(first: Position): void {
+    if (this.#joined) return;
+    this.#joined = true;
+    this.#first = first;
+    this.#savedAt = this.#host.clock.elapsed();
+    this.#membership.join(this);
   }
 
   async #nap(ms: number, failed = false): Promise<void> {
@@ -424,20 +458,13 @@ export class Reader<Item = StoredEvent> {
     this.#rouse?.();
   }
 
-  #orderKey(event: StoredEvent): string {
-    return this.#options.orderKey(this.#options.prepare(event));
-  }
-
-  get #durability(): { derived: boolean } {
-    return { derived: this.#options.derived ?? false };
-  }
-
   get #batchEvents(): number {
-    return this.#options.batchEvents ?? batchEventsDefault;
+    return this.options.batchEvents ?? batchEventsDefault;
   }
 
-  #types(): EventFilter {
-    const { types, others } = this.#options;
+  /** Which events it reads. */
+  get filter(): EventFilter {
+    const { types, others } = this.options;
     return { ...(types ? { types } : {}), ...(others ? { others } : {}) };
   }
 }

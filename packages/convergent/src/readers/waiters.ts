@@ -13,6 +13,11 @@ export class Waiters {
     this.#timers = timers;
   }
 
+  /** Whether anybody waits. */
+  get waiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** Resolves true as soon as `met` holds, false after `waitMs` or when cancelled. */
   wait(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     if (met()) return Promise.resolve(true);

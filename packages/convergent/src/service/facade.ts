@@ -5,7 +5,7 @@ import type { Envelope } from "../log/event.ts";
 import type { InputOf, Schemas } from "../log/schema.ts";
 import type { Token } from "../position/token.ts";
 import type { Outcome } from "../protocol/outcome.ts";
-import type { Condition, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import type { AnyQueries, QueryInput, QueryResult, SqlView } from "../views/sql-view.ts";
 import type { AnyView, View } from "../views/view.ts";
@@ -51,7 +51,7 @@ export interface ViewFacade<Document, Index extends string> {
   ): Promise<CountedPage<Document>>;
   find(where: Conditions<Document, Index>, options?: FindOptions & { readonly orderBy?: Index }): Promise<Page<Document>>;
   /** How many documents meet the conditions. */
-  count(where: Conditions<Document, Index>, options?: ReadOptions): Promise<Reading<number>>;
+  count(where: Conditions<Document, Index>, options?: ReadOptions): Promise<Counted>;
 }
 
 /** Queries of a view that keeps tables of its own. */

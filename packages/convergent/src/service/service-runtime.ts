@@ -3,18 +3,19 @@ import { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
-import type { DefinitionRow } from "../log/store.ts";
+import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
-import type { ReaderFailure } from "../readers/reader.ts";
+import { Membership } from "../readers/membership.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
-import { type ViewListeners, ViewRuntime } from "../views/view-runtime.ts";
+import { type ViewOptions, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import { finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
 import type { StartOptions } from "./service.ts";
@@ -33,6 +34,7 @@ export class ServiceRuntime {
   refusals = 0;
   readonly #inboxes: Inboxes;
   #janitor: Janitor | undefined;
+  readonly #membership: Membership;
   #stopping: Promise<void> | undefined;
 
   private constructor(name: string, parts: AnyParts, log: Log) {
@@ -40,6 +42,7 @@ export class ServiceRuntime {
     this.parts = parts;
     this.log = log;
     this.#inboxes = new Inboxes(log.host);
+    this.#membership = new Membership(log);
   }
 
   static async start(definition: { name: string; parts: AnyParts }, options: StartOptions): Promise<ServiceRuntime> {
@@ -135,20 +138,20 @@ export class ServiceRuntime {
     strong.install(log);
     for (const part of Object.values(this.parts)) {
       if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log, options));
-      else if (part.kind === "view")
-        this.views.set(part.name, new ViewRuntime(part, log, this.#inboxes, this.#listeners(part.name, options)));
+      else if (part.kind === "view") this.views.set(part.name, new ViewRuntime(part, this.#viewOptions(part.name, options)));
     }
     if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
     await this.#reportOrphans(options);
     for (const view of this.views.values()) await view.start(strong);
     this.#janitor = new Janitor({
       log,
-      isUsed: async (_, row) => this.#uses(row),
+      isUsed: async (tx, row) => this.#uses(row) || (await isRun(tx, row)),
       news: (news) => options.onRebuild?.({ service: this.name, ...news }),
     });
     this.#janitor.start();
     await finishForgetting(log);
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
+    await this.#membership.start();
   }
 
   #startReaction(definition: AnyReaction, options: StartOptions): void {
@@ -161,7 +164,7 @@ export class ServiceRuntime {
       effects: this.log,
       entities: this.entities,
       onRefusal,
-      onFailure: this.#onFailure(definition.name, options),
+      setting: this.#setting(definition.name, options),
     });
     this.reactions.set(definition.name, reaction);
     if (reaction.reader.source !== this.log) {
@@ -182,14 +185,20 @@ export class ServiceRuntime {
     return view?.definition.version === version || view?.rebuild.previous?.version === version;
   }
 
-  #listeners(view: string, options: StartOptions): ViewListeners {
-    return { failed: this.#onFailure(view, options), news: (news) => options.onRebuild?.({ service: this.name, ...news }) };
+  #viewOptions(view: string, options: StartOptions): ViewOptions {
+    const news: ViewOptions["news"] = (each) => options.onRebuild?.({ service: this.name, ...each });
+    return { log: this.log, inboxes: this.#inboxes, setting: this.#setting(view, options), news };
   }
 
-  // Once when it begins, and again each tenth time: a reader that is stuck tries for ever.
-  #onFailure(reader: string, { onStuck }: StartOptions): (failure: ReaderFailure) => void {
-    return (failure) => {
-      if (failure.attempts === 2 || failure.attempts % 10 === 0) onStuck?.({ service: this.name, reader, ...failure });
+  #setting(reader: string, { onStuck, onParked, attemptsMax }: StartOptions): ReaderSetting {
+    return {
+      membership: this.#membership,
+      ...(attemptsMax === undefined ? {} : { attemptsMax }),
+      // Once when it begins, and again each tenth time: a reader that is stuck tries for ever.
+      failed: (failure) => {
+        if (failure.attempts === 2 || failure.attempts % 10 === 0) onStuck?.({ service: this.name, reader, ...failure });
+      },
+      parked: (parked) => onParked?.({ service: this.name, reader, ...parked }),
     };
   }
 
@@ -218,8 +227,15 @@ export class ServiceRuntime {
     await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
     await Promise.all([...this.views.values()].map((view) => view.stop()));
     await Promise.all([...this.entities.values()].map((entity) => entity.settled()));
+    await this.#membership.stop();
     await this.log.close();
   }
+}
+
+/** Whether a process that is not known to be gone runs the reader of this version. */
+async function isRun(tx: ReadTransaction, { name, version }: DefinitionRow): Promise<boolean> {
+  const members = await tx.ownership.members();
+  return members.some(({ readers }) => readers.some((reader) => reader.reader === name && reader.version === version));
 }
 
 function slowest(all: ReadonlyArray<Percentiles | undefined>): Percentiles | undefined {

@@ -10,7 +10,7 @@ import { durationMs } from "../host/duration.ts";
 import type { Fork } from "../log/epochs.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
-import type { ReaderFailure } from "../readers/reader.ts";
+import type { ParkedNotice, ReaderFailure } from "../readers/reader-options.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { RebuildNews } from "../views/rebuild.ts";
@@ -28,8 +28,14 @@ import type { UnknownEvents } from "./unknown-events.ts";
 export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "waitFor";
 const reserved: readonly string[] = ["forget", "session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
 
-/** A reader that cannot apply an event; it goes on trying, and everything that waits for it waits. */
+/** A reader that cannot go on; it goes on trying, and everything that waits for it waits. */
 export interface Stuck extends ReaderFailure {
+  readonly service: string;
+  readonly reader: string;
+}
+
+/** An event that a reader could not apply. It is not tried again by itself; later events of its order key wait, all others go on. */
+export interface Parked extends ParkedNotice {
   readonly service: string;
   readonly reader: string;
 }
@@ -42,7 +48,7 @@ export interface StartOptions {
   readonly channels?: readonly Channel[];
   /** Told of commands that reactions ran and entities refused. */
   readonly onRefusal?: (refusal: Refusal) => void;
-  /** Told when a reader cannot apply an event, and again while that lasts. */
+  /** Told when a reader cannot go on, and again while that lasts. */
   readonly onStuck?: (stuck: Stuck) => void;
   /** Told when the store turns out to be an older copy of itself, which begins a new epoch: what was written after the copy was made is gone. */
   readonly onFork?: (fork: Fork) => void;
@@ -54,6 +60,10 @@ export interface StartOptions {
   readonly onOrphaned?: (orphaned: OrphanedView) => void;
   /** Told when a newer version of a view is being built, how far that is, and how it ended. */
   readonly onRebuild?: (news: RebuildNews & { readonly service: string }) => void;
+  /** Told of each event that is parked. */
+  readonly onParked?: (parked: Parked) => void;
+  /** How often a failing event is tried before it is parked, unless its error says otherwise. Default 5. */
+  readonly attemptsMax?: number;
 }
 
 /** What a running service has besides its parts. */

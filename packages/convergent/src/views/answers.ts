@@ -10,7 +10,7 @@ import type { ReadTransaction } from "../log/store.ts";
 import { horizonMs } from "../log/token-issuer.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { parseToken } from "../position/token.ts";
-import type { Reading, ReadOptions } from "../protocol/reading.ts";
+import type { ParkedAt, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
 
 const waitDefaultMs = 1000;
@@ -45,9 +45,18 @@ export interface Standing {
   /** Resolves true once `position` is in the rows, false after `waitMs`. */
   waitFor(position: Position, waitMs: number, place: Place): Promise<boolean>;
   /** To be taken before a snapshot is opened; says what that snapshot holds. */
-  claim(): (tx: ReadTransaction, key?: string) => Promise<Position>;
+  claim(): (tx: ReadTransaction, key?: string) => Promise<Claimed>;
 }
 
+/** What rows hold: everything up to a position, but for what is set aside (R4). */
+export interface Claimed {
+  readonly position: Position;
+  /** Of one order key the first event that is set aside, or how many order keys are. */
+  readonly parked?: ParkedAt | number | undefined;
+}
+
+/** An answer but for its value. */
+export type Label = Omit<Reading<never>, "value">;
 /** Nothing was asked for, and nothing is waited for. */
 const nothing: Level = { position: origin, asked: false, maxAgeMs: undefined, unmet: [], unchecked: [] };
 
@@ -66,16 +75,15 @@ export class Answers {
   }
 
   /** Runs `body` on a snapshot and labels what it returns. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
-  async answer<Body extends object>(
-    asked: Asked,
-    body: (tx: ReadTransaction) => Promise<Body>,
-  ): Promise<Body & Omit<Reading<never>, "value">> {
+  async answer<Body extends object>(asked: Asked, body: (tx: ReadTransaction) => Promise<Body>): Promise<Body & Label> {
     const { log, standing, view } = this.#options;
     const level = asked.after === undefined && !asked.strong && asked.maxAge === undefined ? nothing : await this.#reach(asked);
     const claim = standing.claim();
     const reading = await log.snapshot(async (tx) => {
       const head = await tx.head();
-      const asOf = earlierPosition(await claim(tx, asked.key), head.position);
+      const { position, parked } = await claim(tx, asked.key);
+      const reached = earlierPosition(position, head.position);
+      const asOf = typeof parked === "object" ? earlierPosition(reached, (parked.position - 1) as Position) : reached;
       const next = comparePositions(asOf, head.position) < 0 ? await log.timeAt((asOf + 1) as Position, tx) : undefined;
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
       const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
@@ -84,16 +92,11 @@ export class Answers {
         ...(await body(tx)),
         ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
         ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
+        ...(parked === undefined || (typeof parked === "object" && label.fresh) ? {} : { parked }),
       };
     });
-    if (reading.fresh || asked.stale !== "error") return reading;
-    const { asOf, behind, unmet = [], unchecked = [] } = reading;
-    const missing = [...unmet, ...unchecked];
-    throw new ConvergentError(
-      "not_fresh",
-      `the view "${view}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${missing.length > 0 ? `: what the token names of ${missing.join(", ")} has not arrived` : ""}`,
-      { details: { asOf, behind, unmet, unchecked } },
-    );
+    if (!reading.fresh && asked.stale === "error") throw notFresh(view, reading);
+    return reading;
   }
 
   // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
@@ -145,6 +148,21 @@ export class Answers {
     }
     return least as Position;
   }
+}
+
+function notFresh(view: string, { asOf, behind, unmet = [], unchecked = [], parked }: Label): ConvergentError {
+  const missing = [...unmet, ...unchecked];
+  const parkedAt = typeof parked === "object" ? parked : undefined;
+  const why = parkedAt
+    ? `: the event at ${parkedAt.position} could not be applied (${parkedAt.error}); see: convergent parked list`
+    : missing.length > 0
+      ? `: what the token names of ${missing.join(", ")} has not arrived`
+      : "";
+  return new ConvergentError(
+    "not_fresh",
+    `the view "${view}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${why}`,
+    { details: { asOf, behind, unmet, unchecked, ...(parkedAt ? { parked: parkedAt } : {}) } },
+  );
 }
 
 // With nothing asked for, nothing may be missing.

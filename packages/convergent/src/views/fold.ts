@@ -72,17 +72,24 @@ export class DocumentFold {
     }
   }
 
-  /** Folds events, in order. Nothing is changed before the function it returns is called; throws when a handler does. */
-  async fold(tx: WriteTransaction, events: readonly KeyedEvent[]): Promise<() => void> {
+  /**
+   * Folds events, in order. Nothing is changed before the function it returns is called. Throws when a handler does, unless
+   * `failed` is given: it is then told of the event, and later events of its document are left out.
+   */
+  async fold(tx: WriteTransaction, events: readonly KeyedEvent[], failed?: (index: number, error: unknown) => void): Promise<() => void> {
     await this.#read(tx, events);
     const after = new Map<string, Held>();
-    for (const { event, key } of events) {
-      requireReadable(event);
-      const handler = this.#definition.handlers.get(event.type);
-      if (!handler || isDropped(event)) continue;
-      const { document } = after.get(key) ?? this.#documents.get(key) ?? none;
-      const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event);
-      after.set(key, next === undefined ? none : await this.#held(next, key, event));
+    const left = new Set<string>();
+    for (const [index, each] of events.entries()) {
+      if (left.has(each.key)) continue;
+      try {
+        const next = await this.#next(each, after.get(each.key) ?? this.#documents.get(each.key) ?? none);
+        if (next) after.set(each.key, next);
+      } catch (error) {
+        if (!failed) throw error;
+        failed(index, error);
+        left.add(each.key);
+      }
     }
     const own = await this.#owners?.claim(
       tx,
@@ -103,6 +110,14 @@ export class DocumentFold {
     const { name, version } = this.#definition;
     await tx.saveDocuments([...this.#changed].map((key) => ({ view: name, version, key, ...(this.#documents.get(key) ?? none) })));
     this.#changed.clear();
+  }
+
+  async #next({ event, key }: KeyedEvent, { document }: Held): Promise<Held | undefined> {
+    requireReadable(event);
+    const handler = this.#definition.handlers.get(event.type);
+    if (!handler || isDropped(event)) return undefined;
+    const next: unknown = handler(document === undefined ? undefined : JSON.parse(document), event);
+    return next === undefined ? none : this.#held(next, key, event);
   }
 
   async #read(tx: WriteTransaction, events: readonly KeyedEvent[]): Promise<void> {

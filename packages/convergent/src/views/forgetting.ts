@@ -17,7 +17,8 @@ import type { Log } from "../log/log.ts";
 import type { EventFilter, LogPage, LogSource } from "../log/source.ts";
 import type { Head, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
-import { Reader, type ReaderFailure } from "../readers/reader.ts";
+import { Reader } from "../readers/reader.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Standing } from "./answers.ts";
 import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
@@ -42,15 +43,16 @@ interface Plan {
 export interface ForgettingOptions {
   readonly definition: AnyView;
   readonly log: Log;
-  readonly failed: (failure: ReaderFailure) => void;
+  readonly setting: ReaderSetting;
 }
 
 /** The reader for a view whose entities have personal data; `undefined` for all others. */
-export function forgettingReader({ definition, log, failed }: ForgettingOptions): Reader | undefined {
+export function forgettingReader({ definition, log, setting }: ForgettingOptions): Reader | undefined {
   const codec = new EventCodec(definition.from, log);
   if (!codec.isPersonal) return undefined;
   const documents = new AffectedDocuments(definition, log, codec);
   return new Reader<StoredEvent>({
+    ...setting,
     name: `${definition.name}.forgotten`,
     version: definition.version,
     source: documents,
@@ -60,7 +62,6 @@ export function forgettingReader({ definition, log, failed }: ForgettingOptions)
     batchEvents,
     prepare: (event) => event,
     orderKey: (event) => event.stream,
-    failed,
     inherits: true, // rows of a new version are folded by keys that are gone already
     apply: (tx, events) => documents.replace(tx, events),
     committed: () => void log.scrub(),
@@ -89,8 +90,8 @@ export function withForgetting(standing: Standing, forgetting: Reader | undefine
       const forgotten = forgetting.claim();
       return async (tx, key) => {
         const next = await nextForgotten(tx, forgotten(await tx.checkpoints(forgetting.checkpointKey)));
-        const position = await own(tx, key);
-        return next === undefined ? position : earlierPosition(position, before(next));
+        const held = await own(tx, key);
+        return next === undefined ? held : { ...held, position: earlierPosition(held.position, before(next)) };
       };
     },
   };
@@ -162,10 +163,21 @@ class AffectedDocuments implements LogSource {
       const events = [...plan.events, ...(await this.#between(tx, plan.upTo, last))];
       const fold = new DocumentFold(this.#definition);
       fold.begin(plan.keys);
-      const items = this.#items(events, plan.keys).filter((item) => comparePositions(item.event.position, reached(item.key)) <= 0);
+      const passed = await this.#neverApplied(tx, plan.keys);
+      const items = this.#items(events, plan.keys).filter(
+        ({ event: { id, position }, key }) => comparePositions(position, reached(key)) <= 0 && !passed.has(id),
+      );
       (await fold.fold(tx, items))();
       await fold.save(tx);
     }
+  }
+
+  /** Events that the view's reader has passed without applying them: set aside, or discarded. */
+  async #neverApplied(tx: ReadTransaction, keys: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    const of = { reader: this.#definition.name, version: this.#definition.version, source: this.#log.store };
+    const passed = new Set((await tx.parking.discards(of)).map((row) => row.eventId));
+    for (const key of keys) for (const { eventId } of await tx.parking.events(of, key, Number.MAX_SAFE_INTEGER)) passed.add(eventId);
+    return passed;
   }
 
   async #buildAgain(tx: WriteTransaction, forgotten: readonly StoredEvent[]): Promise<void> {

@@ -12,8 +12,10 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
-import type { Reader, ReaderFailure } from "../readers/reader.ts";
+import type { Reader } from "../readers/reader.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
 import { dropRows } from "./dropping.ts";
+
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
 import { type Mismatch, type Reached, Verification } from "./verification.ts";
@@ -51,7 +53,8 @@ export interface RebuildOptions {
   readonly reader: Reader<ReadEvent>;
   readonly rows: ViewRows;
   readonly news: (news: RebuildNews) => void;
-  readonly failed: (failure: ReaderFailure) => void;
+  /** How its readers run. */
+  readonly setting: ReaderSetting;
 }
 
 export class Rebuild {
@@ -305,7 +308,7 @@ export class Rebuild {
 
   /** Lets the older version answer, by a reader of this process when the definition names that version. */
   async #standBack(): Promise<void> {
-    const { definition, log, failed } = this.#options;
+    const { definition, log, setting } = this.#options;
     const row = await log.snapshot((tx) => answering(tx, definition.name, definition.version));
     if (!row || row.version === definition.version) return;
     const replaced = definition.replaces?.view;
@@ -314,7 +317,7 @@ export class Rebuild {
       return;
     }
     requireSame(replaced, row);
-    this.#previous = viewReader(replaced, log, failed);
+    this.#previous = viewReader(replaced, log, setting);
     this.#previous.start();
     this.#older = keptRows(definition, this.#previous);
   }

@@ -4,6 +4,7 @@ import { isDropped, requireReadable } from "../log/codec.ts";
 import { validated } from "../log/schema.ts";
 import type { SqlOwner } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
+import { ItemError } from "../readers/verdict.ts";
 import type { KeyedEvent } from "./fold.ts";
 import { type OwnTables, sqlReader, sqlWriter, tableName } from "./sql.ts";
 import { CannotAnswer } from "./standing.ts";
@@ -27,6 +28,7 @@ export function sqlRows({ name: view, version }: AnyView, form: SqlForm): ViewRo
       // Somebody may have reset the view since, and the tables with it.
       await tx.sql?.create(statementsFor(tables, form));
       await apply(tx, { tables, form }, items);
+      return [];
     },
   };
 }
@@ -37,12 +39,16 @@ async function apply(
   items: readonly KeyedEvent[],
 ): Promise<void> {
   if (!tx.sql) return;
-  for (const { event } of items) {
-    requireReadable(event);
-    if (isDropped(event)) continue;
+  for (const [index, { event }] of items.entries()) {
     const { sql, settled } = sqlWriter(tables, tx.sql);
-    await form.handlers.get(event.type)?.(event, sql);
-    await settled();
+    try {
+      requireReadable(event);
+      if (isDropped(event)) continue;
+      await form.handlers.get(event.type)?.(event, sql);
+      await settled();
+    } catch (error) {
+      throw new ItemError(index, error); // what it has written is taken back with the transaction
+    }
   }
 }
 

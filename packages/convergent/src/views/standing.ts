@@ -5,11 +5,11 @@
  */
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
-import type { Checkpoint, DefinitionRow, ReadTransaction } from "../log/store.ts";
+import type { Checkpoint, CheckpointKey, DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { AnyReader } from "../readers/inboxes.ts";
 import { slotOf } from "../readers/slots.ts";
-import type { Place, Standing } from "./answers.ts";
+import type { Claimed, Place, Standing } from "./answers.ts";
 import type { Rebuild } from "./rebuild.ts";
 import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
@@ -90,6 +90,8 @@ export interface StandingOptions {
 export function standingOf({ definition, log, reader, rebuild, strong }: StandingOptions): Standing {
   const { name, version } = definition;
   const elapsed = (): number => log.host.clock.elapsed();
+  const isReached = (position: Position, { key }: Place): boolean =>
+    comparePositions(key === undefined ? reader.position : reader.positionOf(key), position) >= 0;
   const slots = (tx: ReadTransaction, of: number): Promise<Checkpoint[]> => slotsOf(tx, log.store, { name, version: of });
   return {
     position: async (key) => {
@@ -99,8 +101,19 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
     waitFor: async (position, waitMs, place) => {
       if (strong()) return true;
       const deadline = elapsed() + waitMs;
+      // R4: what is set aside is not waited for. Asked only when there would be a wait.
+      const parkedBefore = async (): Promise<boolean> => {
+        const { key } = place;
+        if (key === undefined) return false;
+        const parked = await log.snapshot((tx) =>
+          parkedIn(tx, { reader: name, version: rebuild.older?.version ?? version, source: log.store }, key),
+        );
+        return typeof parked === "object" && comparePositions(parked.position, position) <= 0;
+      };
       for (;;) {
         const older = rebuild.older;
+        if (!older && isReached(position, place)) return true;
+        if (await parkedBefore()) return false;
         if (!older) return reader.waitFor(position, deadline - elapsed(), place);
         if (await older.reached(position, deadline - elapsed(), place)) return true;
         if (elapsed() >= deadline || place.signal?.aborted) return false;
@@ -112,11 +125,23 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
       const olderClaim = known?.claim();
       return async (tx, key) => {
         const older = rebuild.older && (await rebuild.olderIn(tx));
-        if (older) return (older === known && olderClaim ? olderClaim : older.claim())(await slots(tx, older.version), key);
+        if (older) {
+          const position = (older === known && olderClaim ? olderClaim : older.claim())(await slots(tx, older.version), key);
+          return { position, parked: await parkedIn(tx, { reader: name, version: older.version, source: log.store }, key) };
+        }
         // A newer release may have taken the appends over: whether they fold this view still, the store says.
-        if (strong() && (await storedVersion(tx, name, version))?.kind === "strong-view") return (await tx.head()).position;
-        return own(await slots(tx, version), key);
+        if (strong() && (await storedVersion(tx, name, version))?.kind === "strong-view") return { position: (await tx.head()).position };
+        return { position: own(await slots(tx, version), key), parked: await parkedIn(tx, reader.checkpointKey, key) };
       };
     },
   };
+}
+
+/** The first event of an order key that a version has set aside, or how many order keys it has set aside. */
+async function parkedIn(tx: ReadTransaction, of: CheckpointKey, key: string | undefined): Promise<Claimed["parked"]> {
+  if (key === undefined) return (await tx.parking.count(of)).keys || undefined;
+  const [first] = await tx.parking.events(of, key, 1);
+  if (!first) return undefined;
+  const { position, error, attempts } = first;
+  return { position, state: first.state === "parked" ? "parked" : "retrying", error, attempts };
 }

@@ -49,8 +49,13 @@ export interface Registered {
   readonly isNew: boolean;
 }
 
-/** Remembers a definition, or compares it with what is remembered. A first version is active at once. Throws `definition_changed`. */
-export async function register(tx: WriteTransaction, definition: AnyView, log: Origin): Promise<Registered> {
+/** Remembers a definition, or compares it with what is remembered. A first version is active at once. `isOwner`: the caller applies events to the version's rows. Throws `definition_changed`. */
+export async function register(
+  tx: WriteTransaction,
+  definition: AnyView,
+  log: Origin,
+  options: { readonly isOwner?: boolean } = {},
+): Promise<Registered> {
   const { name, version } = definition;
   const rows = await versionsOf(tx, name);
   const stored = rows.find((row) => row.version === version);
@@ -69,7 +74,8 @@ export async function register(tx: WriteTransaction, definition: AnyView, log: O
       log,
     );
   if (stored) return { state: stored.state, isNew: false };
-  await tx.dropView(name, version); // leftovers of a process that went on after a reset
+  // Leftovers of a reset that was cut short. The owner of the slots writes them in this very transaction.
+  if (!options.isOwner) await tx.dropView(name, version);
   const state = rows.some((row) => row.state === "active") ? "building" : "active";
   await tx.saveDefinition({ kind: "view", name, version, fingerprint: print, state, reason: "" });
   return { state, isNew: true };
@@ -84,7 +90,7 @@ async function demote(tx: WriteTransaction, rows: readonly DefinitionRow[], log:
     await tx.saveDefinition({ ...row, kind: "view" });
     const { name: reader, version } = row;
     const count = (await slotsOf(tx, log.store, row)).length || slotsDefault;
-    const place = { reader, version, source: log.store, epoch: log.epoch.id, position, reached: position, seen: "{}" };
+    const place = { reader, version, source: log.store, epoch: log.epoch.id, position, reached: position, seen: "{}", check: "" };
     await tx.saveCheckpoints(Array.from({ length: count }, (_, slot) => ({ ...place, slot })));
   }
 }

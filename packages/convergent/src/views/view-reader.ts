@@ -4,7 +4,9 @@ import { EventCodec } from "../log/codec.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
-import { Reader, type ReaderFailure } from "../readers/reader.ts";
+import { Reader } from "../readers/reader.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
+import type { Failed } from "../readers/verdict.ts";
 import { consumedOf } from "./consumed.ts";
 import { type KeyedEvent, keyedIn } from "./fold.ts";
 import { isKept, register, setState, storedVersion } from "./versions.ts";
@@ -18,7 +20,7 @@ export interface ReadEvent extends KeyedEvent {
   readonly generation: string;
 }
 
-export function viewReader(definition: AnyView, log: Log, failed: (failure: ReaderFailure) => void): Reader<ReadEvent> {
+export function viewReader(definition: AnyView, log: Log, setting: ReaderSetting): Reader<ReadEvent> {
   const rows = rowsOf(definition);
   const codec = new EventCodec(definition.from, log);
   const prepare = (stored: StoredEvent): ReadEvent => {
@@ -31,6 +33,7 @@ export function viewReader(definition: AnyView, log: Log, failed: (failure: Read
     return items.map((item) => (item.generation === generation ? item : prepare(item.stored)));
   };
   return new Reader<ReadEvent>({
+    ...setting,
     name: definition.name,
     version: definition.version,
     source: log,
@@ -41,8 +44,8 @@ export function viewReader(definition: AnyView, log: Log, failed: (failure: Read
     prepare,
     orderKey: (item) => item.key,
     derived: true,
-    failed,
     apply: (tx, items) => apply(tx, { definition, rows, log }, current(items)),
+    passed: (tx, events) => count(tx, definition, events),
   });
 }
 
@@ -52,7 +55,7 @@ interface Kept {
   readonly log: Log;
 }
 
-async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, items: readonly ReadEvent[]): Promise<void> {
+async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, items: readonly KeyedEvent[]): Promise<readonly Failed[]> {
   const { name, version } = definition;
   const stored = (await storedVersion(tx, name, version)) ?? (await registerAgain(tx, definition, log));
   if (!isKept(stored.state))
@@ -62,16 +65,20 @@ async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, item
       { details: { view: name, version, state: stored.state } },
     );
   // Another process has switched the view that this one still builds: appends fold these events.
-  if (stored.kind === "strong-view") return;
-  await rows.apply(tx, items);
-  if (stored.state !== "building") return;
-  const counted = items.map(({ stored: { position, digest } }) => ({ position, digest }));
-  await tx.addConsumed(consumedOf({ reader: name, version }, counted));
+  if (stored.kind === "strong-view") return [];
+  return rows.apply(tx, items);
+}
+
+// What is set aside or was discarded is consumed too: the build has met it, and says of it what became of it.
+async function count(tx: WriteTransaction, { name, version, handlers }: AnyView, events: readonly StoredEvent[]): Promise<void> {
+  if ((await storedVersion(tx, name, version))?.state !== "building") return;
+  const handled = events.filter((event) => handlers.has(event.type));
+  await tx.addConsumed(consumedOf({ reader: name, version }, handled));
 }
 
 // Somebody reset the view, or dropped this version, while this process keeps it: it is built again, beside what is active.
 async function registerAgain(tx: WriteTransaction, definition: AnyView, log: Log): Promise<DefinitionRow> {
-  const { state } = await register(tx, definition, log);
+  const { state } = await register(tx, definition, log, { isOwner: true });
   const row = (await storedVersion(tx, definition.name, definition.version)) as DefinitionRow;
   if (state === "building") await setState(tx, row, "retired");
   return state === "building" ? { ...row, state: "retired" } : row;

@@ -3,6 +3,7 @@
  * through this, so that every form of a view is built beside its older version in the same way.
  */
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
+import type { Failed } from "../readers/verdict.ts";
 import { DocumentFold, type KeyedEvent } from "./fold.ts";
 import { sqlRows } from "./sql-rows.ts";
 import type { AnyView } from "./view.ts";
@@ -10,8 +11,8 @@ import type { AnyView } from "./view.ts";
 export interface ViewRows {
   /** Makes what the rows will lie in, in the transaction that registers the version. */
   prepare(tx: WriteTransaction): Promise<void>;
-  /** Applies events, in log order, in the transaction that moves the checkpoint. */
-  apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<void>;
+  /** Applies events, in log order, in the transaction that moves the checkpoint. Answers those that failed, as `ReaderOptions.apply` says. */
+  apply(tx: WriteTransaction, items: readonly KeyedEvent[]): Promise<readonly Failed[]>;
 }
 
 export function rowsOf(definition: AnyView): ViewRows {
@@ -27,9 +28,11 @@ function documentRows(definition: AnyView): ViewRows {
   return {
     prepare: async () => undefined,
     apply: async (tx, items) => {
+      const failed: Failed[] = [];
       const fold = new DocumentFold(definition);
-      (await fold.fold(tx, items))();
+      (await fold.fold(tx, items, (index, error) => failed.push({ index, error })))();
       await fold.save(tx);
+      return failed;
     },
   };
 }

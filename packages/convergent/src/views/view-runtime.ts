@@ -6,14 +6,16 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
-import type { FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Counted, FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
-import type { Reader, ReaderFailure } from "../readers/reader.ts";
-import { Answers, type Asked, type Standing } from "./answers.ts";
+import { Answers, type Asked, type Label, type Standing } from "./answers.ts";
 import { storableKey } from "./fold.ts";
 import { forgettingReader, withForgetting } from "./forgetting.ts";
 import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
 import { readyQuery } from "./sql-rows.ts";
+import type { Reader } from "../readers/reader.ts";
+import type { ReaderSetting } from "../readers/reader-options.ts";
+
 import type { StrongViews } from "./strong-views.ts";
 import { requireUnique } from "./unique.ts";
 import { Rebuild, type RebuildNews } from "./rebuild.ts";
@@ -26,9 +28,11 @@ import { rowsOf } from "./view-rows.ts";
 /** How often the build of a strong view is measured while a service starts. */
 const measureMs = 100;
 
-/** Who is told what happens to a view. */
-export interface ViewListeners {
-  readonly failed: (failure: ReaderFailure) => void;
+/** What a view at work needs of its service. */
+export interface ViewOptions {
+  readonly log: Log;
+  readonly inboxes: Inboxes;
+  readonly setting: ReaderSetting;
   readonly news: (news: RebuildNews) => void;
 }
 
@@ -45,14 +49,14 @@ export class ViewRuntime {
   readonly #answers: Answers;
   #strong = false;
 
-  constructor(definition: AnyView, log: Log, inboxes: Inboxes, { failed, news }: ViewListeners) {
+  constructor(definition: AnyView, { log, inboxes, setting, news }: ViewOptions) {
     this.definition = definition;
     this.#log = log;
-    this.reader = viewReader(definition, log, failed);
-    this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, failed });
+    this.reader = viewReader(definition, log, setting);
+    this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, setting });
     const replaced = definition.replaces?.view;
-    this.#forgetting = forgettingReader({ definition, log, failed });
-    this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, failed });
+    this.#forgetting = forgettingReader({ definition, log, setting });
+    this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, setting });
     const standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
     this.#standing = withForgetting(standing, this.#forgetting, log);
     this.#answers = new Answers({ view: definition.name, log, inboxes, standing: this.#standing });
@@ -141,23 +145,20 @@ export class ViewRuntime {
         ...(last && hits.length > query.limit ? { cursor: cursorAfter(query, last) } : {}),
         ...(options.count ? { count: await tx.count(query) } : {}),
       };
-    });
+    }) as Promise<Page<unknown>>;
   }
 
   /** How many documents meet the conditions. Throws `index_not_declared`, and what `get` throws. */
-  async count(conditions: Conditions, options: ReadOptions = {}): Promise<Reading<number>> {
+  async count(conditions: Conditions, options: ReadOptions = {}): Promise<Counted> {
     const asked = this.rebuild.older ? undefined : findQuery(this.definition, conditions, {});
     return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       return { value: await tx.count(asked && !older ? asked : this.#query(older, conditions, {})) };
-    });
+    }) as Promise<Counted>;
   }
 
   /** Throws `rebuilding` for what only the version can answer that is being built. */
-  async #answer<Body extends object>(
-    asked: Asked,
-    body: (tx: ReadTransaction) => Promise<Body>,
-  ): Promise<Body & Omit<Reading<never>, "value">> {
+  async #answer<Body extends object>(asked: Asked, body: (tx: ReadTransaction) => Promise<Body>): Promise<Body & Label> {
     try {
       return await this.#answers.answer(asked, body);
     } catch (error) {

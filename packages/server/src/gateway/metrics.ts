@@ -8,7 +8,9 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { Directory } from "./directory.ts";
 
 const quantiles = { "0.5": "p50", "0.75": "p75", "0.95": "p95", "0.99": "p99" } as const;
-const readerStates = ["starting", "moving", "idle", "paused", "stuck", "stopped"] as const;
+const readerStates = ["starting", "moving", "idle", "standby", "paused", "stuck", "stopped"] as const;
+const owners = ["owned", "elsewhere", "unowned"] as const;
+const parkedUnits = ["keys", "events"] as const;
 
 export class Metrics {
   readonly #directory: Directory;
@@ -76,6 +78,11 @@ function readerGauges(registry: Registry): (service: string, status: ReaderStatu
   const positions = gaugeIn(registry, "convergent_reader_lag_positions", "Positions that a reader is behind the log it follows", labels);
   const seconds = gaugeIn(registry, "convergent_reader_lag_seconds", "Age of the oldest event that a reader has not applied", labels);
   const state = gaugeIn(registry, "convergent_reader_state", "1 for the state that a reader is in", [...labels, "state"]);
+  const slots = gaugeIn(registry, "convergent_reader_slots", "Slots of a reader by who owns them: this process, others that live, nobody", [
+    ...labels,
+    "owner",
+  ]);
+  const parked = gaugeIn(registry, "convergent_reader_parked", "Order keys and events that a reader has set aside", [...labels, "unit"]);
   const visibility = gaugeIn(registry, "convergent_reader_visibility_seconds", "Time from write to visible, of recent events", [
     ...labels,
     "quantile",
@@ -85,6 +92,8 @@ function readerGauges(registry: Registry): (service: string, status: ReaderStatu
     positions.set(of, status.lag.positions);
     seconds.set(of, status.lag.ms / 1000);
     for (const name of readerStates) state.set({ ...of, state: name }, status.state === name ? 1 : 0);
+    for (const owner of owners) slots.set({ ...of, owner }, status.slots[owner]);
+    for (const unit of parkedUnits) parked.set({ ...of, unit }, status.parked[unit]);
     const { visibilityMs } = status;
     if (visibilityMs)
       for (const [quantile, name] of Object.entries(quantiles)) visibility.set({ ...of, quantile }, visibilityMs[name] / 1000);

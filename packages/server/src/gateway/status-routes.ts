@@ -1,12 +1,19 @@
 /** What operators and their tools ask: may this server serve, and how far behind is each reader. */
-import { isConvergentError, type wire } from "convergent";
+import { isConvergentError, type ParkedKey, type wire } from "convergent";
 import type { Directory } from "./directory.ts";
 import { json, retryHeaders } from "./problem.ts";
 
 /** A store that answers a question about its head so late is not ready. */
 const storeLimitMs = 2000;
 
-/** `GET /readyz`. A server about to stop says `draining`, so that no more is sent to it. Stuck readers are named but do not make a server unready: it still takes commands and labels its answers. */
+/** Slots without an owner for so long are a failure; a takeover takes less. */
+const unownedLimitMs = 15_000;
+
+/**
+ * `GET /readyz`. A server about to stop says `draining`, so that no more is sent to it. Stuck readers are named but do not
+ * make a server unready: it still takes commands and labels its answers. Readers with slots that nobody alive owns do
+ * (R5): nothing brings their views on.
+ */
 export async function readiness(directory: Directory): Promise<Response> {
   const services = await Promise.all(
     directory.services.map(async (service) => {
@@ -16,11 +23,12 @@ export async function readiness(directory: Directory): Promise<Response> {
         (error: unknown) => (isConvergentError(error) ? error.code : "failed"),
       );
       const late = service.log.host.timers.sleep(storeLimitMs).then(() => "late");
-      return { name: service.name, store: await Promise.race([answered, late]), stuck };
+      const store = await Promise.race([answered, late]);
+      return { name: service.name, store, stuck, unowned: store === "ready" ? await unownedOf(service) : [] };
     }),
   );
   const serving = directory.ending.phase === "serving";
-  const ready = serving && services.every(({ store }) => store === "ready");
+  const ready = serving && services.every(({ store, unowned }) => store === "ready" && unowned.length === 0);
   const status = ready ? "ready" : serving ? "unready" : "draining";
   return json(ready ? 200 : 503, { status, services }, ready ? {} : retryHeaders(storeLimitMs));
 }
@@ -29,8 +37,14 @@ export async function readiness(directory: Directory): Promise<Response> {
 export async function readersBody(directory: Directory): Promise<wire.ReadersBody> {
   const readers = directory.services.flatMap((service) =>
     service.readers().map(async (reader): Promise<wire.ReaderBody> => {
-      const { failure, visibilityMs, ...status } = await reader.status();
-      return { service: service.name, ...status, ...(visibilityMs ? { visibilityMs } : {}), ...(failure ? { failure } : {}) };
+      const { failure, visibilityMs, parked, ...status } = await reader.status();
+      return {
+        service: service.name,
+        ...status,
+        ...(visibilityMs ? { visibilityMs } : {}),
+        ...(failure ? { failure } : {}),
+        parked: { ...parked, first: parked.first.map(parkedKeyBody) },
+      };
     }),
   );
   const views = directory.services.map(
@@ -38,4 +52,13 @@ export async function readersBody(directory: Directory): Promise<wire.ReadersBod
       (await service.viewVersions()).map((version) => ({ service: service.name, ...version })),
   );
   return { readers: await Promise.all(readers), views: (await Promise.all(views)).flat() };
+}
+
+async function unownedOf(service: Directory["services"][number]): Promise<string[]> {
+  const readers = await Promise.all(service.readers().map(async (reader) => ({ name: reader.name, slots: await reader.slots() })));
+  return readers.flatMap(({ name, slots }) => (slots.unownedMs >= unownedLimitMs ? [name] : []));
+}
+
+function parkedKeyBody({ key, position, state, type, error, attempts, events, since }: ParkedKey): wire.ParkedKeyBody {
+  return { key, position, state, type, error, attempts, events, since: new Date(since).toISOString() };
 }

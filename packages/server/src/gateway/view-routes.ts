@@ -102,12 +102,12 @@ export function levelOf({ request, view }: { request: Request; view: ViewEntry }
 }
 
 /** The answer that is not as fresh as asked for, with when to ask again. */
-export function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences: Preferences): Response {
+export function notFresh(view: ViewEntry, reading: Reading<unknown> | Page<unknown>, preferences: Preferences): Response {
   const visibilityMs = visibilityOf(view.runtime.reader.visibility);
   const headers = { ...headersOf(reading, preferences), ...retryHeaders(retryAfterMs(visibilityMs, reading.behind.ms)) };
   const body = { ...bodyOf(reading), ...(visibilityMs ? { visibilityMs } : {}) };
   if (!preferences.strict) return json(200, body, headers);
-  const { asOf, behind, unchecked, unmet } = body;
+  const { asOf, behind, unchecked, unmet, parked } = body;
   const error = new ConvergentError(
     "not_fresh",
     `the view "${view.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time`,
@@ -118,6 +118,7 @@ export function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences
         fresh: false,
         ...(unchecked ? { unchecked } : {}),
         ...(unmet ? { unmet } : {}),
+        ...(parked === undefined ? {} : { parked }),
         ...(visibilityMs ? { visibilityMs } : {}),
       },
     },
@@ -127,7 +128,7 @@ export function notFresh(view: ViewEntry, reading: Reading<unknown>, preferences
 
 /** A reading on the wire. */
 export function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody {
-  const { value, asOf, behind, fresh, unchecked, unmet } = reading;
+  const { value, asOf, behind, fresh, unchecked, unmet, parked } = reading;
   return {
     value: value ?? null,
     asOf,
@@ -137,11 +138,12 @@ export function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody
     ...("count" in reading && reading.count !== undefined ? { count: reading.count } : {}),
     ...(unchecked ? { unchecked } : {}),
     ...(unmet ? { unmet } : {}),
+    ...(parked === undefined ? {} : { parked }),
   };
 }
 
 /** The headers of a reading. */
-export function headersOf(reading: Reading<unknown>, preferences: Preferences): HeaderRecord {
+export function headersOf(reading: Reading<unknown> | Page<unknown>, preferences: Preferences): HeaderRecord {
   const token = String(reading.token);
   return { ...preferences.applied, ...(token === "" ? {} : { [wire.headers.token]: token }), "cache-control": "no-cache" };
 }

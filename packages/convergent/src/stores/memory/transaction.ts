@@ -21,6 +21,7 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import { eventTypesOf, MemoryPersons, MemorySnapshots, registerEvents } from "./history-rows.ts";
+import { dropReaderRows, MemoryOwnership, MemoryParking } from "./reader-rows.ts";
 import type { Draft, TableView } from "./table.ts";
 
 interface DocumentEntry {
@@ -34,6 +35,8 @@ class MemoryRead implements ReadTransaction {
   readonly view: TableView;
   readonly snapshots: MemorySnapshots;
   readonly persons: MemoryPersons;
+  readonly ownership: MemoryOwnership;
+  readonly parking: MemoryParking;
   #open = true;
 
   constructor(view: TableView, draft?: Draft) {
@@ -45,6 +48,8 @@ class MemoryRead implements ReadTransaction {
     };
     this.snapshots = new MemorySnapshots(rows);
     this.persons = new MemoryPersons(rows);
+    this.ownership = new MemoryOwnership(rows);
+    this.parking = new MemoryParking(rows);
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -290,6 +295,7 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
       if (dropped(row.reader, row.version)) this.#draft.set("checkpoints", checkpointName(row), undefined);
     for (const [name, row] of [...this.view.rows("consumed")])
       if (dropped((row as ConsumedRange).reader, (row as ConsumedRange).version)) this.#draft.set("consumed", name, undefined);
+    dropReaderRows(this.#draft, dropped);
   }
 }
 

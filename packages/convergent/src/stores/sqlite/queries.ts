@@ -56,7 +56,7 @@ export const readDoneIds: string = `SELECT ${rememberedColumns} FROM convergent_
 export const readVoidedIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
   LEFT JOIN convergent_events e ON false WHERE i.number < ? ORDER BY i.number DESC LIMIT ?`;
 
-const checkpointColumns = "reader, version, source, slot, epoch, position, reached, seen";
+const checkpointColumns = `reader, version, source, slot, epoch, position, reached, seen, "check"`;
 
 export const readCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints WHERE reader = ? AND version = ? AND source = ? ORDER BY slot`;
 
@@ -86,9 +86,9 @@ export const readOldestId = "SELECT at FROM convergent_ids WHERE number >= 0 ORD
 export const forgetOldestIds: string = `DELETE FROM convergent_ids
   WHERE number IN (SELECT number FROM convergent_ids WHERE number >= 0 ORDER BY number LIMIT ?) AND at < ?`;
 
-export const saveCheckpoint: string = `INSERT INTO convergent_checkpoints (${checkpointColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+export const saveCheckpoint: string = `INSERT INTO convergent_checkpoints (${checkpointColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (reader, version, source, slot) DO UPDATE SET
-    epoch = excluded.epoch, position = excluded.position, reached = excluded.reached, seen = excluded.seen`;
+    epoch = excluded.epoch, position = excluded.position, reached = excluded.reached, seen = excluded.seen, "check" = excluded."check"`;
 
 export const saveDocument: string = `INSERT INTO convergent_documents (view, version, key, document) VALUES (?, ?, ?, ?)
   ON CONFLICT (view, version, key) DO UPDATE SET document = excluded.document`;

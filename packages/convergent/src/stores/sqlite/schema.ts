@@ -155,8 +155,70 @@ CREATE TABLE convergent_forgettings (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Which event lay at a checkpoint, so that another history is noticed (L5). */
+const checkpointChecks = `
+ALTER TABLE convergent_checkpoints ADD COLUMN "check" TEXT NOT NULL DEFAULT '';
+`;
+
+/** Processes, and the slots of readers that they own; the index answers what one of them holds without the table. */
+const ownership = `
+CREATE TABLE convergent_members (
+  id TEXT PRIMARY KEY,
+  place TEXT NOT NULL,
+  process TEXT NOT NULL,
+  beat INTEGER NOT NULL,
+  readers TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE convergent_leases (
+  reader TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  slot INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  fence INTEGER NOT NULL,
+  PRIMARY KEY (reader, version, source, slot)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX convergent_leases_by_owner ON convergent_leases (owner, fence);
+`;
+
+/** Events set aside, and those that shall never be applied. `request` is the JSON of what an operator asks, or empty. */
+const parking = `
+CREATE TABLE convergent_parked (
+  reader TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  order_key TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  error TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  request TEXT NOT NULL,
+  PRIMARY KEY (reader, version, source, order_key, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX convergent_parked_requests ON convergent_parked (request) WHERE request <> '';
+
+CREATE TABLE convergent_discards (
+  reader TEXT NOT NULL,
+  source TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  order_key TEXT NOT NULL,
+  error TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  "by" TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (reader, source, event_id)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** What version 2 adds, one subject a text. */
-const version2: readonly string[] = [rebuilds, generation, history];
+const version2: readonly string[] = [rebuilds, generation, history, checkpointChecks, ownership, parking];
 
 /** Steps from each older version to the next, in order, run in the transaction that opens the store. */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 2, script: version2.join("") }];

@@ -38,6 +38,7 @@ import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 import type { SnapshotMemory } from "./shared-reads.ts";
+import { dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
 
 /** What a transaction reads with besides its connection. */
@@ -51,6 +52,8 @@ export class SqliteRead implements ReadTransaction {
   #snapshots: SqliteSnapshots | undefined;
   #persons: SqlitePersons | undefined;
   #sql: SqliteSql | undefined;
+  #ownership: SqliteOwnership | undefined;
+  #parking: SqliteParking | undefined;
   readonly #database: Database;
   readonly #timers: Timers;
   readonly #archive: Archive | undefined;
@@ -73,6 +76,14 @@ export class SqliteRead implements ReadTransaction {
 
   get persons(): SqlitePersons {
     return (this.#persons ??= new SqlitePersons(this.#runOf(), this.#archive));
+  }
+
+  get ownership(): SqliteOwnership {
+    return (this.#ownership ??= new SqliteOwnership(this.#runOf()));
+  }
+
+  get parking(): SqliteParking {
+    return (this.#parking ??= new SqliteParking(this.#runOf()));
   }
 
   get sql(): SqliteSql {
@@ -353,8 +364,8 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
     this.#change((database) => {
       for (const row of checkpoints) {
-        const { reader, version, source, slot, epoch, position, reached, seen } = row;
-        database.run(sql.saveCheckpoint, reader, version, source, slot, epoch, position, reached, seen);
+        const { reader, version, source, slot, epoch, position, reached, seen, check } = row;
+        database.run(sql.saveCheckpoint, reader, version, source, slot, epoch, position, reached, seen, check);
       }
     });
   }
@@ -398,6 +409,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#change((database) => database.run(sql.dropDefinition, view, lowest, highest));
     this.#change((database) => database.run(sql.dropCheckpoints, view, lowest, highest));
     this.#change((database) => database.run(sql.dropConsumed, view, lowest, highest));
+    this.#change((database) => dropReaderRows(database, view, lowest, highest));
   }
 
   protected override run<T>(statements: (database: Database) => T, changes?: "changes"): T {
@@ -438,5 +450,6 @@ function checkpointOf(row: Row): Checkpoint {
     position: row[5] as Position,
     reached: row[6] as Position,
     seen: row[7] as string,
+    check: row[8] as string,
   };
 }

@@ -23,7 +23,7 @@ async function longWal(): Promise<{ file: string; database: Database; reads: Rea
   );
   onTestFinished(() => database.close());
   onTestFinished(() => reads.close(10));
-  const wal = new Wal(file, reads, { bytesMax: 100_000, commitsBetweenLooks: 1, holdMs: 50 });
+  const wal = new Wal(file, reads, { bytesMax: 250_000, commitsBetweenLooks: 1, holdMs: 50 });
   return { file, database, reads, wal, size: () => statSync(`${file}-wal`).size };
 }
 

@@ -1,0 +1,178 @@
+/** Members, leases, parked events and discards in SQLite. */
+import type { CheckpointKey } from "../../log/store.ts";
+import type {
+  Discard,
+  Holdings,
+  Lease,
+  Member,
+  OwnershipWrites,
+  ParkedEvent,
+  ParkedKey,
+  ParkedRequest,
+  ParkedState,
+  ParkingWrites,
+} from "../../log/reader-rows.ts";
+import type { Position } from "../../position/position.ts";
+import type { Database, Row } from "./database.ts";
+import * as sql from "./reader-queries.ts";
+
+/** Runs statements in the open transaction; marks it as one that changes something when told so. */
+type Run = <T>(statements: (database: Database) => T, changes?: "changes") => T;
+
+export class SqliteOwnership implements OwnershipWrites {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async members(): Promise<Member[]> {
+    return this.#run((database) => database.all(sql.readMembers).map(memberOf));
+  }
+
+  async leases(key?: CheckpointKey): Promise<Lease[]> {
+    return this.#run((database) =>
+      (key ? database.all(sql.readLeases, key.reader, key.version, key.source) : database.all(sql.readAllLeases)).map(leaseOf),
+    );
+  }
+
+  async held(owner: string): Promise<Holdings> {
+    const [leases = 0, fences = 0] = this.#run((database) => database.get(sql.readHeld, owner)) ?? [];
+    return { leases: leases as number, fences: fences as number };
+  }
+
+  async saveMember({ id, place, process, beat, readers }: Member): Promise<void> {
+    this.#run((database) => database.run(sql.saveMember, id, place, process, beat, JSON.stringify(readers)), "changes");
+  }
+
+  async removeMember(id: string): Promise<void> {
+    this.#run((database) => database.run(sql.removeMember, id), "changes");
+  }
+
+  async saveLeases(leases: readonly Lease[]): Promise<void> {
+    this.#run((database) => {
+      for (const row of leases) database.run(sql.saveLease, row.reader, row.version, row.source, row.slot, row.owner, row.fence);
+    }, "changes");
+  }
+}
+
+export class SqliteParking implements ParkingWrites {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async events(of: CheckpointKey, key: string, limit: number): Promise<ParkedEvent[]> {
+    return this.#run((database) => database.all(sql.readParkedOfKey, of.reader, of.version, of.source, key, limit).map(parkedOf));
+  }
+
+  async keys(of?: CheckpointKey): Promise<ParkedKey[]> {
+    return this.#run((database) =>
+      (of ? database.all(sql.readParkedKeys, of.reader, of.version, of.source) : database.all(sql.readAllParkedKeys)).map(parkedKeyOf),
+    );
+  }
+
+  async count(of: CheckpointKey): Promise<{ keys: number; events: number; first: Position | undefined }> {
+    const [keys, events, first] = this.#run((database) => database.get(sql.countParked, of.reader, of.version, of.source)) ?? [];
+    return { keys: keys as number, events: events as number, first: (first ?? undefined) as Position | undefined };
+  }
+
+  async requested(): Promise<ParkedKey[]> {
+    return this.#run((database) => database.all(sql.readRequestedKeys).map(parkedKeyOf));
+  }
+
+  async discards(of?: { readonly reader: string; readonly source: string }): Promise<Discard[]> {
+    return this.#run((database) =>
+      (of ? database.all(sql.readDiscards, of.reader, of.source) : database.all(sql.readAllDiscards)).map(discardOf),
+    );
+  }
+
+  async discarded(): Promise<number> {
+    return this.#run((database) => database.get(sql.countDiscards)?.[0] as number);
+  }
+
+  async saveEvents(rows: readonly ParkedEvent[]): Promise<void> {
+    this.#run((database) => {
+      for (const e of rows)
+        database.run(
+          sql.saveParked,
+          ...[e.reader, e.version, e.source, e.position, e.slot, e.key, e.eventId, e.type, e.state, e.error, e.attempts, e.since],
+          e.request ? JSON.stringify(e.request) : "",
+        );
+    }, "changes");
+  }
+
+  async removeEvents(of: CheckpointKey, key: string, positions: readonly Position[]): Promise<void> {
+    this.#run((database) => {
+      for (const position of positions) database.run(sql.removeParked, of.reader, of.version, of.source, key, position);
+    }, "changes");
+  }
+
+  async saveDiscards(rows: readonly Discard[]): Promise<void> {
+    this.#run((database) => {
+      for (const d of rows)
+        database.run(sql.saveDiscard, ...[d.reader, d.source, d.eventId, d.position, d.type, d.key, d.error, d.reason, d.by, d.at]);
+    }, "changes");
+  }
+}
+
+/** Drops leases and parked events of a reader's versions between two bounds. */
+export function dropReaderRows(database: Database, reader: string, lowest: number, highest: number): void {
+  database.run(sql.dropLeases, reader, lowest, highest);
+  database.run(sql.dropParked, reader, lowest, highest);
+}
+
+function memberOf(row: Row): Member {
+  return {
+    id: row[0] as string,
+    place: row[1] as string,
+    process: row[2] as string,
+    beat: row[3] as number,
+    readers: JSON.parse(row[4] as string) as CheckpointKey[],
+  };
+}
+
+function leaseOf(row: Row): Lease {
+  return { ...keyOf(row), slot: row[3] as number, owner: row[4] as string, fence: row[5] as number };
+}
+
+function keyOf(row: Row): CheckpointKey {
+  return { reader: row[0] as string, version: row[1] as number, source: row[2] as string };
+}
+
+function parkedOf(row: Row): ParkedEvent {
+  const request = row[12] as string;
+  return {
+    ...keyOf(row),
+    position: row[3] as Position,
+    slot: row[4] as number,
+    key: row[5] as string,
+    eventId: row[6] as string,
+    type: row[7] as string,
+    state: row[8] as ParkedState,
+    error: row[9] as string,
+    attempts: row[10] as number,
+    since: row[11] as number,
+    ...(request === "" ? {} : { request: JSON.parse(request) as ParkedRequest }),
+  };
+}
+
+function parkedKeyOf(row: Row): ParkedKey {
+  return { ...parkedOf(row), events: row[13] as number };
+}
+
+function discardOf(row: Row): Discard {
+  return {
+    reader: row[0] as string,
+    source: row[1] as string,
+    eventId: row[2] as string,
+    position: row[3] as Position,
+    type: row[4] as string,
+    key: row[5] as string,
+    error: row[6] as string,
+    reason: row[7] as string,
+    by: row[8] as string,
+    at: row[9] as number,
+  };
+}
