@@ -58,6 +58,8 @@ test.each([1280, 360])("the agents' page, with an order open and in conflict, ha
   const page = await open("/agent", width);
   await page.getByRole("row").nth(3).waitFor();
   expect(await isTooWide(page)).toBe(false);
+  // On a phone the list stands alone; otherwise it is judged beside the order.
+  if (width === 360) expect(await violations(page)).toEqual([]);
   await page.getByRole("button", { name: "demo-7", exact: true }).click();
   await page.getByLabel("Address").fill(`9 Mill Street, ${width}`);
   expect(await violations(page)).toEqual([]);
@@ -66,12 +68,5 @@ test.each([1280, 360])("the agents' page, with an order open and in conflict, ha
   await page.getByRole("dialog").waitFor();
   expect(await violations(page)).toEqual([]);
   expect(await isTooWide(page)).toBe(false);
-  await page.context().close();
-});
-
-test("the list of orders has no violation on a phone, where it stands alone", async () => {
-  const page = await open("/agent", 360);
-  await page.getByRole("row").nth(3).waitFor();
-  expect(await violations(page)).toEqual([]);
   await page.context().close();
 });
