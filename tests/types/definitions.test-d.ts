@@ -14,6 +14,7 @@ import {
   query,
   reaction,
   reject,
+  type Schema,
   service,
   type Token,
   view,
@@ -134,6 +135,14 @@ test("an event with older forms has the type of its present schema", () => {
       }),
     });
   expectTypeOf<Extract<EventOf<typeof cart>, { type: "cart.placed" }>["data"]>().toEqualTypeOf<{ customer: string }>();
+  const personal = event(z.object({ id: z.string(), name: z.string(), age: z.number().nullable() }), {
+    personal: { person: (data) => data.id, fields: { name: "forgotten", age: null } },
+  });
+  expectTypeOf<(typeof personal)["~standard"]>().toExtend<Schema<{ id: string; name: string; age: number | null }>["~standard"]>();
+  // @ts-expect-error what a field reads as when forgotten has its type
+  event(Placed, { personal: { person: (data) => data.customer, fields: { customer: 7 } } });
+  // @ts-expect-error no such field
+  event(Placed, { personal: { person: (data) => data.customer, fields: { address: "" } } });
   // Between them, upcasters may pass what they like.
   event(Placed, { upcast: [(old: number) => String(old), (old: string) => (old === "" ? undefined : { customer: old })] });
   // @ts-expect-error the last upcaster gives what the schema describes

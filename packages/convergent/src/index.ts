@@ -148,6 +148,7 @@ export type {
   TogetherRefused,
 } from "./service/together.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
+export { type ForgetOptions, type Forgotten, forgetPerson } from "./service/forgetting.ts";
 export type { UnknownEvents } from "./service/unknown-events.ts";
 export { exportLog, type ExportOptions } from "./transfer/export.ts";
 export { importLog, type ImportOutcome, readHeader } from "./transfer/import.ts";

@@ -22,6 +22,7 @@ import {
 } from "./admission.ts";
 import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, AppendAllOutcome } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
+import { EventTypes } from "./event-types.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
 import { FollowedLogs } from "./followed-logs.ts";
 import type { KeyVault } from "./key-vault.ts";
@@ -71,7 +72,7 @@ export class Log implements LogSource {
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
   readonly #opened: { readonly elapsed: number; readonly at: number };
   readonly #followed = new FollowedLogs();
-  readonly #types: string[] = [];
+  readonly #types = new EventTypes();
   #head: Head = { position: origin, at: 0 };
   /** The token asked for last: reads at head ask for the same one again and again, and it is signed once. */
   #issued: { readonly position: Position; readonly token: Token } | undefined;
@@ -246,14 +247,14 @@ export class Log implements LogSource {
       this.#advanceTo(head);
       const upTo = Math.min(head.position, query.types ? query.after + scanPositionsMax : head.position) as Position;
       if (comparePositions(query.after, upTo) >= 0) return { events: [], scanned: query.after, head };
-      const events = await tx.events({ after: query.after, upTo, limit: query.limit, ...(await this.#typesOf(query, tx)) });
+      const events = await tx.events({ after: query.after, upTo, limit: query.limit, ...(await this.#types.of(query, tx)) });
       return { events, scanned: events.length === query.limit ? (events.at(-1) as StoredEvent).position : upTo, head };
     });
   }
 
   /** The types of all events ever appended, by whatever release. */
   async eventTypes(): Promise<readonly string[]> {
-    return this.#store.read((tx) => this.#learnTypes(tx));
+    return this.#store.read((tx) => this.#types.all(tx));
   }
 
   /** Events of one stream, oldest first, with versions in (`after`, `upTo`]. */
@@ -396,18 +397,6 @@ export class Log implements LogSource {
     const { firstVersion, lastVersion, at, position } = outcome.record as IdRecord;
     const token = await this.tokenAt(position, tx);
     return { kind: "appended", stream, firstVersion, lastVersion, events: [], at, token, repeated: true };
-  }
-
-  async #typesOf({ types, others }: EventFilter, tx: ReadTransaction): Promise<{ types?: readonly string[] }> {
-    if (!types) return {};
-    return { types: others ? [...types, ...(await this.#learnTypes(tx)).filter((type) => !types.includes(type) && others(type))] : types };
-  }
-
-  // Asked in the snapshot that is read, so that no event of a type that came meanwhile is passed over.
-  async #learnTypes(tx: ReadTransaction): Promise<readonly string[]> {
-    const known = this.#types.length;
-    for (const [index, type] of (await tx.eventTypes(known)).entries()) this.#types[known + index] = type;
-    return this.#types;
   }
 
   async #eventAt(position: Position, tx?: ReadTransaction): Promise<StoredEvent | undefined> {

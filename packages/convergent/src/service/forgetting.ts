@@ -16,6 +16,7 @@ import type { Token } from "../position/token.ts";
 /** Events of a person looked at in one go. */
 const page = 1000;
 
+/** What forgetting a person is asked for with. */
 export interface ForgetOptions {
   /** Why; kept in the log. */
   readonly reason: string;

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { type Duration, durationMs, isConvergentError } from "convergent";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { forget } from "./forget.ts";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
 import { listReaders } from "./readers.ts";
@@ -75,6 +76,14 @@ function program(): Command {
     .requiredOption("--store <file>", "the store file; no server may have it open")
     .option("--yes", "do not ask")
     .action(resetView);
+  root
+    .command("forget")
+    .description("forgets a person for ever: destroys the key of their sealed data, and says so in the log; a server may be running")
+    .argument("<person>", "id of the person, as the events' definitions give it")
+    .requiredOption("--store <file>", "the store file; its keys lie beside it in <file>-keys")
+    .requiredOption("--reason <text>", "why; kept in the log")
+    .option("--actor <name>", "who asks for it; kept in the log")
+    .action(forget);
   addMaintenance(root);
   return root;
 }
