@@ -88,7 +88,7 @@ describe.each(storeKinds)("$name", (kind) => {
         await orders.stop();
       }
       const again = await startOrders(kind, at.orders, forks);
-      expect(await again.summary.get("o-3", { strong: true })).toMatchObject({ value: { customer: "grace" } });
+      expect(await again.summary.get("o-3", { strong: true })).toMatchObject({ value: { customer: "grace" }, fresh: true });
       await again.stop();
       expect(forks).toHaveLength(1);
     },

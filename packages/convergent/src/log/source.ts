@@ -3,6 +3,7 @@
  */
 import type { Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
+import type { Claim } from "./epochs.ts";
 import type { Epoch, Head } from "./store.ts";
 
 /** Up to which position of further stores a log holds all that they caused. */
@@ -35,6 +36,8 @@ export interface LogSource {
   head(): Promise<Head>;
   /** What this log had seen of others when it was at a position that is at or before the one returned. */
   seen(): Promise<{ readonly at: Position; readonly seen: Seen }>;
+  /** Tells the log what somebody knows of it that it does not hold: it may be an older copy of itself (L5). */
+  doubt(claim: Claim): Promise<void>;
   /** Calls `listener` when there may be more to read; a hint, which may be lost. Returns how to stop it. */
   onAdvance(listener: () => void): () => void;
 }

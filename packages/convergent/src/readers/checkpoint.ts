@@ -54,13 +54,13 @@ export interface Progress {
 export class CheckpointRows {
   readonly places: SlotPlaces;
   readonly #key: CheckpointKey;
-  readonly #epoch: Epoch;
+  readonly #source: LogSource;
   #reach: Reach;
 
   /** `fences` are those of the slots that this process owns. */
   constructor(key: CheckpointKey, source: LogSource, rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>) {
     this.#key = key;
-    this.#epoch = source.epochs.at(-1) as Epoch;
+    this.#source = source;
     this.#reach = reachOf(rows);
     this.places = new SlotPlaces(rows, fences);
   }
@@ -82,10 +82,12 @@ export class CheckpointRows {
   /** Writes rows; what it returns is to be called once the transaction is known to have committed. */
   async save(tx: WriteTransaction, { rows, reach, event }: Progress): Promise<() => void> {
     const seen = JSON.stringify(reach.seen);
+    // The present one: it begins behind everything that this reader had applied when it began.
+    const epoch = (this.#source.epochs.at(-1) as Epoch).id;
     await tx.saveCheckpoints(
       rows.map(({ slot, position }): Checkpoint => {
         const check = event?.position === position ? event.id.slice(0, checkLength) : "";
-        return { ...this.#key, slot, epoch: this.#epoch.id, position, reached: reach.reached, seen, check };
+        return { ...this.#key, slot, epoch, position, reached: reach.reached, seen, check };
       }),
     );
     return () => {
@@ -113,16 +115,17 @@ function reachOf(rows: readonly Checkpoint[]): Reach {
 export async function requireSameHistory(rows: readonly Checkpoint[], source: LogSource, head: Head): Promise<void> {
   for (const row of rows) {
     const known = inPresentHistory(source.epochs, row.epoch, row.position) && comparePositions(row.position, head.position) <= 0;
-    if (!known) throw otherHistory(row, head);
+    if (!known) throw await otherHistory(row, source, head);
   }
   const [highest] = rows.filter((row) => row.check !== "").sort((a, b) => comparePositions(b.position, a.position));
   if (!highest) return;
   const { events } = await source.read({ after: (highest.position - 1) as Position, limit: 1 });
   const event = events[0];
-  if (event && event.position === highest.position && !event.id.startsWith(highest.check)) throw otherHistory(highest, head);
+  if (event && event.position === highest.position && !event.id.startsWith(highest.check)) throw await otherHistory(highest, source, head);
 }
 
-function otherHistory(row: Checkpoint, head: Head): ConvergentError {
+async function otherHistory(row: Checkpoint, source: LogSource, head: Head): Promise<ConvergentError> {
+  await source.doubt({ by: "checkpoint", epoch: row.epoch, position: row.position, check: row.check });
   return new ConvergentError(
     "token_epoch",
     `the reader ${row.reader} has applied ${row.source} up to ${row.position}, but that log was restored and now stands at ${head.position}; reset the reader to build it again`,

@@ -10,6 +10,7 @@
  * - The document and this reader's checkpoint are one transaction (R2). A view is where both readers are.
  * - What a view with tables of its own made of an event, only its handlers know: it is emptied and built again.
  */
+import type { Claim } from "../log/epochs.ts";
 import { EventCodec, isDropped } from "../log/codec.ts";
 import type { StoredEvent } from "../log/event.ts";
 import { forgottenIn, forgottenType } from "../log/forgotten.ts";
@@ -141,6 +142,10 @@ class AffectedDocuments implements LogSource {
 
   seen(): ReturnType<LogSource["seen"]> {
     return this.#log.seen();
+  }
+
+  doubt(claim: Claim): Promise<void> {
+    return this.#log.doubt(claim);
   }
 
   onAdvance(listener: () => void): () => void {
