@@ -195,6 +195,8 @@ export interface ViewVersionBody {
   readonly reason?: string;
   readonly position: number;
   readonly head: number;
+  /** Order keys that are set aside. */
+  readonly parked: number;
   /** No part of the service has this name. */
   readonly orphaned: boolean;
   /** Of a build: positions a second, and milliseconds left at that pace. */

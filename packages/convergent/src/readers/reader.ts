@@ -59,9 +59,9 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly #host: Host;
   readonly #membership: Membership;
   readonly #batches: Batches<Item>;
-  readonly #visibility = new Histogram();
+  #visibility = new Histogram();
   readonly #waiters: Waiters;
-  readonly #startedAt: number;
+  #startedAt: number;
   #first: Position = origin;
   #rows: CheckpointRows | undefined;
   /** Slots that this process owns, as it was told and has not taken over yet. */
@@ -158,6 +158,12 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   get visibility(): Percentiles | undefined {
     return this.#visibility.percentiles();
+  }
+
+  /** Forgets how long events took to be visible: until now nobody has seen what this reader wrote. */
+  measureAnew(): void {
+    this.#visibility = new Histogram();
+    this.#startedAt = this.#host.clock.now();
   }
 
   get membership(): Membership {

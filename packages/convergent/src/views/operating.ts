@@ -18,6 +18,8 @@ export interface ViewVersion {
   /** Everything up to here is in its rows. */
   readonly position: Position;
   readonly head: Position;
+  /** Order keys that are set aside. */
+  readonly parked: number;
 }
 
 /** Every stored version of every view, by name and version. `source` is the store's own name. */
@@ -28,7 +30,8 @@ export async function viewVersions(tx: ReadTransaction, source: string): Promise
     const strong = row.kind === "strong-view";
     const position = strong ? head : lowestOf(await slotsOf(tx, source, row));
     const { name: view, version, state, reason } = row;
-    const label = { view, version, consistency: strong ? "strong" : "eventual", state, position, head } as const;
+    const parked = (await tx.parking.count({ reader: view, version, source })).keys;
+    const label = { view, version, consistency: strong ? "strong" : "eventual", state, position, head, parked } as const;
     versions.push({ ...label, ...(reason === "" ? {} : { reason }) });
   }
   return versions.sort((a, b) => (a.view === b.view ? a.version - b.version : a.view < b.view ? -1 : 1));

@@ -302,3 +302,40 @@ test("an eventual version after a strong one: appends go on, and the strong rows
   expect(await newer.sums.get("a", { strong: true, wait: "10s" })).toMatchObject({ value: { sum: 15 }, fresh: true });
   await newer.stop();
 });
+
+test("a build that parked a key which the older version could apply is not used before that is replayed", async () => {
+  const store = await seeded();
+  const news: RebuildNews[] = [];
+  const broken = { is: true };
+  const picky = view("sums", {
+    version: 2,
+    from: [thing],
+    document: z.object({ sum: z.number() }),
+    key: (event) => event.entityId,
+  }).on({
+    "thing.added": (document, event) => {
+      if (broken.is && event.data.n === 13) throw new Error("thirteen");
+      return { sum: (document?.sum ?? 0) + event.data.n };
+    },
+  });
+  const parts = { parts: { thing, sums: picky } };
+  let running = await service("things", parts).start({ store, attemptsMax: 1, onRebuild: (one) => news.push(one) });
+  await expect
+    .poll(() => news.at(-1), { timeout: 10_000 })
+    .toMatchObject({ kind: "waiting", keys: 1, key: "t1", position: 14, error: "thirteen" });
+  expect(await versions(running)).toEqual([
+    [1, "active"],
+    [2, "building"],
+  ]);
+  expect(await running.sums.get("t1")).toMatchObject({ value: { sum: 145 }, fresh: true });
+  await running.stop();
+  broken.is = false;
+  running = await service("things", parts).start({ store });
+  const { log } = runtimeOf(running);
+  const [row] = await log.snapshot((tx) => tx.parking.keys({ reader: "sums", version: 2, source: "things" }));
+  const request = { kind: "replay", reason: "corrected", by: "test", at: 0 } as const;
+  await log.transact((tx) => tx.parking.saveEvents([{ ...(row as NonNullable<typeof row>), request }]));
+  await swapped(running);
+  expect(await running.sums.get("t1", { strong: true, wait: "10s" })).toMatchObject({ value: { sum: 145 }, fresh: true });
+  await running.stop();
+});

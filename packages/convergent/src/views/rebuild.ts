@@ -44,6 +44,7 @@ export type RebuildNews = { readonly view: string; readonly version: number } & 
   | ({ readonly kind: "progress"; readonly position: Position; readonly head: Position } & Pace)
   | { readonly kind: "swapped"; readonly position: Position; readonly ms: number }
   | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "waiting"; readonly keys: number; readonly key: string; readonly position: Position; readonly error: string }
   | { readonly kind: "cancelled" | "dropped" }
 );
 
@@ -70,6 +71,7 @@ export class Rebuild {
   #rouse: (() => void) | undefined;
   /** Once the older version was passed: the head at that moment. */
   #target: Position | undefined;
+  #toldParked = false;
   #stopped = false;
 
   constructor(options: RebuildOptions) {
@@ -203,6 +205,7 @@ export class Rebuild {
     const wasBuilt = this.#state === "building";
     this.#state = state;
     this.#older = undefined;
+    reader.measureAnew();
     if (wasBuilt) this.#tell({ kind: "swapped", position: reader.position, ms: log.host.clock.elapsed() - this.#startedAt });
     await this.#previous?.stop();
     this.#previous = undefined;
@@ -292,7 +295,23 @@ export class Rebuild {
     const active = (await versionsOf(tx, definition.name)).find((row) => row.state === "active");
     if (active && comparePositions(position, lowestOf(await slotsOf(tx, log.store, active))) < 0) return false;
     this.#target ??= (await tx.head()).position;
-    return comparePositions(position, this.#target) >= 0;
+    return comparePositions(position, this.#target) >= 0 && (!active || (await this.#holdsAll(tx, active)));
+  }
+
+  // What the older version could apply and this one has parked would be lost to readers by the swap: it waits until an
+  // operator has that replayed, or discarded with a reason.
+  async #holdsAll(tx: ReadTransaction, active: DefinitionRow): Promise<boolean> {
+    const { definition, log } = this.#options;
+    const of = { reader: definition.name, source: log.store };
+    const own = await tx.parking.keys({ ...of, version: definition.version });
+    if (own.length === 0) return true;
+    const older = new Set((await tx.parking.keys({ ...of, version: active.version })).map(({ key }) => key));
+    const [first, ...others] = own.filter(({ key }) => !older.has(key));
+    if (!first) return true;
+    if (!this.#toldParked)
+      this.#tell({ kind: "waiting", keys: others.length + 1, key: first.key, position: first.position, error: first.error });
+    this.#toldParked = true;
+    return false;
   }
 
   async #fail({ from, to, consumed, logged }: Mismatch, tx: WriteTransaction): Promise<void> {

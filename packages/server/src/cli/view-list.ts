@@ -49,6 +49,8 @@ export function rebuildSentence(news: RebuildNews & { readonly service: string }
       return `${what} answers reads from now on; built up to position ${news.position} in ${duration(news.ms)}`;
     case "failed":
       return `${what} is not used, and the version before it goes on: ${news.reason}`;
+    case "waiting":
+      return `${what} is built but for ${news.keys} parked order keys that the version before it could apply, the first one ${news.key} at position ${news.position}: ${news.error}. It is used once they are replayed, or discarded with a reason; see: convergent parked list`;
     case "cancelled":
       return `${what} is no longer built; to go on: convergent view rebuild ${news.view}`;
     case "dropped":
@@ -78,14 +80,15 @@ async function ofStore(path: string): Promise<readonly Listed[]> {
 }
 
 function text(views: readonly Listed[]): string {
-  const heads = ["VIEW", "VERSION", "STATE", "POSITION", "HEAD", "DONE", "PER SECOND", "LEFT"];
-  const rows = views.map(({ view, version, consistency, state, position, head, orphaned, perSecond, leftMs }) => [
+  const heads = ["VIEW", "VERSION", "STATE", "POSITION", "HEAD", "DONE", "PARKED", "PER SECOND", "LEFT"];
+  const rows = views.map(({ view, version, consistency, state, position, head, orphaned, parked, perSecond, leftMs }) => [
     view,
     version,
     `${state}${consistency === "strong" ? ", strong" : ""}${orphaned ? ", orphaned" : ""}`,
     position,
     head,
     share(position, head),
+    parked,
     perSecond,
     leftMs === undefined ? undefined : duration(leftMs),
   ]);
