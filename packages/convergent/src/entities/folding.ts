@@ -78,26 +78,27 @@ export class Folding {
   /** Folds a stream's events onto `base`; without one, from the newest snapshot or from the first event on. */
   async fold(stream: string, bounds: FoldBounds, tx?: ReadTransaction, base?: KnownState): Promise<FoldedState> {
     if (!tx) return this.#log.snapshot((read) => this.fold(stream, bounds, read, base));
+    // Of the keys that were there before anything was read: what was unsealed by older ones is not passed on.
+    const generation = base?.generation ?? this.#current();
     const start = base ?? (await this.#snapshots.base(stream, bounds, tx));
     const { upTo, untilMs = Number.POSITIVE_INFINITY } = bounds;
     const initial = (): KnownState & { last: undefined } => ({ version: 0, state: this.#definition.initial() as unknown, last: undefined });
     let { state, version, last }: KnownState & { last?: StoredEvent | undefined } = start ?? initial();
     const from = version;
-    const generation = this.#current();
     const passes = !this.#log.isStaged(tx, stream); // what is staged may yet be rolled back
     while (version < upTo) {
       const page = await this.#log.stream(stream, { after: version, upTo, limit: foldPage }, tx);
       for (const event of page) {
-        if (event.at > untilMs) return { state: frozen(state), version, last, from };
+        if (event.at > untilMs) return { state: frozen(state), version, last, from, generation };
         state = this.#evolve(state, event);
         version = event.version;
         last = event;
         if (passes && this.#remembered.isPassed(version, upTo) && generation === this.#current())
-          this.#remembered.pass(stream, { version, state: frozen(state) });
+          this.#remembered.pass(stream, { version, state: frozen(state), generation });
       }
       if (page.length < foldPage) break;
     }
-    return { state: frozen(state), version, last, from };
+    return { state: frozen(state), version, last, from, generation };
   }
 
   /** The state after events that were just appended, remembered, or staged when `tx` is still to commit them. */
