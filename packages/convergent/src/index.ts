@@ -111,6 +111,7 @@ export type {
   ReaderStatus,
   SlotCounts,
 } from "./readers/reader-options.ts";
+export { type ParkedChoice, requestDiscard, requestReplay } from "./readers/parked-requests.ts";
 export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";
 export type { Refusal } from "./reactions/reaction-runtime.ts";

@@ -7,6 +7,7 @@ import { epochContract } from "./epochs.ts";
 import { idContract } from "./ids.ts";
 import { oldEventContract } from "./old-events.ts";
 import { rebuildRowContract } from "./rebuild-rows.ts";
+import { readerRowContract } from "./reader-rows.ts";
 import { rowContract } from "./rows.ts";
 import { togetherContract } from "./together.ts";
 import { snapshotContract } from "./snapshots.ts";
@@ -21,6 +22,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     togetherContract(kind);
     transactionContract(kind);
     rowContract(kind);
+    readerRowContract(kind);
     rebuildRowContract(kind);
     byteContract(kind);
     epochContract(kind);

@@ -3,6 +3,7 @@ import { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
+import type { ParkedKey } from "../log/reader-rows.ts";
 import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
@@ -10,6 +11,7 @@ import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
 import { Membership } from "../readers/membership.ts";
+import { type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
@@ -124,6 +126,38 @@ export class ServiceRuntime {
     await this.waitFor(forgotten.token, waitMs);
     await this.log.scrub();
     return forgotten;
+  }
+
+  /** What readers of this store have set aside, by order key. */
+  parked(): Promise<ParkedKey[]> {
+    return this.log.snapshot((tx) => tx.parking.keys());
+  }
+
+  /** Has the chosen order keys tried again, now. Answers how many there are. Throws `not_found`. */
+  async replay(choice: ParkedChoice, by = ""): Promise<number> {
+    const request = { reason: "", by, at: this.log.host.clock.now() };
+    const count = await this.log.transact((tx) => requestReplay(tx, choice, request));
+    await this.#attend();
+    return count;
+  }
+
+  /**
+   * Has the first event of an order key, or all of them, never applied: not by later versions of the reader either. What,
+   * why and by whom is kept for ever. Answers how many events there are. Throws `not_found`, `invalid_input`.
+   */
+  async discard(
+    choice: ParkedChoice & { readonly key: string; readonly all?: boolean },
+    why: { readonly reason: string; readonly by: string },
+  ): Promise<number> {
+    const request = { ...why, at: this.log.host.clock.now() };
+    const count = await this.log.transact((tx) => requestDiscard(tx, choice, request));
+    await this.#attend();
+    return count;
+  }
+
+  // Slots of other processes are seen to by these at their next look.
+  async #attend(): Promise<void> {
+    await Promise.all(this.readers().map((reader) => reader.attend()));
   }
 
   /** Finishes what was begun and closes the store. */

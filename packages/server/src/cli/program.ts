@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { forget } from "./forget.ts";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
+import { discardParked, listParked, replayParked } from "./parked.ts";
 import { listReaders } from "./readers.ts";
 import { logLevels } from "./request-lines.ts";
 import { start } from "./start.ts";
@@ -85,7 +86,35 @@ function program(): Command {
     .option("--actor <name>", "who asks for it; kept in the log")
     .action(forget);
   addMaintenance(root);
+  parkedCommands(root);
   return root;
+}
+
+function parkedCommands(root: Command): void {
+  const parked = root.command("parked").description("events that readers could not apply, in a store file; servers may have it open");
+  parked
+    .command("list")
+    .description("shows the order keys that are set aside, each with its first event, its error and how many wait")
+    .requiredOption("--store <file>", "the store file")
+    .option("--discarded", "those that were discarded, with reason, time and by whom")
+    .option("--json", "as JSON")
+    .action(listParked);
+  parked
+    .command("replay")
+    .description("has events tried again now, in order")
+    .argument("<reader>", "name of the reader")
+    .argument("[key]", "order key; all keys of the reader without it")
+    .requiredOption("--store <file>", "the store file")
+    .action(replayParked);
+  parked
+    .command("discard")
+    .description("has the first event of an order key never applied, not by later versions of the reader either")
+    .argument("<reader>", "name of the reader")
+    .argument("<key>", "order key")
+    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--reason <text>", "why; it is kept for ever")
+    .option("--all", "all events of the key that are set aside")
+    .action(discardParked);
 }
 
 function duration(text: string): Duration {

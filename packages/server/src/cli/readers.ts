@@ -61,7 +61,10 @@ function gatewayTable(readers: readonly wire.ReaderBody[]): string {
   const failures = readers.flatMap(({ service, name, failure }) =>
     failure ? [`${service}/${name} is stuck at position ${failure.position} after ${failure.attempts} attempts: ${failure.message}`] : [],
   );
-  return [table(heads, rows), ...failures].join("\n");
+  const parked = readers.flatMap(({ service, name, parked: { keys, events } }) =>
+    keys > 0 ? [`${service}/${name} has set aside ${events} events of ${keys} order keys; see: convergent parked list`] : [],
+  );
+  return [table(heads, rows), ...failures, ...parked].join("\n");
 }
 
 interface StoredReader {

@@ -61,6 +61,10 @@ async function startOne(service: AnyService, directory: string, running: Readonl
     onRefusal: ({ reaction, entity, entityId, command, reason }) =>
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
     onStuck: (stuck) => console.error(stuckSentence(stuck)),
+    onParked: ({ reader, key, event, error, attempts }) =>
+      console.error(
+        `${service.name}: ${reader} parked "${key}" at event ${event.position} (${event.type}) after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}: ${error}. See: convergent parked list --store ${path}`,
+      ),
     onFork: (fork) => console.error(forkSentence(fork)),
     onSnapshotRefused: ({ entity, stream, reason }) =>
       console.error(`${service.name}: no snapshots of ${entity} are kept, because JSON cannot hold the state of ${stream}: ${reason}`),

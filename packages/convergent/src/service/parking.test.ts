@@ -1,0 +1,146 @@
+import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { command, entity } from "../entities/entity.ts";
+import type { StoreDriver } from "../log/store.ts";
+import { accepted } from "../protocol/outcome.ts";
+import { giveUp, retryLater } from "../readers/verdict.ts";
+import { memory } from "../stores/memory/index.ts";
+import { view } from "../views/view.ts";
+import { type Parked, type RunningService, runtimeOf, service } from "./service.ts";
+
+const note = entity("note", { initial: () => 0, events: { added: z.object({ n: z.number() }) } })
+  .evolve({ added: (count) => count + 1 })
+  .commands({ add: command(z.object({ n: z.number() }), (_, input, emit) => emit.added(input)) });
+
+function listing(fails: (n: number) => void, version = 1) {
+  return view("listing", { from: [note], document: z.array(z.number()), key: (event) => event.entityId, version }).on({
+    "note.added": (document, event) => {
+      fails(event.data.n);
+      return [...(document ?? []), event.data.n];
+    },
+  });
+}
+
+type Parts = { note: typeof note; listing: ReturnType<typeof listing> };
+
+async function start(
+  fails: (n: number) => void,
+  options: { readonly store?: StoreDriver; readonly version?: number; readonly onParked?: (parked: Parked) => void } = {},
+): Promise<RunningService<Parts>> {
+  const { store = memory(), version, onParked } = options;
+  const parts = { note, listing: listing(fails, version) };
+  const running = await service("notes", { parts }).start({ store, attemptsMax: 2, ...(onParked ? { onParked } : {}) });
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+async function add(running: RunningService<Parts>, ...numbers: ReadonlyArray<readonly [string, number]>): Promise<string> {
+  let token = "";
+  for (const [id, n] of numbers) token = String(accepted(await running.note(id).add({ n })).token);
+  return token;
+}
+
+const failing =
+  (...numbers: readonly number[]) =>
+  (n: number): void => {
+    if (numbers.includes(n)) throw new Error(`cannot hold ${n}`);
+  };
+
+test("an event that fails is parked with its key after some attempts, is told, and holds up no other key", async () => {
+  const parked: Parked[] = [];
+  const running = await start(failing(1), { onParked: (each) => parked.push(each) });
+  const token = await add(running, ["a", 0], ["a", 1], ["a", 2], ["b", 3]);
+  expect(await running.listing.get("b", { after: token, wait: "5s" })).toMatchObject({ value: [3], fresh: true });
+  await expect.poll(() => parked, { timeout: 5000 }).toHaveLength(1);
+  expect(parked[0]).toMatchObject({
+    service: "notes",
+    reader: "listing",
+    key: "a",
+    event: { position: 2 },
+    attempts: 2,
+    error: "cannot hold 1",
+  });
+  const before = performance.now();
+  expect(await running.listing.get("a", { after: token, wait: "20s" })).toMatchObject({
+    value: [0],
+    fresh: false,
+    asOf: 1,
+    parked: { position: 2, state: "parked", attempts: 2, error: "cannot hold 1" },
+  });
+  expect(performance.now() - before).toBeLessThan(5000);
+  await expect(running.listing.get("a", { after: token, stale: "error" })).rejects.toMatchObject({ code: "not_fresh" });
+  expect(await running.listing.find({}, { after: token })).toMatchObject({ parked: 1 });
+  expect(await runtimeOf(running).parked()).toMatchObject([{ reader: "listing", key: "a", position: 2, events: 2 }]);
+});
+
+test("a read below the parked event is fresh", async () => {
+  const running = await start(failing(1));
+  const token = await add(running, ["a", 0]);
+  await add(running, ["a", 1]);
+  await expect.poll(async () => (await runtimeOf(running).parked()).length, { timeout: 5000 }).toBe(1);
+  const reading = await running.listing.get("a", { after: token });
+  expect(reading).toMatchObject({ value: [0], fresh: true });
+  expect(reading.parked).toBeUndefined();
+});
+
+test("a replay applies the parked event and those behind it, in order; one that fails stays parked", async () => {
+  let broken = [1];
+  const running = await start((n) => failing(...broken)(n));
+  const token = await add(running, ["a", 0], ["a", 1], ["a", 2], ["a", 3]);
+  const parked = async (): Promise<object[]> => runtimeOf(running).parked();
+  await expect.poll(parked, { timeout: 5000 }).toMatchObject([{ state: "parked" }]);
+  expect(await runtimeOf(running).replay({ reader: "listing" })).toBe(1);
+  await expect.poll(parked, { timeout: 5000 }).toMatchObject([{ state: "parked", attempts: 3 }]);
+  broken = [];
+  await runtimeOf(running).replay({ reader: "listing", key: "a" });
+  await expect
+    .poll(() => running.listing.get("a", { after: token }), { timeout: 5000 })
+    .toMatchObject({ value: [0, 1, 2, 3], fresh: true });
+  expect(await parked()).toEqual([]);
+  await expect(runtimeOf(running).replay({ reader: "listing" })).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("a discarded event is on record with its reason, what waited behind it goes on, and a higher version skips it too", async () => {
+  const store = memory();
+  const running = await start(failing(1), { store });
+  const token = await add(running, ["a", 0], ["a", 1], ["a", 2]);
+  const runtime = runtimeOf(running);
+  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toMatchObject([{ state: "parked" }]);
+  await expect(runtime.discard({ reader: "listing", key: "a" }, { reason: " ", by: "ada" })).rejects.toMatchObject({
+    code: "invalid_input",
+  });
+  expect(await runtime.discard({ reader: "listing", key: "a" }, { reason: "a test order", by: "ada" })).toBe(1);
+  await expect.poll(() => running.listing.get("a", { after: token }), { timeout: 5000 }).toMatchObject({ value: [0, 2], fresh: true });
+  expect(await runtime.log.snapshot((tx) => tx.parking.discards())).toMatchObject([
+    { reader: "listing", position: 2, key: "a", reason: "a test order", by: "ada", error: "cannot hold 1" },
+  ]);
+  await running.stop();
+  const next = await start(() => undefined, { store, version: 2 });
+  await expect.poll(() => next.listing.get("a", { strong: true }), { timeout: 10_000 }).toMatchObject({ value: [0, 2], fresh: true });
+  await expect.poll(() => runtimeOf(next).view("listing").rebuild.state, { timeout: 10_000 }).toBe("active");
+  expect(await next.listing.get("a", { strong: true })).toMatchObject({ value: [0, 2] });
+});
+
+test("a handler says by its error whether to try again: one that gives up is parked at once, one that asks for time is not parked", async () => {
+  const tries = { 1: 0, 2: 0 };
+  const running = await start((n) => {
+    if (n === 1 && ++tries[1] > 0) giveUp("never");
+    if (n === 2 && ++tries[2] <= 3) retryLater("not yet");
+  });
+  const token = await add(running, ["a", 1], ["b", 2]);
+  await expect.poll(() => running.listing.get("b", { after: token }), { timeout: 10_000 }).toMatchObject({ value: [2], fresh: true });
+  expect(tries).toEqual({ 1: 1, 2: 4 });
+  expect(await runtimeOf(running).parked()).toMatchObject([{ key: "a", state: "parked", attempts: 1, error: "never" }]);
+});
+
+test("what is set aside is known after a restart, and tried on", async () => {
+  const store = memory();
+  const running = await start(failing(1), { store });
+  await add(running, ["a", 1], ["a", 2]);
+  await expect.poll(async () => (await runtimeOf(running).parked()).length, { timeout: 5000 }).toBe(1);
+  await running.stop();
+  const again = await start(() => undefined, { store });
+  const token = await add(again, ["a", 3]);
+  if ((await runtimeOf(again).parked())[0]?.state === "parked") await runtimeOf(again).replay({ reader: "listing" });
+  await expect.poll(() => again.listing.get("a", { after: token }), { timeout: 5000 }).toMatchObject({ value: [1, 2, 3], fresh: true });
+});
