@@ -34,6 +34,7 @@ import type { Database, Row } from "./database.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
 import { SqlitePersons, SqliteSnapshots } from "./history-rows.ts";
+import { saveDocument } from "./document-rows.ts";
 import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
@@ -420,20 +421,6 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#changed = true;
     return this.ask(run);
   }
-}
-
-// Only what differs is written: most changes of a document leave its indexed fields as they were.
-function saveDocument(database: Database, row: DocumentRow): void {
-  const { view, version, key, document } = row;
-  if (document === undefined) database.run(sql.deleteDocument, view, version, key);
-  else database.run(sql.saveDocument, view, version, key, document);
-  const wanted = new Map(document === undefined ? [] : row.indexes.map(({ field, value }) => [field, value]));
-  for (const entry of database.all(sql.readIndexEntries, view, version, key)) {
-    const field = entry[0] as string;
-    if (!wanted.has(field)) database.run(sql.deleteIndexEntry, view, version, key, field);
-    else if (wanted.get(field) === entry[1]) wanted.delete(field);
-  }
-  for (const [field, value] of wanted) database.run(sql.saveIndexEntry, view, version, key, field, value);
 }
 
 function headOf(row: Row | undefined): Head {
