@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(15_000);
   page = await context.newPage();
 });
 afterEach(async () => {
@@ -102,6 +102,16 @@ test("without tokens the list is stale and does not know it; with tokens it says
   await freshness().getByText("asking again").waitFor();
   await page.getByRole("button", { name: "Let go: Your orders" }).click();
   await listed(order).waitFor();
+  await freshness().getByText("Up to date").first().waitFor();
+});
+
+test("while the shop does not answer, the list says so and no longer that it is up to date", async () => {
+  await enter("Fay");
+  await freshness().getByText("Up to date").first().waitFor();
+  await context.setOffline(true);
+  await freshness().getByText("The shop does not answer").first().waitFor();
+  expect(await freshness().getByText("Up to date").count()).toBe(0);
+  await context.setOffline(false);
   await freshness().getByText("Up to date").first().waitFor();
 });
 

@@ -77,6 +77,8 @@ function useOrders(customer: string, written: number, asks: boolean): { listed: 
             ? await client.customerOrders.poll(customer, {
                 signal,
                 interval: "2s",
+                // A shop that is silent for longer is told of, and asked on.
+                timeout: "5s",
                 onAttempt: (attempt) => show(attempt.reading, attempt.nextMs),
               })
             : await client.customerOrders.get(customer, { signal });
