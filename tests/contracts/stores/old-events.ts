@@ -111,6 +111,28 @@ export function oldEventContract(kind: StoreKind): void {
     accepted(await running.order("ada").place({ customer: "ada", lines: [{ product: "cup" }] }));
   });
 
+  test("an event that cannot be read is set aside by its document, named, and everything else goes on", async () => {
+    const place = newPlace();
+    await writtenBefore(kind.driver(place), ["ada", "nobody"]);
+    const log = await Log.open(kind.driver(place), "orders");
+    await log.append({ stream: "order/bob", expected: "any", events: [{ type: "order.teleported", data: {} }] });
+    await log.close();
+    const perOrder = view("per-order", { from: [order], document: z.object({ count: z.number() }), key: ({ entityId }) => entityId }).on({
+      "order.placed": (document, placed) => ({ count: (document?.count ?? 0) + placed.data.lines.length }),
+    });
+    const running = await service("orders", { parts: { order, perOrder } }).start({ store: kind.driver(place) });
+    onTestFinished(() => running.stop());
+    const { token } = accepted(await running.order("ada").place({ customer: "ada", lines: [{ product: "cup" }] }));
+    expect(await running.perOrder.get("ada", { after: token, wait: "20s" })).toMatchObject({ value: { count: 2 }, fresh: true });
+    const parked = await runtimeOf(running).log.snapshot((tx) => tx.parking.keys());
+    expect(parked.map(({ key, state }) => [key, state])).toEqual([
+      ["nobody", "parked"],
+      ["bob", "parked"],
+    ]);
+    expect(parked[0]?.error).toMatch(/order\.placed from version 1 .* order\/nobody/);
+    expect(parked[1]?.error).toMatch(/order\.teleported at order\/bob/);
+  });
+
   test("the version of an event's data is part of its digest", async () => {
     const { running, log } = await started(kind.driver(newPlace()));
     accepted(await running.order("o").place({ customer: "ada", lines: [{ product: "tea" }] }, { actor: "ada" }));
