@@ -17,7 +17,7 @@ import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { ParkedKey } from "../log/reader-rows.ts";
-import type { EventFilter, LogPage, LogSource, Seen } from "../log/source.ts";
+import type { EventFilter, LogSource, Seen } from "../log/source.ts";
 import type { Checkpoint, CheckpointKey, Epoch, WriteTransaction } from "../log/store.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { Batches } from "./batches.ts";
@@ -25,6 +25,8 @@ import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./ch
 import { Histogram, type Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
+import { Nap } from "./nap.ts";
+import { SeenBySource } from "./seen-by-source.ts";
 import { SetAside } from "./set-aside.ts";
 import { slotsDefault } from "./slots.ts";
 import { slotsOf, statusOf } from "./status.ts";
@@ -45,9 +47,6 @@ const lazyMs = 5_000;
 /** A batch writes the slots that had events; so long the others may be behind in their rows. */
 const unevenMs = 2_000;
 
-/** How often a busy reader asks its source what that had seen of others. */
-const lookMs = 250;
-
 /** Follows a log, applies its events in the slots this process owns, and keeps its checkpoint in the transaction of the effects. */
 export class Reader<Item = StoredEvent> implements Participant {
   readonly name: string;
@@ -61,6 +60,8 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly #batches: Batches<Item>;
   #visibility = new Histogram();
   readonly #waiters: Waiters;
+  readonly #nap: Nap;
+  readonly #seen: SeenBySource;
   #startedAt: number;
   #first: Position = origin;
   #rows: CheckpointRows | undefined;
@@ -70,15 +71,11 @@ export class Reader<Item = StoredEvent> implements Participant {
   #strict = false;
   #state: ReaderState = "starting";
   #failure: ReaderFailure | undefined;
-  #signalled = false;
-  #rouse: (() => void) | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
   #paused = false;
   #savedAt = 0;
   #savedSeen = "{}";
-  #seen: { readonly at: Position; readonly seen: Seen } | undefined;
-  #seenAt = -Infinity;
 
   constructor(options: ReaderOptions<Item>) {
     this.options = options;
@@ -91,20 +88,22 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
+    this.#nap = new Nap(this.#host.timers);
+    this.#seen = new SeenBySource(options.source, this.#host.clock);
     this.#startedAt = this.#host.clock.now();
   }
 
   /** Starts following; returns at once. */
   start(): void {
     if (this.options.from !== "head") this.#join(typeof this.options.from === "number" ? this.options.from : origin);
-    const unfollow = this.source.onAdvance(() => this.#signal());
+    const unfollow = this.source.onAdvance(() => this.#nap.signal());
     this.#running ??= this.#run().finally(unfollow);
   }
 
   /** Finishes the batch under way, writes the checkpoint, gives back its slots, and stops. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#signal();
+    this.#nap.signal();
     this.#waiters.end();
     await this.#running;
     this.#state = "stopped";
@@ -115,12 +114,12 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Applies nothing more, from the end of the batch under way, until `resume`. */
   pause(): void {
     this.#paused = true;
-    this.#signal();
+    this.#nap.signal();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#signal();
+    this.#nap.signal();
   }
 
   /** Everything of interest up to here is applied or set aside. */
@@ -145,7 +144,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** Whether what its source causes here covers this epoch of another store too, if not yet how far. */
   follows(store: string, epoch: string): boolean {
-    return [this.reach.seen, this.#seen?.seen ?? {}].some((seen) => seen[store]?.epoch === epoch);
+    return [this.reach.seen, this.#seen.latest].some((seen) => seen[store]?.epoch === epoch);
   }
 
   get state(): ReaderState {
@@ -222,7 +221,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   assigned(fences: ReadonlyMap<number, number>): void {
     this.#assigned = fences;
-    this.#signal();
+    this.#nap.signal();
   }
 
   get shares(): boolean {
@@ -244,13 +243,13 @@ export class Reader<Item = StoredEvent> implements Participant {
   polled({ requested, discarded }: { readonly requested: readonly ParkedKey[]; readonly discarded: number }): void {
     const outdated = this.#rows !== undefined && discarded !== this.aside.discards;
     if (outdated) this.#assigned ??= this.#rows?.places.owned;
-    if (this.aside.ask(requested) || outdated) this.#signal();
+    if (this.aside.ask(requested) || outdated) this.#nap.signal();
   }
 
   /** Asks the store now whether something is wanted of keys that are set aside, instead of at the next poll. */
   async attend(): Promise<void> {
     const requested = await this.options.effects.snapshot((tx) => tx.parking.requested());
-    if (this.aside.ask(requested)) this.#signal();
+    if (this.aside.ask(requested)) this.#nap.signal();
   }
 
   // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
@@ -268,7 +267,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   }
 
   seenBy(position: Position): Seen {
-    return this.#seen && comparePositions(this.#seen.at, position) <= 0 ? this.#seen.seen : this.reach.seen;
+    return this.#seen.by(position) ?? this.reach.seen;
   }
 
   async #run(): Promise<void> {
@@ -280,15 +279,21 @@ export class Reader<Item = StoredEvent> implements Participant {
         else this.#state = this.#atRest;
         if (this.#state !== "paused") this.#failure = undefined;
         limit = Math.min(this.#batchEvents, limit * 2);
-        if (this.#state !== "moving") await this.#nap(Math.max(0, Math.min(pollMs, this.#paused ? pollMs : this.aside.dueInMs)));
+        if (this.#state !== "moving") await this.#rest(Math.max(0, Math.min(pollMs, this.#paused ? pollMs : this.aside.dueInMs)));
       } catch (error) {
         // Ever smaller batches, until the failing event is alone and all before it got through.
         limit = Math.max(1, limit >> 2);
         this.#failed(error);
-        await this.#nap(backoffMs(retryBackoff, this.#failure?.attempts ?? 1, this.#host.random), true);
+        // Only the time counts: the same event would fail again at every wake-up.
+        const waitMs = backoffMs(retryBackoff, this.#failure?.attempts ?? 1, this.#host.random);
+        if (!this.#stopped) await this.#nap.take(waitMs, () => !this.#stopped);
       }
     }
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
+  }
+
+  async #rest(ms: number): Promise<void> {
+    if (!this.#stopped) await this.#nap.take(ms, () => false);
   }
 
   get #atRest(): ReaderState {
@@ -316,7 +321,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     const after = rows.places.cursor;
     const page = await this.source.read({ after, limit, ...this.filter });
     this.#host.reached("reader.read");
-    await this.#look(page);
+    if (this.source !== this.options.effects) await this.#seen.look(page, this.position);
     if (comparePositions(page.scanned, after) <= 0) {
       await this.#idle(rows);
       return due !== undefined;
@@ -342,17 +347,6 @@ export class Reader<Item = StoredEvent> implements Participant {
     const seen = this.seenBy(this.position);
     if (JSON.stringify(seen) !== this.#savedSeen) await this.#save({ ...rows.reach, seen });
     await this.#saveLazily(false);
-  }
-
-  // What the source had itself seen of other stores is asked now and then, and counts once this reader has passed the
-  // position at which it was asked: by then all that those stores caused there has come here.
-  async #look(page: LogPage): Promise<void> {
-    if (this.source === this.options.effects) return;
-    const elapsed = this.#host.clock.elapsed();
-    const waiting = this.#seen && comparePositions(this.#seen.at, this.position) > 0;
-    if (waiting || (page.events.length > 0 && elapsed - this.#seenAt < lookMs)) return;
-    this.#seenAt = elapsed;
-    this.#seen = await this.source.seen();
   }
 
   async #saveLazily(stopping: boolean): Promise<void> {
@@ -439,29 +433,6 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#first = first;
     this.#savedAt = this.#host.clock.elapsed();
     this.#membership.join(this);
-  }
-
-  async #nap(ms: number, failed = false): Promise<void> {
-    if ((this.#signalled && !failed) || this.#stopped) {
-      this.#signalled = false;
-      return;
-    }
-    await new Promise<void>((resolve) => {
-      const timer = this.#host.timers.after(ms, resolve);
-      // After a failure only the time counts: the same event would fail again at every wake-up.
-      this.#rouse = () => {
-        if (failed && !this.#stopped) return;
-        timer.cancel();
-        resolve();
-      };
-    });
-    this.#rouse = undefined;
-    this.#signalled = false;
-  }
-
-  #signal(): void {
-    this.#signalled = true;
-    this.#rouse?.();
   }
 
   get #batchEvents(): number {

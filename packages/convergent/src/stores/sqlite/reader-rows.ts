@@ -1,5 +1,5 @@
 /** Members, leases, parked events and discards in SQLite. */
-import type { CheckpointKey } from "../../log/store.ts";
+import type { Checkpoint, CheckpointKey } from "../../log/store.ts";
 import type {
   Discard,
   Holdings,
@@ -174,5 +174,20 @@ function discardOf(row: Row): Discard {
     reason: row[7] as string,
     by: row[8] as string,
     at: row[9] as number,
+  };
+}
+
+/** A slot's checkpoint. */
+export function checkpointOf(row: Row): Checkpoint {
+  return {
+    reader: row[0] as string,
+    version: row[1] as number,
+    source: row[2] as string,
+    slot: row[3] as number,
+    epoch: row[4] as string,
+    position: row[5] as Position,
+    reached: row[6] as Position,
+    seen: row[7] as string,
+    check: row[8] as string,
   };
 }

@@ -39,7 +39,7 @@ import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 import type { SnapshotMemory } from "./shared-reads.ts";
-import { dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
+import { checkpointOf, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
 
 /** What a transaction reads with besides its connection. */
@@ -425,18 +425,4 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
 
 function headOf(row: Row | undefined): Head {
   return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
-}
-
-function checkpointOf(row: Row): Checkpoint {
-  return {
-    reader: row[0] as string,
-    version: row[1] as number,
-    source: row[2] as string,
-    slot: row[3] as number,
-    epoch: row[4] as string,
-    position: row[5] as Position,
-    reached: row[6] as Position,
-    seen: row[7] as string,
-    check: row[8] as string,
-  };
 }
