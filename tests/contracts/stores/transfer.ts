@@ -1,5 +1,6 @@
 // Export, import and verification, for every pair of stores: a copy compares equal, and nothing wrong gets in unnoticed.
 import {
+  type AppendPart,
   beginEpoch,
   differences,
   type ExportFormat,
@@ -26,6 +27,8 @@ async function* each(lines: readonly string[]): AsyncGenerator<string> {
   yield* lines;
 }
 
+const together: readonly AppendPart[] = [written("order/0 ö", "both"), written("order/1 ö", "both")];
+
 /** A log with everything that an export must carry: several streams, odd text, ids, a voided id, two epochs. */
 async function fill(kind: StoreKind, place: string): Promise<void> {
   const log = await openLog(kind, place);
@@ -44,6 +47,7 @@ async function fill(kind: StoreKind, place: string): Promise<void> {
     events: Array.from({ length: 30 }, (_, data) => ({ type: "note.written", data })),
     id: { scope: "", id: "many" },
   });
+  await log.appendAll(together, { id: { scope: "caller", id: "whole" } });
   await log.void({ scope: "caller", id: "never" });
   await log.close();
   const store = await openStore(kind, place);
@@ -68,15 +72,15 @@ export function transferContract(kind: StoreKind): void {
       await fill(kind, place);
       const source = await openStore(kind, place);
       const lines = await linesOf(source, { format });
-      expect(readHeader(lines[0] ?? "")).toMatchObject({ format: "convergent-export", version: 1, store: "orders", first: 1, last: 36 });
+      expect(readHeader(lines[0] ?? "")).toMatchObject({ format: "convergent-export", version: 1, store: "orders", first: 1, last: 38 });
 
       const target = newPlace();
       const store = await openStore(to, target);
       const outcome = await importLog(store, each(lines));
       const [before, after] = [await verifyStore(source), await verifyStore(store)];
-      expect(outcome).toMatchObject({ kind: "imported", events: 36, ids: 7, digest: before.digest, epoch: { first: 37 } });
+      expect(outcome).toMatchObject({ kind: "imported", events: 38, ids: 10, digest: before.digest, epoch: { first: 39 } });
       expect(after).toEqual(before);
-      expect(after).toMatchObject({ problems: [], ids: 6, events: 36 });
+      expect(after).toMatchObject({ problems: [], ids: 9, events: 38 });
       expect(differences(before, after)).toEqual([]);
       expect(store.identity.epochs.slice(1, -1)).toEqual(source.identity.epochs);
 
@@ -94,6 +98,10 @@ export function transferContract(kind: StoreKind): void {
       };
       for (const log of [original, copy]) {
         expect(await log.append(repeated)).toMatchObject({ repeated: true, firstVersion: 1 });
+        expect(await log.appendAll(together, { id: { scope: "caller", id: "whole" } })).toMatchObject({
+          repeated: true,
+          parts: [{ lastVersion: 4 }, { lastVersion: 3 }],
+        });
         expect(await codeOf(log.append(written("order/1", 1, "never")))).toBe("id_voided");
         expect(appended(await log.append(written("order/long"))).lastVersion).toBe(31);
       }
@@ -106,12 +114,12 @@ export function transferContract(kind: StoreKind): void {
     const store = await openStore(kind, place);
     const parts = exportLog(store, { after: 30 as Position });
     let text = (await parts.next()).value as string;
-    const late = (await store.read((tx) => tx.events({ after: 35 as Position, upTo: 36 as Position, limit: 1 })))[0] as StoredEvent;
-    const more = { ...late, position: 37 as Position, version: late.version + 1 };
+    const late = (await store.read((tx) => tx.events({ after: 37 as Position, upTo: 38 as Position, limit: 1 })))[0] as StoredEvent;
+    const more = { ...late, position: 39 as Position, version: late.version + 1 };
     await store.write((tx) => tx.insert({ events: [more], heads: headsOf([more]), ids: [] }));
     for await (const part of parts) text += part;
     const lines = text.trimEnd().split("\n");
-    expect(lines.slice(1, -2).map((line) => (JSON.parse(line) as StoredEvent).position)).toEqual([31, 32, 33, 34, 35, 36]);
+    expect(lines.slice(1, -2).map((line) => (JSON.parse(line) as StoredEvent).position)).toEqual([31, 32, 33, 34, 35, 36, 37, 38]);
     const { problems } = await refused(kind, lines);
     expect(problems[0]).toEqual({ at: 1, message: expect.stringContaining("begins at position 31") as string });
   });
@@ -139,13 +147,16 @@ export function transferContract(kind: StoreKind): void {
       [edited(1, (event) => (event["version"] = 2)), 1, "reads up to 1"],
       [edited(1, (event) => void (event["store"] = "stock")), 1, 'the export is of "stock"'],
       [lines.slice(1), 1, "the header is missing"],
-      [lines.slice(0, -1), 39, "cut off"],
+      [lines.slice(0, -1), 41, "cut off"],
       [lines.toSpliced(9, 1), 10, "follows position 8"],
       [lines.toSpliced(9, 0, lines[8] ?? ""), 10, "follows position 8"],
-      [[...lines, lines[2] ?? ""], 40, "follows the end"],
-      [edited(39, (event) => (event["end"] = { events: 35, digest: "" })), 39, "digest is empty"],
-      [edited(39, (event) => (event["end"] = { events: 35, digest: "x" })), 39, "had 35 events, and 36 came"],
-      [edited(39, (event) => (event["end"] = { events: 36, digest: "x" })), 39, "digest of the whole export"],
+      [[...lines, lines[2] ?? ""], 42, "follows the end"],
+      [edited(41, (event) => (event["end"] = { events: 37, digest: "" })), 41, "digest is empty"],
+      [edited(41, (event) => (event["end"] = { events: 37, digest: "x" })), 41, "had 37 events, and 38 came"],
+      [edited(41, (event) => (event["end"] = { events: 38, digest: "x" })), 41, "digest of the whole export"],
+      [edited(4, (event) => (event["append"] = (JSON.parse(lines[1] ?? "") as { append: unknown }).append)), 4, '"id-0" came before'],
+      [edited(4, (event) => void (event["datatext"] = "{ no json")), 4, "datatext is no JSON"],
+      [edited(4, (event) => (event["metadata"] = [])), 4, "metadata is no JSON object"],
       [[], 1, "cut off"],
     ] as const) {
       const { problems, problemCount } = await refused(kind, broken);

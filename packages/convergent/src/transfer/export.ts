@@ -34,7 +34,7 @@ export async function* exportLog(store: Store, options: ExportOptions = {}): Asy
     let text = "";
     for (const event of events) {
       digest.add(event);
-      text += line({ kind: "event", event, append: noteOf(ids.get(event.position)) });
+      text += line({ kind: "event", event, appends: (ids.get(event.position) ?? []).map(noteOf) });
     }
     yield text;
     options.onProgress?.({ done: (events.at(-1) as StoredEvent).position - after, of: last - after });
@@ -43,8 +43,8 @@ export async function* exportLog(store: Store, options: ExportOptions = {}): Asy
   yield line({ kind: "end", end: { events: digest.events, digest: digest.end() } });
 }
 
-function noteOf(record: IdRecord | undefined): AppendNote | undefined {
-  return record && { scope: record.scope, id: record.id, digest: record.digest, firstVersion: record.firstVersion };
+function noteOf({ scope, id, digest, firstVersion }: IdRecord): AppendNote {
+  return { scope, id, digest, firstVersion };
 }
 
 async function* voidedIds(store: Store): AsyncGenerator<IdRecord> {

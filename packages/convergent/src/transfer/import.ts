@@ -9,7 +9,7 @@ import { ConvergentError } from "../errors/error.ts";
 import { eventDigest } from "../log/digest.ts";
 import { beginEpoch } from "../log/epochs.ts";
 import type { StoredEvent } from "../log/event.ts";
-import type { Epoch, IdRecord, Store, StreamHead } from "../log/store.ts";
+import type { Epoch, IdKey, IdRecord, Store, StreamHead } from "../log/store.ts";
 import { type AppendNote, type ExportEnd, type ExportHeader, type ExportLine, readLine } from "./lines.ts";
 import { LogDigest } from "./log-digest.ts";
 import { type Problem, Problems } from "./problems.ts";
@@ -109,18 +109,23 @@ class Import {
     const read = lines.map(attempt);
     const streams = read.flatMap((line) => (typeof line !== "string" && line.kind === "event" ? [line.event.stream] : []));
     const heads = await this.#headsOf([...new Set(streams)]);
+    const known = await this.#knownIds(read.flatMap((line) => (typeof line === "string" ? [] : recordsIn(line))));
     const events: StoredEvent[] = [];
     const ids: IdRecord[] = [];
     for (const line of read) {
       this.#line++;
       const wrong = typeof line === "string" ? line : this.#accept(line, heads);
       if (wrong !== undefined) this.#problems.add(this.#line, wrong);
-      if (typeof line === "string")
+      if (typeof line === "string") {
         this.#position++; // it was an event, most likely: the next one is not out of place
-      else if (line.kind === "event") {
-        events.push(line.event);
-        if (line.append) ids.push(recordOf(line.event, line.append));
-      } else if (line.kind === "voided") ids.push(line.record);
+        continue;
+      }
+      if (line.kind === "event") events.push(line.event);
+      for (const record of recordsIn(line)) {
+        if (known.has(nameOf(record))) this.#problems.add(this.#line, `the id ${JSON.stringify(record.id)} came before`);
+        known.add(nameOf(record));
+        ids.push(record);
+      }
     }
     this.#ids += ids.length;
     if (this.#problems.count === 0) await this.#write(events, ids);
@@ -147,7 +152,7 @@ class Import {
       case "header":
         return this.#begin(line.header);
       case "event":
-        return this.#acceptEvent(line.event, line.append, heads);
+        return this.#acceptEvent(line.event, line.appends, heads);
       case "voided":
         return undefined;
       case "end":
@@ -164,10 +169,12 @@ class Import {
     return undefined;
   }
 
-  #acceptEvent(event: StoredEvent, append: AppendNote | undefined, heads: Map<string, number>): string | undefined {
+  #acceptEvent(event: StoredEvent, appends: readonly AppendNote[], heads: Map<string, number>): string | undefined {
     const wrong = [
       ...disorder(event, { position: this.#position, at: this.#at, version: heads.get(event.stream) ?? 0 }),
-      ...(append && (append.firstVersion < 1 || append.firstVersion > event.version) ? ["its append has no such first version"] : []),
+      ...(appends.some(({ firstVersion }) => firstVersion < 1 || firstVersion > event.version)
+        ? ["its append has no such first version"]
+        : []),
     ];
     this.#position = event.position;
     this.#at = event.at;
@@ -185,6 +192,11 @@ class Import {
   async #headsOf(streams: readonly string[]): Promise<Map<string, number>> {
     const stored = await this.#store.read((tx) => tx.streamHeads(streams));
     return new Map(streams.map((stream, index) => [stream, this.#unwritten.get(stream) ?? stored[index]?.version ?? 0]));
+  }
+
+  async #knownIds(records: readonly IdRecord[]): Promise<Set<string>> {
+    const stored = records.length > 0 ? await this.#store.read((tx) => tx.ids(records)) : [];
+    return new Set(stored.flatMap((record) => (record ? [nameOf(record)] : [])));
   }
 
   async #write(events: readonly StoredEvent[], ids: readonly IdRecord[]): Promise<void> {
@@ -210,6 +222,16 @@ function disorder(event: StoredEvent, before: { readonly position: number; reado
     wrong.push(`${JSON.stringify(event.stream)} is no stream, or a name holds NUL`);
   if (event.digest !== eventDigest(event)) wrong.push("its content does not fit its digest");
   return wrong;
+}
+
+/** What a line says is to be remembered. */
+function recordsIn(line: ExportLine): readonly IdRecord[] {
+  if (line.kind === "voided") return [line.record];
+  return line.kind === "event" ? line.appends.map((append) => recordOf(line.event, append)) : [];
+}
+
+function nameOf({ scope, id }: IdKey): string {
+  return JSON.stringify([scope, id]);
 }
 
 function recordOf(event: StoredEvent, append: AppendNote): IdRecord {

@@ -32,7 +32,7 @@ export interface ExportEnd {
   readonly digest: string;
 }
 
-/** What is remembered of an append, beside its last event: the rest is in that event. */
+/** What is remembered of an append, beside its last event: the rest is in that event, in which several may have ended. */
 export interface AppendNote {
   readonly scope: string;
   readonly id: string;
@@ -42,7 +42,7 @@ export interface AppendNote {
 
 export type ExportLine =
   | { readonly kind: "header"; readonly header: ExportHeader }
-  | { readonly kind: "event"; readonly event: StoredEvent; readonly append: AppendNote | undefined }
+  | { readonly kind: "event"; readonly event: StoredEvent; readonly appends: readonly AppendNote[] }
   | { readonly kind: "voided"; readonly record: IdRecord }
   | { readonly kind: "end"; readonly end: ExportEnd };
 
@@ -58,7 +58,8 @@ function jsonLine(line: ExportLine): string {
     case "event": {
       const { position, id, stream, version, type, at, data, metadata, digest } = line.event;
       const front = JSON.stringify({ position, id, stream, version, type, at }).slice(0, -1);
-      const append = line.append ? `,"append":${JSON.stringify(line.append)}` : "";
+      const [only, ...others] = line.appends;
+      const append = only ? `,"append":${JSON.stringify(others.length > 0 ? line.appends : only)}` : "";
       return `${front},${jsonOrText("data", data)},${jsonOrText("metadata", metadata)},"digest":"${digest}"${append}}`;
     }
     case "voided": {
@@ -79,11 +80,13 @@ function cloudEvent(line: ExportLine, store: string): string {
       const { position, id, stream, version, type, at, data, metadata, digest } = line.event;
       const time = rfc3339(at);
       const places = { position: String(position), streamversion: String(version), digest, metadata };
-      const append = line.append && {
-        appendscope: line.append.scope,
-        appendid: line.append.id,
-        appenddigest: line.append.digest,
-        appendfirst: String(line.append.firstVersion),
+      const [first, ...others] = line.appends;
+      const append = first && {
+        appendscope: first.scope,
+        appendid: first.id,
+        appenddigest: first.digest,
+        appendfirst: String(first.firstVersion),
+        ...(others.length > 0 ? { appendothers: JSON.stringify(others) } : {}),
       };
       const front = {
         specversion: "1.0",
@@ -150,7 +153,6 @@ export function readLine(text: string): ExportLine {
   if ("format" in fields) return { kind: "header", header: headerOf(fields) };
   if ("end" in fields) return { kind: "end", end: endOf(object(fields, "end")) };
   if ("voided" in fields) return { kind: "voided", record: voidedOf(object(fields, "voided")) };
-  const append = fields["append"] === undefined ? undefined : appendOf(object(fields, "append"));
   const event: Omit<StoredEvent, "data" | "metadata"> = {
     position: whole(fields, "position") as Position,
     id: string(fields, "id"),
@@ -160,7 +162,11 @@ export function readLine(text: string): ExportLine {
     at: whole(fields, "at"),
     digest: string(fields, "digest"),
   };
-  return { kind: "event", event: { ...event, data: content(fields, "data"), metadata: content(fields, "metadata") }, append };
+  return {
+    kind: "event",
+    event: { ...event, data: content(fields, "data"), metadata: metadataIn(content(fields, "metadata")) },
+    appends: appendsOf(fields["append"]),
+  };
 }
 
 function readCloudEvent(fields: Fields): ExportLine {
@@ -178,12 +184,13 @@ function readCloudEvent(fields: Fields): ExportLine {
     type,
     at,
     data: content(fields, "data"),
-    metadata: string(fields, "metadata"),
+    metadata: metadataIn(json(fields, "metadata")),
     digest: string(fields, "digest"),
   };
-  if (fields["appendid"] === undefined) return { kind: "event", event, append: undefined };
+  if (fields["appendid"] === undefined) return { kind: "event", event, appends: [] };
   const append = { scope: text(fields, "appendscope"), id: string(fields, "appendid"), digest: text(fields, "appenddigest") };
-  return { kind: "event", event, append: { ...append, firstVersion: digits(fields, "appendfirst") } };
+  const others = fields["appendothers"] === undefined ? [] : appendsOf(JSON.parse(text(fields, "appendothers")));
+  return { kind: "event", event, appends: [{ ...append, firstVersion: digits(fields, "appendfirst") }, ...others] };
 }
 
 function headerOf(fields: Fields): ExportHeader {
@@ -205,6 +212,12 @@ function headerOf(fields: Fields): ExportHeader {
 
 function endOf(fields: Fields): ExportEnd {
   return { events: whole(fields, "events"), digest: string(fields, "digest") };
+}
+
+/** One note, a list of them, or none. */
+function appendsOf(value: unknown): AppendNote[] {
+  const notes = Array.isArray(value) ? (value as unknown[]) : value === undefined ? [] : [value];
+  return notes.map((note) => appendOf(object({ append: note }, "append")));
 }
 
 function appendOf(fields: Fields): AppendNote {
@@ -265,9 +278,24 @@ function digits(fields: Fields, name: string): number {
   return whole({ [name]: Number(value) }, name);
 }
 
+/** Text that is JSON: whoever reads the event will parse it. */
+function json(fields: Fields, name: string): string {
+  const value = text(fields, name);
+  try {
+    JSON.parse(value);
+  } catch {
+    throw new Error(`${name} is no JSON`);
+  }
+  return value;
+}
+
+function metadataIn(value: string): string {
+  if (!value.trimStart().startsWith("{")) throw new Error("metadata is no JSON object");
+  return value;
+}
+
 function content(fields: Fields, name: string): string {
-  const exact = fields[`${name}text`];
-  if (exact !== undefined) return text(fields, `${name}text`);
+  if (fields[`${name}text`] !== undefined) return json(fields, `${name}text`);
   if (!(name in fields)) throw new Error(`${name} is missing`);
   return JSON.stringify(fields[name]);
 }

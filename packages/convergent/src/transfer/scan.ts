@@ -11,9 +11,11 @@ const pageEvents = 2000;
 
 export interface ScannedPage {
   readonly events: readonly StoredEvent[];
-  /** What is remembered of the appends that ended in this page, by position. */
-  readonly ids: ReadonlyMap<Position, IdRecord>;
+  /** What is remembered of the appends that ended in this page, by position: of one to several streams, the whole and its last part end together. */
+  readonly ids: IdsByPosition;
 }
+
+type IdsByPosition = ReadonlyMap<Position, readonly IdRecord[]>;
 
 /** The log of a store in (`after`, `upTo`], in order. `look` may ask more of each page's own snapshot. */
 export async function* scan(
@@ -28,7 +30,7 @@ export async function* scan(
       const events = await tx.events({ after, upTo: range.upTo, limit: pageEvents });
       const last = events.at(-1);
       if (last) await look(tx, events);
-      return { events, ids: last ? await ids.upTo(tx, last.position) : new Map<Position, IdRecord>() };
+      return { events, ids: last ? await ids.upTo(tx, last.position) : new Map<Position, IdRecord[]>() };
     });
     if (page.events.length === 0) return;
     yield page;
@@ -43,12 +45,14 @@ class IdScan {
   #ended = false;
 
   /** Those that have not been returned yet and end at or before a position. */
-  async upTo(tx: ReadTransaction, position: Position): Promise<Map<Position, IdRecord>> {
-    const found = new Map<Position, IdRecord>();
+  async upTo(tx: ReadTransaction, position: Position): Promise<IdsByPosition> {
+    const found = new Map<Position, IdRecord[]>();
     for (;;) {
       for (const record of this.#waiting) {
         if (comparePositions(record.position, position) > 0) break;
-        found.set(record.position, record);
+        const others = found.get(record.position);
+        if (others) others.push(record);
+        else found.set(record.position, [record]);
       }
       this.#waiting = this.#waiting.filter((record) => comparePositions(record.position, position) > 0);
       if (this.#waiting.length > 0 || this.#ended) return found;

@@ -49,14 +49,15 @@ export async function verifyStore(store: Store, options: VerifyOptions = {}): Pr
   for await (const page of scan(store, { after: origin, upTo: last }, look)) {
     for (const event of page.events) {
       checkEvent(event, before, problems);
-      checkId(event, page.ids.get(event.position), problems);
+      for (const record of page.ids.get(event.position) ?? []) checkId(event, record, problems);
       digest.add(event);
       before = event;
     }
     const known = new Set(page.events.map((event) => event.position));
-    for (const position of page.ids.keys())
+    for (const [position, records] of page.ids) {
       if (!known.has(position)) problems.add(position, "an id is remembered of an append whose event is missing");
-    ids += page.ids.size;
+      ids += records.length;
+    }
     options.onProgress?.({ done: before?.position ?? 0, of: last });
   }
   if ((before?.position ?? 0) < last) problems.add(last, `the log ends at ${before?.position ?? 0}, before its head`);
@@ -111,8 +112,7 @@ async function follows(tx: ReadTransaction, event: { stream: string; version: nu
   return before !== undefined && before.version === event.version - 1 && comparePositions(before.position, event.position) < 0;
 }
 
-function checkId(event: StoredEvent, record: IdRecord | undefined, problems: Problems): void {
-  if (!record) return;
+function checkId(event: StoredEvent, record: IdRecord, problems: Problems): void {
   const fits = record.stream === event.stream && record.lastVersion === event.version && record.firstVersion >= 1;
   if (!fits || record.firstVersion > record.lastVersion)
     problems.add(
