@@ -209,6 +209,9 @@ export function rowContract(kind: StoreKind): void {
       expect(await counted({ where: [even] })).toBe(count / 2);
       expect(await counted({ field: "none" })).toBe(0);
       expect(await counted({ version: 2 })).toBe(0);
+      const after = { value: "n3", key: "k3" }; // the place of a page, which a count does not begin at
+      for (const descending of [false, true]) expect(await counted({ field: "two", from: "n0", after, descending })).toBe(count);
+      expect(await counted({ after: { value: "k3", key: "k3" } })).toBe(count);
     });
 
     test("finds two documents of a range that have the same value, wherever they lie", async () => {

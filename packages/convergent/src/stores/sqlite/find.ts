@@ -27,7 +27,9 @@ export function countDocuments(
   range: DocumentRange,
   { after, rows }: Step,
 ): { readonly count: number; readonly end: DocumentQuery["after"] } {
-  const query: DocumentQuery = { ...range, descending: false, limit: 1, ...(after ? { after } : {}) };
+  // A query for a page is a range, too; all of its documents count, wherever the page begins.
+  const { after: _, ...whole }: DocumentRange & Pick<DocumentQuery, "after"> = range;
+  const query: DocumentQuery = { ...whole, descending: false, limit: 1, ...(after ? { after } : {}) };
   const { table, value, place, upTo } = range.field === undefined ? keyIndex(query) : valueIndex(query, range.field);
   const step = all(place);
   const row = database.get(
