@@ -154,7 +154,7 @@ test("what a partial input leaves out is left to the others, and what another on
     { field: "a", base: "1", theirs: "2", conflicting: true },
   ]);
   expect(accepted(await run("patch", { b: "3" }, { expected: 1 })).state).toEqual({ a: "2", b: "3" });
-  expect(conflictOf(await run("patch", { a: "3" }, { expected: 1 })).fields).toMatchObject([
+  expect(conflictOf(await run("patch", { a: "3", b: undefined }, { expected: 1 })).fields).toMatchObject([
     { field: "a", base: "1", theirs: "2", ours: "3", conflicting: true },
     { field: "b", base: "1", theirs: "3", merged: "3", conflicting: false },
   ]);

@@ -5,7 +5,7 @@
  */
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { type Schema, validated } from "../log/schema.ts";
-import { isRecord } from "../merge/same-json.ts";
+import { fieldsOf, isRecord } from "../merge/same-json.ts";
 import { changesBetween, type FieldChange, type Rules, threeWay } from "../merge/three-way.ts";
 
 /** How a command's input is merged with what others changed meanwhile. */
@@ -51,7 +51,7 @@ export interface Settlement {
 export async function settle({ received, schema, merge: by }: ReceivedInput, base: unknown, theirs: unknown): Promise<Settlement> {
   if (!by || !isRecord(received)) return { fields: changesBetween(base, theirs), mergeable: false };
   const before = by.of(base);
-  const ours = by.partial ? { ...before, ...received } : received;
+  const ours = by.partial ? { ...before, ...Object.fromEntries(fieldsOf(received).map((field) => [field, received[field]])) } : received;
   const { merged, fields } = threeWay(before, by.of(theirs), ours, by.rules);
   if (fields.some((field) => field.conflicting)) return { fields, mergeable: true };
   try {
