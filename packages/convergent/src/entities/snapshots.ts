@@ -4,6 +4,7 @@
  * - A snapshot is derived: it is written after the append, waits for no disk and holds up no command; losing one costs time.
  * - It counts only for the declared snapshot version, and only while the event it was taken at is the one in the stream:
  *   a store that was restored to an earlier state has other events there.
+ * - While somebody is being forgotten none of them counts, because some are about to be dropped.
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { EventCodec } from "../log/codec.ts";
@@ -63,6 +64,7 @@ export class Snapshots {
   ): Promise<(KnownState & { last: StoredEvent }) | undefined> {
     const policy = this.#definition.snapshot;
     if (!policy || upTo < policy.every) return undefined;
+    if (this.#codec.isPersonal && (await tx.persons.forgettings()).length > 0) return undefined;
     const kept = await tx.snapshots.of(stream, policy.version);
     if (!kept || kept.at > upTo) return undefined;
     const event = await eventOf(kept, tx);

@@ -2,13 +2,14 @@
 
 export const forgottenType = "$person.forgotten";
 
-const entity = "$person";
+/** What the streams of forgotten persons begin with. */
+export const forgottenEntity = "$person";
 
 export function forgottenStream(pseudonym: string): string {
-  return `${entity}/${pseudonym}`;
+  return `${forgottenEntity}/${pseudonym}`;
 }
 
 /** The pseudonym that a stream of `forgottenStream` is about. */
 export function forgottenIn(stream: string): string {
-  return stream.slice(entity.length + 1);
+  return stream.slice(forgottenEntity.length + 1);
 }

@@ -6,7 +6,7 @@
  * A process that dies in between leaves the intent, or a destroyed key without its event; the next start goes on from there.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { forgottenStream, forgottenType } from "../log/forgotten.ts";
+import { forgottenEntity, forgottenIn, forgottenStream, forgottenType } from "../log/forgotten.ts";
 import type { Forgetting } from "../log/history-rows.ts";
 import type { KeyVault } from "../log/key-vault.ts";
 import type { Log } from "../log/log.ts";
@@ -45,6 +45,21 @@ export async function forgetPerson(log: Log, person: string, { reason, actor = "
   return finish(log, vault, { person: pseudonym, reason, actor });
 }
 
+/** Destroys keys of persons whom the log knows as forgotten: somebody has put back an older copy of the keys. To be called before anything is read with them. */
+export async function destroyForgotten(log: Log): Promise<void> {
+  const { vault } = log;
+  if (!vault) return;
+  let after: string | undefined;
+  for (;;) {
+    const from = after;
+    const query = { entity: forgottenEntity, limit: page, ...(from === undefined ? {} : { after: from }) };
+    const known = await log.snapshot((tx) => tx.streams(query));
+    for (const person of known.map(({ stream }) => forgottenIn(stream))) if (vault.key(person)) await vault.destroy(person);
+    if (known.length < page) return;
+    after = known.at(-1)?.stream;
+  }
+}
+
 /** Goes on where earlier processes died. */
 export async function finishForgetting(log: Log): Promise<void> {
   const { vault } = log;
@@ -59,7 +74,7 @@ export async function finishForgetting(log: Log): Promise<void> {
 async function finish(log: Log, vault: KeyVault, wish: Forgetting): Promise<Forgotten> {
   await vault.destroy(wish.person);
   log.host.reached("forget.destroyed");
-  const token = await log.transact((tx) => written(log, wish, tx));
+  const token = await log.transact((tx) => written(log, vault, { wish, tx }));
   log.host.reached("forget.written");
   if (token) return { pseudonym: wish.person, token, repeated: false };
   const head = await log.streamHead(forgottenStream(wish.person));
@@ -67,9 +82,15 @@ async function finish(log: Log, vault: KeyVault, wish: Forgetting): Promise<Forg
 }
 
 /** The event, and the end of the wish. `undefined` when another process was faster. */
-async function written(log: Log, { person, reason, actor }: Forgetting, tx: WriteTransaction): Promise<Token | undefined> {
+async function written(
+  log: Log,
+  vault: KeyVault,
+  { wish: { person, reason, actor }, tx }: { readonly wish: Forgetting; readonly tx: WriteTransaction },
+): Promise<Token | undefined> {
   await tx.lock();
   await dropSnapshots(person, tx);
+  // Once more, under the lock: a state that another process took from a snapshot meanwhile is of older keys, and goes too.
+  await vault.destroy(person);
   await tx.persons.endForgetting(person);
   const outcome = await log.append(
     {

@@ -19,7 +19,7 @@ import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
 import { type ViewOptions, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
-import { finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
+import { destroyForgotten, finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
 import type { StartOptions } from "./service.ts";
 import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
 import { unknownEvents } from "./unknown-events.ts";
@@ -168,6 +168,7 @@ export class ServiceRuntime {
 
   async #start(options: StartOptions): Promise<void> {
     const { log } = this;
+    await destroyForgotten(log);
     const strong = new StrongViews();
     strong.install(log);
     for (const part of Object.values(this.parts)) {

@@ -20,7 +20,6 @@ export function memoryVault(random: Random): KeyVault {
       return key;
     },
     destroy: async (pseudonym) => {
-      if (keys.get(pseudonym) === "destroyed") return;
       keyOf(pseudonym)?.fill(0);
       keys.set(pseudonym, "destroyed");
       destroyed++;
