@@ -1,9 +1,11 @@
 // Personal data: readable until its person is forgotten, then found nowhere, in no file and no answer, while the log stays as it was.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accepted, eventDigest, Log, query, runtimeOf, service, type StoredEvent, type StoreDriver, view } from "convergent";
+import { DatabaseSync } from "node:sqlite";
+import { accepted, eventDigest, type Host, Log, query, runtimeOf, service, type StoredEvent, type StoreDriver, view } from "convergent";
 import { memory } from "convergent/memory";
+import { nodeHost } from "convergent/node";
 import { sqlite } from "convergent/sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
@@ -175,6 +177,55 @@ test("another process that holds a person in memory holds nothing of them once t
   await one.forget("ada", { reason: "she asked" });
   expect((await other.customer.state("ada")).state).toMatchObject({ name: "forgotten" });
   expect(accepted(await other.customer("ada").note({ note: "more" })).state).toEqual({ name: "forgotten", street: "forgotten", notes: 3 });
+});
+
+test("while a person is being forgotten another process does not take them out of a snapshot, and keeps nothing of them", async () => {
+  const [, kind] = kinds;
+  const { place = "" } = (kind as Kind).driver();
+  const host: Host = { ...nodeHost(), reached: (point) => (point === "forget.destroyed" ? fail() : undefined) };
+  const fail = (): never => {
+    throw new Error("it got no further");
+  };
+  const one = await started(sqlite(join(place, "store.db"), { host }));
+  await registered(one);
+  const other = await started(sqlite(join(place, "store.db")));
+  await runtimeOf(one).entities.get("customer")?.settled();
+  await expect(one.forget("ada", { reason: "she asked" })).rejects.toThrow("it got no further");
+  expect((await other.customer.state("ada")).state).toEqual({ name: "forgotten", street: "forgotten", notes: 2 });
+  await other.forget("ada", { reason: "she asked" });
+  accepted(await other.customer("ada").note({ note: "third" }));
+  await runtimeOf(other).entities.get("customer")?.settled();
+  for (const running of [one, other]) await running.stop();
+  expect(found(place)).toEqual([]);
+});
+
+test("an older copy of the keys brings no forgotten person back", async () => {
+  const [, kind] = kinds;
+  const { driver, place = "" } = (kind as Kind).driver();
+  const keys = join(place, "store.db-keys");
+  const running = await started(driver);
+  await registered(running);
+  copyFileSync(keys, `${keys}.copy`);
+  await running.forget("ada", { reason: "she asked" });
+  await running.stop();
+  renameSync(`${keys}.copy`, keys);
+  const again = await started(driver);
+  expect((await again.customer.state("ada", { version: 1 })).state).toMatchObject({ name: "forgotten" });
+  expect((await again.customer.events("ada"))[0]?.data).toMatchObject({ name: "forgotten" });
+  expect((await again.customer.state("bob")).state).toMatchObject({ name: "Bob" });
+});
+
+test("what a reader elsewhere keeps in the WAL for now is gone soon after it ends", async () => {
+  const [, kind] = kinds;
+  const { driver, place = "" } = (kind as Kind).driver();
+  const running = await started(driver);
+  await registered(running);
+  const reader = new DatabaseSync(join(place, "store.db"));
+  reader.exec("BEGIN; SELECT count(*) FROM convergent_documents");
+  await running.forget("ada", { reason: "she asked" });
+  expect(found(place)).not.toEqual([]);
+  reader.close();
+  await expect.poll(() => found(place), { timeout: 20_000 }).toEqual([]);
 });
 
 test("a view with tables of its own is built again without the person", async () => {

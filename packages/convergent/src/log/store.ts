@@ -251,7 +251,7 @@ export interface Store {
   insideWrite(): boolean;
   /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
   onCommit(listener: () => void): () => void;
-  /** Sees to it that what was deleted or replaced by now is in none of the store's files any more, as far as open snapshots let it. */
+  /** Sees to it that what was deleted or replaced by now is in none of the store's files any more, as soon as open snapshots let it. */
   scrub(): Promise<void>;
   close(): Promise<void>;
 }

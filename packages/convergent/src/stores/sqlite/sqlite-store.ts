@@ -7,7 +7,7 @@
  * An I/O error at COMMIT leaves the outcome open: the connection is given up, and the next write reads the file anew.
  */
 import { assert, ConvergentError, isConvergentError } from "../../errors/error.ts";
-import type { Host } from "../../host/host.ts";
+import type { Host, Timer } from "../../host/host.ts";
 import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
 import { Gate } from "../gate.ts";
@@ -33,6 +33,9 @@ export interface StoreOptions extends OpenOptions {
   readonly readConnections: number;
 }
 
+/** From one attempt to empty the WAL to the next. */
+const scrubMs = 1000;
+
 type Synchronous = "FULL" | "NORMAL";
 const synchronousFull = 2;
 
@@ -55,6 +58,7 @@ export class SqliteStore implements Store {
   #archive: Archive | undefined;
   #dataVersion: unknown;
   #synchronous: { readonly database: Database | undefined; readonly mode: Synchronous } = { database: undefined, mode: "FULL" };
+  #scrubbing: Timer | undefined;
   #closed = false;
 
   private constructor(options: StoreOptions, database: Database, identity: Identity) {
@@ -139,14 +143,19 @@ export class SqliteStore implements Store {
     return () => this.#listeners.delete(listener);
   }
 
-  // Connections erase what they delete (see `open.ts`); what is left are older pages in the WAL.
+  // Connections erase what they delete (see `open.ts`); what is left are older pages in the WAL, and while another process
+  // reads they cannot go: then it is tried again until they have.
   async scrub(): Promise<void> {
-    await this.#truncateWal();
+    this.#scrubbing?.cancel();
+    this.#scrubbing = undefined;
+    if ((await this.#truncateWal()) || this.#closed) return;
+    this.#scrubbing ??= this.host.timers.after(scrubMs, () => void this.scrub());
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#scrubbing?.cancel();
     this.#bell.close();
     this.#listeners.clear();
     await this.#reads.close(closeWaitMs);
@@ -254,13 +263,11 @@ export class SqliteStore implements Store {
     for (const listener of this.#listeners) listener();
   }
 
-  async #truncateWal(): Promise<void> {
+  async #truncateWal(): Promise<boolean> {
     try {
-      await this.#gate.pass(async () => {
-        if (this.#writer && !this.#closed) await this.#wal.truncate(this.#writer);
-      });
+      return await this.#gate.pass(async () => this.#writer !== undefined && !this.#closed && (await this.#wal.truncate(this.#writer)));
     } catch {
-      // Nothing is lost while the WAL is long; a write that meets the same trouble reports it.
+      return false; // Nothing is lost while the WAL is long; a write that meets the same trouble reports it.
     }
   }
 

@@ -43,12 +43,14 @@ export class Wal {
     }
   }
 
-  /** Truncates it, if no read is in the way, here or in another process; else a later commit will try again. */
-  async truncate(database: Database): Promise<void> {
+  /** Truncates it, if no read is in the way, here or in another process; else a later commit will try again. Answers whether it is empty now. */
+  async truncate(database: Database): Promise<boolean> {
     try {
-      if (await this.#reads.hold(this.#limits.holdMs)) database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+      const isHeld = await this.#reads.hold(this.#limits.holdMs);
+      return isHeld && database.get("PRAGMA wal_checkpoint(TRUNCATE)")?.[0] === 0;
     } catch (error) {
       if (!isBusy(error)) throw error;
+      return false;
     } finally {
       this.#reads.resume();
     }
