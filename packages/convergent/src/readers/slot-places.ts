@@ -95,8 +95,10 @@ export class SlotPlaces {
     return known.fence === undefined ? "elsewhere" : "apply";
   }
 
-  /** The log was looked through up to `scanned`; `elsewhere` are events of other processes' slots on the way, in order. */
-  pass(scanned: Position, elsewhere: readonly SlotRow[]): void {
+  /** The log was looked through from `after` to `scanned`; `elsewhere` are events of other processes' slots on the way, in order. */
+  pass({ after, scanned }: { readonly after: Position; readonly scanned: Position }, elsewhere: readonly SlotRow[]): void {
+    // Since the page was read it was found that the log must be looked through again from further back.
+    if (comparePositions(this.#cursor, after) < 0) return;
     for (const { slot, position } of elsewhere) {
       const { missing, quiet } = this.#slots[slot] as Slot;
       const last = missing.at(-1) ?? quiet;
@@ -137,7 +139,9 @@ export class SlotPlaces {
     let next = cursor;
     this.#slots = this.#slots.map((known, slot) => {
       const stored = (rows[slot] as SlotRow).position;
-      const missing = known.missing.filter((position) => comparePositions(position, stored) > 0);
+      const left = known.missing.filter((position) => comparePositions(position, stored) > 0);
+      // Of a full list it is not known what follows its last: it takes no more until all of it is applied.
+      const missing = known.missing.length >= missingMax && left.length > 0 ? known.missing : left;
       const quiet = place({ ...known, stored }, cursor);
       const fence = fenceOf(slot);
       // What its owner had not applied is this process's to apply now; and what did not fit is looked for again.
