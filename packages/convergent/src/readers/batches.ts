@@ -79,8 +79,8 @@ export class Batches<Item> {
     return this.#suspect && nameOf(this.#suspect);
   }
 
-  /** Applies a page. Answers what was committed; undefined when this process may not commit any more. */
-  async apply(rows: CheckpointRows, page: LogPage): Promise<Applied | undefined> {
+  /** Applies the page that follows `after`. Answers what was committed; undefined when this process may not commit any more. */
+  async apply(rows: CheckpointRows, page: LogPage, after: Position): Promise<Applied | undefined> {
     this.#suspect = undefined;
     const { options } = this.#owner;
     const failures: Failures<Item> = new Map();
@@ -97,7 +97,7 @@ export class Batches<Item> {
       this.#setAside(done.first);
       options.committed?.();
     }
-    rows.places.pass(page.scanned, elsewhere);
+    rows.places.pass({ after, scanned: page.scanned }, elsewhere);
     return { events: works.map((work) => work.event), savedAll };
   }
 
@@ -183,8 +183,11 @@ export class Batches<Item> {
     await tx.parking.removeEvents(checkpointKey, key, gone);
     const failedRow =
       failed && this.#triedAgain(kept.find((row) => row.position === failed.work.event.position) as ParkedEvent, failed.error);
-    if (failedRow) await tx.parking.saveEvents([failedRow]);
-    const more = (await tx.parking.events(checkpointKey, key, 1)).length > 0;
+    const [next] = await tx.parking.events(checkpointKey, key, 1);
+    // What was asked while it was tried is still to be done.
+    const asked = next?.request?.kind === "discard" ? { request: next.request } : {};
+    if (failedRow) await tx.parking.saveEvents([{ ...failedRow, ...asked }]);
+    const more = next !== undefined;
     // Others learn by the checkpoint how far effects reach, and by the removal that they are there.
     const reached = options.effects === options.source ? rows.reach.reached : (await tx.head()).position;
     const written = this.#ownsLog ? [] : slots.map((each): SlotRow => ({ slot: each, position: rows.places.storedOf(each) }));

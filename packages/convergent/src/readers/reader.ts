@@ -326,7 +326,7 @@ export class Reader<Item = StoredEvent> implements Participant {
       await this.#idle(rows);
       return due !== undefined;
     }
-    const applied = await this.#batches.apply(rows, page);
+    const applied = await this.#batches.apply(rows, page, after);
     if (!applied) await this.#lost();
     else {
       if (applied.savedAll) this.#savedAt = this.#host.clock.elapsed();
@@ -415,6 +415,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     const rows = await this.options.effects.transact(
       async (tx) => {
         await this.prepare(tx);
+        await this.aside.loadDiscards(tx);
         return tx.checkpoints(this.checkpointKey);
       },
       { derived: true },

@@ -60,7 +60,12 @@ export class SetAside {
     await this.loadDiscards(tx);
     this.#keys.clear();
     this.#next = undefined;
-    for (const row of keys) if (owned.has(row.slot)) this.schedule(row);
+    for (const row of keys) {
+      if (!owned.has(row.slot)) continue;
+      this.schedule(row);
+      // Another version's operator has decided about it.
+      if (this.#discarded.has(row.eventId)) this.next(row.key);
+    }
   }
 
   async loadDiscards(tx: ReadTransaction): Promise<void> {

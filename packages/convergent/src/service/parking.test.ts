@@ -121,6 +121,78 @@ test("a discarded event is on record with its reason, what waited behind it goes
   expect(await next.listing.get("a", { strong: true })).toMatchObject({ value: [0, 2] });
 });
 
+test("a strong version is built without what was discarded in an eventual one", async () => {
+  const store = memory();
+  const running = await start(failing(1), { store });
+  await add(running, ["a", 0], ["a", 1], ["a", 2]);
+  const runtime = runtimeOf(running);
+  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toMatchObject([{ state: "parked" }]);
+  await runtime.discard({ reader: "listing", key: "a" }, { reason: "a test order", by: "ada" });
+  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toEqual([]);
+  await running.stop();
+  const strong = view("listing", {
+    from: [note],
+    document: z.array(z.number()),
+    key: (event) => event.entityId,
+    version: 2,
+    consistency: "strong",
+  }).on({
+    "note.added": (document, event) => {
+      failing(1)(event.data.n);
+      return [...(document ?? []), event.data.n];
+    },
+  });
+  const next = await service("notes", { parts: { note, listing: strong } }).start({ store });
+  expect(await next.listing.get("a", { strong: true })).toMatchObject({ value: [0, 2], fresh: true });
+  await next.stop();
+});
+
+test("what a version parked before the older one did holds up the swap, until that is discarded", async () => {
+  const store = memory();
+  const running = await start(failing(2), { store });
+  const token = await add(running, ["a", 0], ["a", 1], ["a", 2], ["a", 3]);
+  await expect.poll(() => runtimeOf(running).parked(), { timeout: 5000 }).toMatchObject([{ state: "parked", position: 3 }]);
+  await running.stop();
+  const next = await start(failing(1, 2), { store, version: 2 });
+  const runtime = runtimeOf(next);
+  const parked = async (): Promise<object[]> => (await runtime.parked()).filter((each) => each.version === 2);
+  await expect.poll(parked, { timeout: 5000 }).toMatchObject([{ state: "parked", position: 2 }]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await next.listing.get("a", { after: token, wait: "50ms" })).toMatchObject({ value: [0, 1], asOf: 2, parked: { position: 3 } });
+  await runtime.discard({ reader: "listing", version: 2, key: "a" }, { reason: "wrong", by: "ada" });
+  await expect.poll(parked, { timeout: 10_000 }).toMatchObject([{ state: "parked", position: 3 }]);
+  await expect.poll(() => runtime.view("listing").rebuild.state, { timeout: 10_000 }).toBe("active");
+  expect(await next.listing.get("a")).toMatchObject({ value: [0], asOf: 2, parked: { position: 3 } });
+});
+
+test("what was discarded for one version is no longer parked in another that runs beside it", async () => {
+  const store = memory();
+  const running = await start(failing(1), { store });
+  await add(running, ["a", 0], ["a", 1], ["a", 2]);
+  await expect.poll(() => runtimeOf(running).parked(), { timeout: 5000 }).toMatchObject([{ state: "parked" }]);
+  await running.stop();
+  const replaced = listing(failing(1));
+  const newer = view("listing", {
+    from: [note],
+    document: z.array(z.number()),
+    key: (event) => event.entityId,
+    version: 2,
+    replaces: { view: replaced },
+  }).on({
+    "note.added": (document, event) => {
+      failing(1)(event.data.n);
+      return [...(document ?? []), event.data.n];
+    },
+  });
+  const next = await service("notes", { parts: { note, listing: newer } }).start({ store, attemptsMax: 1 });
+  onTestFinished(() => next.stop());
+  const runtime = runtimeOf(next);
+  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toMatchObject([{ version: 1 }, { version: 2 }]);
+  await runtime.discard({ reader: "listing", version: 1, key: "a" }, { reason: "wrong", by: "ada" });
+  await expect.poll(() => runtime.parked(), { timeout: 10_000 }).toEqual([]);
+  expect(await next.listing.get("a", { strong: true })).toMatchObject({ value: [0, 2], fresh: true });
+});
+
 test("a handler says by its error whether to try again: one that gives up is parked at once, one that asks for time is not parked", async () => {
   const tries = { 1: 0, 2: 0 };
   const running = await start((n) => {

@@ -10,6 +10,7 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
+import type { ParkedKey } from "../log/reader-rows.ts";
 import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { Reader } from "../readers/reader.ts";
@@ -305,8 +306,9 @@ export class Rebuild {
     const of = { reader: definition.name, source: log.store };
     const own = await tx.parking.keys({ ...of, version: definition.version });
     if (own.length === 0) return true;
-    const older = new Set((await tx.parking.keys({ ...of, version: active.version })).map(({ key }) => key));
-    const [first, ...others] = own.filter(({ key }) => !older.has(key));
+    const older = new Map((await tx.parking.keys({ ...of, version: active.version })).map(({ key, position }) => [key, position]));
+    const lacks = ({ key, position }: ParkedKey): boolean => comparePositions(position, older.get(key) ?? (Infinity as Position)) < 0;
+    const [first, ...others] = own.filter(lacks);
     if (!first) return true;
     if (!this.#toldParked)
       this.#tell({ kind: "waiting", keys: others.length + 1, key: first.key, position: first.position, error: first.error });

@@ -11,7 +11,7 @@
  * - A version whose rows are being deleted keeps its definition until none are left, so that a crash resumes it.
  */
 import { ConvergentError } from "../errors/error.ts";
-import type { Checkpoint, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
+import type { Checkpoint, CheckpointKey, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { earlierPosition, origin, type Position } from "../position/position.ts";
 import { slotsDefault } from "../readers/slots.ts";
 import { type AnyView, fingerprint } from "./view.ts";
@@ -107,8 +107,16 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
   return state;
 }
 
+/** Rows that are to be deleted count for nothing from now on: whoever reads or applies them stands at the origin. */
 export async function setState(tx: WriteTransaction, row: DefinitionRow, state: DefinitionState, reason = ""): Promise<void> {
   await tx.saveDefinition({ ...row, state, reason });
+  if (state !== "dropping" && state !== "restarting") return;
+  const isOf = ({ reader, version }: CheckpointKey): boolean => reader === row.name && version === row.version;
+  const place = { position: origin, reached: origin, seen: "{}", check: "" };
+  await tx.saveCheckpoints((await tx.checkpoints()).filter(isOf).map((slot) => ({ ...slot, ...place })));
+  await tx.ownership.saveLeases(
+    (await tx.ownership.leases()).filter(isOf).map((lease) => ({ ...lease, owner: "", fence: lease.fence + 1 })),
+  );
 }
 
 /** The slots of a version's checkpoint in its own log. */

@@ -7,6 +7,7 @@ import { accepted } from "../protocol/outcome.ts";
 import { runtimeOf, type RunningService, service, type Service } from "../service/service.ts";
 import { memory } from "../stores/memory/index.ts";
 import { encodeIndexValue } from "./index-value.ts";
+import { dropVersions } from "./operating.ts";
 import { view } from "./view.ts";
 
 const Put = z.object({ owner: z.string(), size: z.number() });
@@ -347,6 +348,26 @@ test.each(["eventual", "strong"] as const)(
     const again = await definition.start({ store: driver });
     expect((await again.one.get("all", { strong: true })).value).toEqual({ count: 5 });
     await again.stop();
+  },
+);
+
+test.each(["eventual", "strong"] as const)(
+  "an %s view whose versions are dropped while its process runs is not called fresh while its rows go",
+  async (consistency) => {
+    const definition = service("things", { parts: { thing, one: counting("one", { consistency }) } });
+    const driver = memory();
+    const before = await definition.start({ store: driver });
+    for (let index = 0; index < 3; index++) await before.thing("a").add({ n: index });
+    await before.stop();
+    const running = await definition.start({ store: driver });
+    expect(await running.one.get("all", { strong: true })).toMatchObject({ value: { count: 3 }, fresh: true });
+    await runtimeOf(running).log.transact(async (tx) => {
+      await dropVersions(tx, "one");
+      await tx.dropDocuments("one", 1, 500);
+    });
+    expect(await running.one.get("all")).toMatchObject({ value: undefined, fresh: false, asOf: 0 });
+    expect(await running.one.find({})).toMatchObject({ value: [], fresh: false });
+    await running.stop();
   },
 );
 
