@@ -228,6 +228,39 @@ test("what a reader elsewhere keeps in the WAL for now is gone soon after it end
   await expect.poll(() => found(place), { timeout: 20_000 }).toEqual([]);
 });
 
+test("what went wrong with an event of a forgotten person is told no more, in its parked form and as a discard", async () => {
+  const [, kind] = kinds;
+  const { driver, place = "" } = (kind as Kind).driver();
+  const refusing = view("refusing", { from: [customer], document: z.object({}), key: ({ entityId }) => entityId }).on({
+    "customer.registered": (_, { data }) => {
+      throw new Error(`there is no room for ${data.name}`);
+    },
+  });
+  const running = await service("customers", { parts: { customer, contacts, everybody, refusing } }).start({ store: driver });
+  onTestFinished(() => running.stop());
+  const [name = "", street = ""] = secrets;
+  const ada = { customer: "ada", name, address: { street }, birthday: null };
+  for (const [id, data] of [
+    ["ada", ada],
+    ["lovelace", ada],
+    ["bob", { ...ada, customer: "bob", name: "Bob", address: { street: "Main Street" } }],
+  ] as const)
+    accepted(await running.customer(id).register(data));
+  const { log } = runtimeOf(running);
+  const errors = (): Promise<string[]> =>
+    log.snapshot(async (tx) => [...(await tx.parking.keys()), ...(await tx.parking.discards())].map(({ error }) => error).sort());
+  await expect.poll(errors, { timeout: 20_000 }).toHaveLength(3);
+  await expect
+    .poll(async () => (await log.snapshot((tx) => tx.parking.keys())).every(({ state }) => state === "parked"), { timeout: 20_000 })
+    .toBe(true);
+  await runtimeOf(running).discard({ reader: "refusing", key: "lovelace" }, { reason: "there is nothing to place", by: "clerk" });
+  await expect.poll(() => log.snapshot((tx) => tx.parking.discarded()), { timeout: 20_000 }).toBe(1);
+  expect(await errors()).toEqual([name, name, "Bob"].map((each) => expect.stringContaining(each) as string));
+  await running.forget("ada", { reason: "she asked" });
+  expect(await errors()).toEqual(["there is no room for Bob", expect.stringMatching(/^withheld/), expect.stringMatching(/^withheld/)]);
+  expect(found(place)).toEqual([]);
+});
+
 test("a view with tables of its own is built again without the person", async () => {
   const [, kind] = kinds;
   const { driver, place = "" } = (kind as Kind).driver();

@@ -10,11 +10,16 @@ import { forgottenEntity, forgottenIn, forgottenStream, forgottenType } from "..
 import type { Forgetting } from "../log/history-rows.ts";
 import type { KeyVault } from "../log/key-vault.ts";
 import type { Log } from "../log/log.ts";
+import type { Discard } from "../log/reader-rows.ts";
 import type { WriteTransaction } from "../log/store.ts";
+import type { Position } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 
 /** Events of a person looked at in one go. */
 const page = 1000;
+
+/** Stands for what went wrong with an event of somebody who was forgotten. */
+const withheld = "withheld, because a person was forgotten whose data it may quote; replay the event to see what is wrong with it now";
 
 /** What forgetting a person is asked for with. */
 export interface ForgetOptions {
@@ -88,7 +93,7 @@ async function written(
   { wish: { person, reason, actor }, tx }: { readonly wish: Forgetting; readonly tx: WriteTransaction },
 ): Promise<Token | undefined> {
   await tx.lock();
-  await dropSnapshots(person, tx);
+  await withholdErrors(log, await dropSnapshots(person, tx), tx);
   // Once more, under the lock: a state that another process took from a snapshot meanwhile is of older keys, and goes too.
   await vault.destroy(person);
   await tx.persons.endForgetting(person);
@@ -104,13 +109,29 @@ async function written(
   return outcome.kind === "appended" ? outcome.token : undefined;
 }
 
-async function dropSnapshots(person: string, tx: WriteTransaction): Promise<void> {
+/** Returns the streams that hold something of the person. */
+async function dropSnapshots(person: string, tx: WriteTransaction): Promise<ReadonlySet<string>> {
+  const streams = new Set<string>();
   for (let after = 0; ; ) {
     const events = await tx.persons.events(person, { after, limit: page });
-    await tx.snapshots.drop([...new Set(events.map(({ stream }) => stream))]);
-    if (events.length < page) return;
+    const found = new Set(events.map(({ stream }) => stream));
+    await tx.snapshots.drop([...found]);
+    for (const stream of found) streams.add(stream);
+    if (events.length < page) return streams;
     after = events.at(-1)?.position ?? after;
   }
+}
+
+// What a handler threw may quote what it was given.
+async function withholdErrors(log: Log, streams: ReadonlySet<string>, tx: WriteTransaction): Promise<void> {
+  const isQuoting = async ({ source, position, error }: Pick<Discard, "source" | "position" | "error">): Promise<boolean> => {
+    if (source !== log.store || error === "") return false;
+    const [event] = await tx.events({ after: (position - 1) as Position, upTo: position, limit: 1 });
+    return event !== undefined && streams.has(event.stream);
+  };
+  for (const { events: _, ...row } of await tx.parking.keys())
+    if (await isQuoting(row)) await tx.parking.saveEvents([{ ...row, error: withheld }]);
+  for (const row of await tx.parking.discards()) if (await isQuoting(row)) await tx.parking.saveDiscards([{ ...row, error: withheld }]);
 }
 
 function vaultOf(log: Log): KeyVault {
