@@ -157,6 +157,9 @@ export function transferContract(kind: StoreKind): void {
       [edited(4, (event) => (event["append"] = (JSON.parse(lines[1] ?? "") as { append: unknown }).append)), 4, '"id-0" came before'],
       [edited(4, (event) => void (event["datatext"] = "{ no json")), 4, "datatext is no JSON"],
       [edited(4, (event) => (event["metadata"] = [])), 4, "metadata is no JSON object"],
+      [edited(1, (event) => (event["last"] = 40)), 41, "ends at position 40"],
+      [edited(1, (header) => void (header["epochs"] as unknown[]).reverse()), 1, "epochs are none"],
+      [edited(1, (header) => void (header["epochs"] as unknown[]).push((header["epochs"] as unknown[])[0])), 1, "epochs are none"],
       [[], 1, "cut off"],
     ] as const) {
       const { problems, problemCount } = await refused(kind, broken);

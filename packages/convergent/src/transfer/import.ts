@@ -166,7 +166,7 @@ class Import {
     const owner = this.#store.identity.store;
     if (header.store !== owner) return `the export is of "${header.store}", and the store belongs to "${owner}"`;
     if (header.first > 1) return `the export begins at position ${header.first}; only one that begins at 1 can be imported`;
-    return undefined;
+    return isInOrder(header) ? undefined : "its epochs are none: each has an id of its own and begins no earlier than the one before it";
   }
 
   #acceptEvent(event: StoredEvent, appends: readonly AppendNote[], heads: Map<string, number>): string | undefined {
@@ -186,6 +186,8 @@ class Import {
   #atEnd(end: ExportEnd): string | undefined {
     if (this.#problems.count > 0) return undefined; // of which this would be the consequence
     if (end.events !== this.#digest.events) return `the export had ${end.events} events, and ${this.#digest.events} came`;
+    if (this.#header?.last !== this.#position)
+      return `the header says that the export ends at position ${this.#header?.last ?? 0}, and it ends at ${this.#position}`;
     return end.digest === this.#sum ? undefined : "the digest of the whole export does not fit what came";
   }
 
@@ -211,6 +213,15 @@ function attempt(text: string): ExportLine | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+function isInOrder({ epochs, last }: ExportHeader): boolean {
+  const firsts = [1, ...epochs.map(({ first }) => first), last + 1];
+  return (
+    firsts[1] === 1 &&
+    new Set(epochs.map(({ id }) => id)).size === epochs.length &&
+    firsts.every((first, index) => first >= (firsts[index - 1] ?? 0))
+  );
 }
 
 function disorder(event: StoredEvent, before: { readonly position: number; readonly at: number; readonly version: number }): string[] {

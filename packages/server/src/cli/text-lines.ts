@@ -16,7 +16,9 @@ export async function* linesOf(path: string): AsyncGenerator<string> {
   let rest = "";
   try {
     for await (const text of await textOf(path)) {
-      const lines = (rest + text).split("\n");
+      // Looked for in what is new only: a long line that comes in many small parts is not searched again with each of them.
+      const lines = text.split("\n");
+      lines[0] = rest + (lines[0] as string);
       rest = lines.pop() as string;
       yield* lines;
       if (rest.length > lineCharactersMax) throw tooLong(path);
