@@ -40,7 +40,16 @@ export async function ensureRows(tx: WriteTransaction, first: FirstRows): Promis
     (row): Checkpoint => ({ ...row, ...key }),
   );
   await tx.saveCheckpoints(made);
+  if (earlier[0]) await inheritParked(tx, key, earlier[0]);
   return made;
+}
+
+/** What the earlier version has set aside waits in this one too: behind its position nothing else would apply it (R4). */
+async function inheritParked(tx: WriteTransaction, key: CheckpointKey, earlier: CheckpointKey): Promise<void> {
+  for (const { key: orderKey } of await tx.parking.keys(earlier)) {
+    const events = await tx.parking.events(earlier, orderKey, Number.MAX_SAFE_INTEGER);
+    await tx.parking.saveEvents(events.map((event) => ({ ...event, ...key })));
+  }
 }
 
 /** What is written with some slots' new positions. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { command, entity } from "../entities/entity.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { accepted } from "../protocol/outcome.ts";
+import { reaction } from "../reactions/reaction.ts";
 import { giveUp, retryLater } from "../readers/verdict.ts";
 import { memory } from "../stores/memory/index.ts";
 import { view } from "../views/view.ts";
@@ -215,4 +216,30 @@ test("what is set aside is known after a restart, and tried on", async () => {
   const token = await add(again, ["a", 3]);
   if ((await runtimeOf(again).parked())[0]?.state === "parked") await runtimeOf(again).replay({ reader: "listing" });
   await expect.poll(() => again.listing.get("a", { after: token }), { timeout: 5000 }).toMatchObject({ value: [1, 2, 3], fresh: true });
+});
+
+test("a higher version of a reaction takes over what the one before it has parked, with what waits behind it", async () => {
+  const store = memory();
+  const heard = entity("heard", { initial: (): number[] => [], events: { noted: z.object({ n: z.number() }) } })
+    .evolve({ noted: (all, { n }) => [...all, n] })
+    .commands({ note: command(z.object({ n: z.number() }), (_, input, emit) => emit.noted(input)) });
+  const hearing = (version: number, fails: (n: number) => void) => {
+    const echo = reaction("echo", { from: [note], to: { heard }, version }).on({
+      "note.added": ({ entityId, data }, { commands }) => {
+        fails(data.n);
+        return commands.heard(entityId).note(data);
+      },
+    });
+    return service("notes", { parts: { note, heard, echo } }).start({ store, attemptsMax: 1 });
+  };
+  const first = await hearing(1, failing(2));
+  for (const n of [1, 2, 3]) await first.note("a").add({ n });
+  await expect.poll(() => runtimeOf(first).parked(), { timeout: 5000 }).toMatchObject([{ version: 1, events: 2 }]);
+  await first.stop();
+  const second = await hearing(2, () => undefined);
+  await second.note("a").add({ n: 4 });
+  await expect.poll(() => runtimeOf(second).parked(), { timeout: 5000 }).toContainEqual(expect.objectContaining({ version: 2, events: 3 }));
+  await runtimeOf(second).replay({ reader: "echo", version: 2 });
+  await expect.poll(() => second.heard.state("a"), { timeout: 5000 }).toMatchObject({ state: [1, 2, 3, 4] });
+  await second.stop();
 });
