@@ -195,13 +195,14 @@ test("queries change nothing", async () => {
     .queries({
       write: query(z.object({}), (sql) => sql.all("INSERT INTO {rows} VALUES ('x') RETURNING id")),
       foreign: query(z.object({}), (sql) => sql.all("SELECT * FROM convergent_store")),
+      mistyped: query(z.object({}), (sql) => sql.all("SELECT * FROM row")),
       now: query(z.object({}), (sql) =>
         sql.get("SELECT datetime('now') AS now, random() % 6 AS dice, json_extract(?, '$.a') AS a", '{"a":1}'),
       ),
     });
   const running = await service("shop", { parts: { order, trial } }).start({ store: sqlite(join(newPlace(), "store.db")) });
   onTestFinished(() => running.stop());
-  for (const name of ["write", "foreign"] as const)
+  for (const name of ["write", "foreign", "mistyped"] as const)
     await expect(running.trial.query[name]({})).rejects.toMatchObject({ code: "sql_failed" });
   expect((await running.trial.query.now({})).value).toMatchObject({ a: 1 });
 });

@@ -2,7 +2,7 @@
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { isDropped, requireReadable } from "../log/codec.ts";
 import { validated } from "../log/schema.ts";
-import type { SqlOwner } from "../log/sql.ts";
+import { type SqlOwner, tablePrefix } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { ItemError } from "../readers/verdict.ts";
 import type { KeyedEvent } from "./fold.ts";
@@ -75,7 +75,9 @@ export async function readyQuery(definition: AnyView, name: string, input: unkno
     try {
       return await query.run(sqlReader(tablesOf({ view, version }, form), tx.sql), checked);
     } catch (error) {
-      const isOther = version !== definition.version || (error instanceof Error && error.message.includes("no such table"));
+      const isOther =
+        version !== definition.version ||
+        (error instanceof Error && error.message.includes(`no such table: ${tablePrefix({ view, version })}`));
       if (!isConvergentError(error, "sql_failed") || !isOther) throw error;
       throw new CannotAnswer(`the tables of version ${version} do not answer "${name}"`, { cause: error });
     }
