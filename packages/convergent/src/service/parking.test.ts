@@ -169,7 +169,7 @@ test("what a version parked before the older one did holds up the swap, until th
 test("what was discarded for one version is no longer parked in another that runs beside it", async () => {
   const store = memory();
   const running = await start(failing(1), { store });
-  await add(running, ["a", 0], ["a", 1], ["a", 2]);
+  await add(running, ["a", 0], ["a", 1], ["a", 2], ["b", 5]);
   await expect.poll(() => runtimeOf(running).parked(), { timeout: 5000 }).toMatchObject([{ state: "parked" }]);
   await running.stop();
   const replaced = listing(failing(1));
@@ -181,16 +181,18 @@ test("what was discarded for one version is no longer parked in another that run
     replaces: { view: replaced },
   }).on({
     "note.added": (document, event) => {
-      failing(1)(event.data.n);
+      failing(1, 5)(event.data.n); // with 5 alone it holds up its own swap
       return [...(document ?? []), event.data.n];
     },
   });
   const next = await service("notes", { parts: { note, listing: newer } }).start({ store, attemptsMax: 1 });
   onTestFinished(() => next.stop());
   const runtime = runtimeOf(next);
-  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toMatchObject([{ version: 1 }, { version: 2 }]);
+  await expect.poll(() => runtime.parked(), { timeout: 5000 }).toHaveLength(3);
   await runtime.discard({ reader: "listing", version: 1, key: "a" }, { reason: "wrong", by: "ada" });
-  await expect.poll(() => runtime.parked(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => runtime.parked(), { timeout: 10_000 }).toMatchObject([{ version: 2, key: "b" }]);
+  await runtime.discard({ reader: "listing", key: "b" }, { reason: "wrong", by: "ada" });
+  await expect.poll(() => runtime.view("listing").rebuild.state, { timeout: 10_000 }).toBe("active");
   expect(await next.listing.get("a", { strong: true })).toMatchObject({ value: [0, 2], fresh: true });
 });
 
