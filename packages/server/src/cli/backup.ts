@@ -6,7 +6,7 @@
 import { copyFileSync, existsSync, statSync } from "node:fs";
 import { backup, DatabaseSync } from "node:sqlite";
 import { ConvergentError, type Verification } from "convergent";
-import { beginStore, finishFile, refuseExisting, removeStore } from "./place.ts";
+import { beginStore, finishFile, refuseExisting, removeStore, removeWal } from "./place.ts";
 import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
 import { kindOf, ownerOf } from "./store-file.ts";
 import { verifyFile } from "./verify.ts";
@@ -31,6 +31,7 @@ export async function backUp(options: BackupOptions): Promise<void> {
     const found = await verifyFile(part);
     requireSound(found, `the copy of ${store}`);
     const bytes = statSync(part).size;
+    removeWal(to);
     finishFile(part, to);
     removeStore(part);
     if (options.json) console.log(JSON.stringify({ store: name, to, events: found.events, digest: found.digest, bytes }));

@@ -234,6 +234,21 @@ test("a backup taken while a process writes at full speed is one moment of the l
   await expect(again.demand(parseToken(state.last))).rejects.toMatchObject({ code: "token_epoch", details: { fork: events } });
 }, 180_000);
 
+test("what a killed server left of a store that was deleted does not get into the backup that takes its place", async () => {
+  const directory = newDirectory();
+  const store = join(directory, "orders.db");
+  await fill(store, "sqlite", 20);
+  expect((await convergent(directory, "backup", "--store", store, "--to", "copy.db")).code).toBe(0);
+  const log = await openLog(store, "sqlite");
+  for (let index = 0; index < 20; index++) await append(log, 100, `order/${index % 7}`);
+  const wal = readFileSync(`${store}-wal`);
+  await log.close();
+  rmSync(store);
+  writeFileSync(`${store}-wal`, wal);
+  expect((await convergent(directory, "restore", "--from", "copy.db", "--to", store)).code).toBe(0);
+  expect(await found(store)).toMatchObject({ events: 2000, problems: [] });
+}, 60_000);
+
 test("ended streams are archived beside a live server; backup, export and verify hold them, and restore makes one file of both", async () => {
   const directory = newDirectory();
   const store = join(directory, "orders.db");

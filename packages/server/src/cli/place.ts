@@ -58,11 +58,18 @@ export function removeStore(path: string): void {
 /** Puts a store that was made by `beginStore`, and is closed, in place of `path`, which nobody may have open. Throws `unavailable`. */
 export async function putStore(part: string, path: string): Promise<void> {
   sync(part);
-  if (!existsSync(path)) linkSync(part, path);
-  else if (kindOf(part) === "journal") await replaceJournal(part, path);
+  if (!existsSync(path)) {
+    removeWal(path);
+    linkSync(part, path);
+  } else if (kindOf(part) === "journal") await replaceJournal(part, path);
   else await replaceDatabase(part, path);
   removeStore(part);
   sync(dirname(path));
+}
+
+/** Removes the WAL of a database that is not there any more: SQLite would play it into the one that gets its name, and ruin it. */
+export function removeWal(path: string): void {
+  for (const end of ["-wal", "-shm"]) rmSync(path + end, { force: true });
 }
 
 // The lock of the old one is held until the new one has its name.
