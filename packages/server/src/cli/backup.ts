@@ -8,7 +8,7 @@ import { backup, DatabaseSync } from "node:sqlite";
 import { ConvergentError, type Verification } from "convergent";
 import { beginStore, finishFile, refuseExisting, removeStore, removeWal } from "./place.ts";
 import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
-import { kindOf, ownerOf } from "./store-file.ts";
+import { kindOf, ownerIfKnown, ownerOf, requireUnused } from "./store-file.ts";
 import { verifyFile } from "./verify.ts";
 
 /** Pages copied in one go, 2 MB; in between the disk belongs to the server. */
@@ -25,6 +25,8 @@ export async function backUp(options: BackupOptions): Promise<void> {
   const { store, to } = options;
   const name = ownerOf(store);
   if (!options.force) refuseExisting(to);
+  // Whoever mistakes one option for the other must not put an old copy under a running server.
+  else if (ownerIfKnown(to) !== undefined && kindOf(to) === "sqlite") requireUnused(to);
   const part = beginStore(to);
   try {
     await copyStore(store, part);

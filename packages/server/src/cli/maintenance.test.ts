@@ -234,13 +234,15 @@ test("a backup taken while a process writes at full speed is one moment of the l
   await expect(again.demand(parseToken(state.last))).rejects.toMatchObject({ code: "token_epoch", details: { fork: events } });
 }, 180_000);
 
-test("what a killed server left of a store that was deleted does not get into the backup that takes its place", async () => {
+test("what a killed server left of a store that was deleted does not get into the backup that takes its place; nor is a running one's store overwritten by a backup", async () => {
   const directory = newDirectory();
   const store = join(directory, "orders.db");
   await fill(store, "sqlite", 20);
   expect((await convergent(directory, "backup", "--store", store, "--to", "copy.db")).code).toBe(0);
   const log = await openLog(store, "sqlite");
   for (let index = 0; index < 20; index++) await append(log, 100, `order/${index % 7}`);
+  const mistaken = await convergent(directory, "backup", "--store", "copy.db", "--to", store, "--force");
+  expect([mistaken.code, /stop its server/.test(mistaken.err)]).toEqual([1, true]);
   const wal = readFileSync(`${store}-wal`);
   await log.close();
   rmSync(store);

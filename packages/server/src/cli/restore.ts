@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { beginEpoch, ConvergentError, type Epoch, writeWitness } from "convergent";
 import { copyStore, extentOf, requireFile, requireSound } from "./backup.ts";
 import { beginStore, putStore, removeStore } from "./place.ts";
-import { kindOf, openStore, ownerOf, requireUnused } from "./store-file.ts";
+import { kindOf, openStore, ownerIfKnown, ownerOf, requireUnused } from "./store-file.ts";
 import { verifyFile } from "./verify.ts";
 
 export interface RestoreOptions {
@@ -60,15 +60,6 @@ function requireReplaceable({ to, from, force }: RestoreOptions, name: string): 
     );
   // Asked before minutes are spent on the copy, and again when it is put in place.
   if (owner !== undefined && kindOf(to) === "sqlite") requireUnused(to);
-}
-
-// A store that cannot be read any more is what backups are for.
-function ownerIfKnown(path: string): string | undefined {
-  try {
-    return ownerOf(path);
-  } catch {
-    return undefined;
-  }
 }
 
 async function forked(path: string): Promise<Epoch> {

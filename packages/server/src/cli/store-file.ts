@@ -54,6 +54,15 @@ export function ownerOf(path: string): string {
   throw noStore(path, "it names no service");
 }
 
+/** The same of a file that may be missing, or no store any more. */
+export function ownerIfKnown(path: string): string | undefined {
+  try {
+    return ownerOf(path);
+  } catch {
+    return undefined;
+  }
+}
+
 // The first transaction of a journal says whose it is.
 function ownerOfJournal(path: string): string {
   const owner = /"store":"([a-z0-9-]+)"/.exec(frontOf(path, 400).split("\n")[1] ?? "")?.[1];
