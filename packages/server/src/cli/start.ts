@@ -1,7 +1,5 @@
 /** `convergent start`: services of a module, each on a store file, connected in this process, behind one gateway. */
-import { existsSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join, relative } from "node:path";
 import {
   type AnyService,
   ConvergentError,
@@ -14,6 +12,7 @@ import {
 } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
+import { loadModule } from "./load-module.ts";
 import { type LogLevel, requestLogger } from "./request-lines.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
 import { rebuildSentence } from "./view-list.ts";
@@ -28,7 +27,7 @@ export interface StartOptions {
 }
 
 export async function start(module: string, options: StartOptions): Promise<void> {
-  const { services, port, gateway } = exportedServices(await load(module), module);
+  const { services, port, gateway } = exportedServices(await loadModule(module), module);
   const running = new Map<AnyService, Running>();
   const stopAll = async (): Promise<void> => {
     for (const service of [...running.values()].reverse()) await service.stop();
@@ -97,12 +96,6 @@ function unknownSentence({ service, entity, types, isPart }: UnknownEvents): str
   return isPart
     ? `${what}. Where they are met they fail by name; run the release that has them, or name them in \`retired\``
     : `${what}. The entity is no part of this release; bring it back under its name if its events still count`;
-}
-
-async function load(module: string): Promise<Readonly<Record<string, unknown>>> {
-  const path = resolve(module);
-  if (!existsSync(path)) throw new ConvergentError("not_found", `there is no file ${path}; name the module that exports your services`);
-  return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
 }
 
 function portOf(text: string | undefined): number | undefined {

@@ -16,6 +16,7 @@ import {
 import { sqlite } from "convergent/sqlite";
 import type { Command } from "commander";
 import { confirmed } from "./confirmation.ts";
+import { examples } from "./examples.ts";
 import { openStore, ownerOf } from "./store-file.ts";
 import { listViews } from "./view-list.ts";
 
@@ -38,6 +39,7 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
     .option("--url <url>", "address of a gateway, for example http://localhost:4000")
     .option("--store <file>", "the store file")
     .option("--json", "as JSON")
+    .addHelpText("after", examples("convergent view list --url http://localhost:4000"))
     .action(listViews);
   view
     .command("cancel")
@@ -45,12 +47,14 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
     .argument("<name>", "wire name of the view")
     .requiredOption("--version <n>", "the version that is being built", wholeNumber)
     .requiredOption("--store <file>", "the store file; a server may have it open")
+    .addHelpText("after", examples("convergent view cancel order-summary --version 2 --store data/orders.db"))
     .action(cancel);
   view
     .command("rebuild")
     .description("lets a build go on that was cancelled, or begin anew after it failed")
     .argument("<name>", "wire name of the view")
     .requiredOption("--store <file>", "the store file; a server may have it open")
+    .addHelpText("after", examples("convergent view rebuild order-summary --store data/orders.db"))
     .action(rebuild);
   view
     .command("drop")
@@ -59,6 +63,7 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
     .requiredOption("--store <file>", "the store file; a server may have it open")
     .option("--version <n>", "only this version", wholeNumber)
     .option("--yes", "do not ask")
+    .addHelpText("after", examples("convergent view drop order-summary --version 1 --store data/orders.db"))
     .action(drop);
 }
 
