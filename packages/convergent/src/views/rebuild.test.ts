@@ -5,7 +5,7 @@ import type { StoreDriver } from "../log/store.ts";
 import { accepted } from "../protocol/outcome.ts";
 import { runtimeOf, type Running, service } from "../service/service.ts";
 import { memory } from "../stores/memory/index.ts";
-import { cancelRebuild, resumeRebuild, viewVersions } from "./operating.ts";
+import { cancelRebuild, dropVersions, resumeRebuild, viewVersions } from "./operating.ts";
 import type { RebuildNews } from "./rebuild.ts";
 import { view } from "./view.ts";
 
@@ -180,6 +180,19 @@ test("a build that consumed something else than the log holds fails, names the r
   await log.transact((tx) => resumeRebuild(tx, "sums"));
   await swapped(running);
   expect(await running.sums.get("t1", { strong: true })).toMatchObject({ value: { sum: 145, count: 10 }, fresh: true });
+  await running.stop();
+});
+
+test("a view that is reset while a version of it is being built is built from the first event, without a restart", async () => {
+  const store = await seeded();
+  const hold = new Hold();
+  const running = await second(hold).start({ store });
+  await runtimeOf(running).log.transact((tx) => dropVersions(tx, "sums"));
+  await expect.poll(() => versions(running), { timeout: 5000 }).toEqual([[2, "active"]]);
+  hold.held = false;
+  await expect
+    .poll(() => running.sums.get("t1", { strong: true, wait: "50ms" }), { timeout: 15_000 })
+    .toMatchObject({ value: { sum: 145, count: 10 }, fresh: true });
   await running.stop();
 });
 

@@ -224,8 +224,9 @@ export class Rebuild {
   async #look(): Promise<boolean> {
     const { definition, log, reader } = this.#options;
     const row = await log.snapshot((tx) => storedVersion(tx, definition.name, definition.version));
-    const before = this.#state;
-    const state = row?.state ?? "dropping";
+    if (!row) await this.#registerAgain();
+    const before = row ? this.#state : "building";
+    const state = row?.state ?? this.#state;
     if (state === "active" || state === "retired") {
       await this.finish(state);
       return true;
@@ -240,6 +241,16 @@ export class Rebuild {
     }
     this.measure();
     return (await this.verify()) && this.#swap();
+  }
+
+  // Somebody reset the view, or dropped this version: it is built again from the first event.
+  async #registerAgain(): Promise<void> {
+    await this.#previous?.stop();
+    this.#previous = undefined;
+    this.#older = undefined;
+    this.#target = undefined;
+    await this.register();
+    this.#options.reader.resume();
   }
 
   async #standStill(before: DefinitionState): Promise<boolean> {
