@@ -196,6 +196,31 @@ test("a view that is reset while a version of it is being built is built from th
   await running.stop();
 });
 
+test("of two releases side by side whose view is reset, the newer one's version is the active one again", async () => {
+  const store = await shared();
+  const older = await first.start({ store });
+  await older.thing("t1").add({ n: 1 });
+  const hold = new Hold();
+  hold.held = false;
+  const newer = await second(hold).start({ store });
+  await swapped(newer);
+  hold.held = true;
+  await runtimeOf(newer).log.transact((tx) => tx.dropView("sums"));
+  await expect.poll(() => versions(newer), { timeout: 15_000 }).toEqual([[1, "active"]]);
+  hold.held = false;
+  const both = [
+    [1, "retired"],
+    [2, "active"],
+  ];
+  await expect.poll(() => versions(newer), { timeout: 15_000 }).toEqual(both);
+  for (const running of [older, newer])
+    await expect
+      .poll(() => running.sums.get("t1"), { timeout: 15_000 })
+      .toMatchObject({ value: expect.objectContaining({ sum: 1 }) as unknown, fresh: true });
+  expect(await versions(newer)).toEqual(both);
+  await Promise.all([older.stop(), newer.stop()]);
+});
+
 test("a cancelled build stands still, also after a restart, while the older version answers; resumed it goes on", async () => {
   const store = await seeded();
   const hold = new Hold();

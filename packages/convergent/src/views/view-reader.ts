@@ -9,7 +9,7 @@ import type { ReaderSetting } from "../readers/reader-options.ts";
 import type { Failed } from "../readers/verdict.ts";
 import { consumedOf } from "./consumed.ts";
 import { type KeyedEvent, keyedIn } from "./fold.ts";
-import { isKept, register, setState, storedVersion } from "./versions.ts";
+import { isKept, putInPlace, register, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { rowsOf, type ViewRows } from "./view-rows.ts";
 
@@ -76,10 +76,9 @@ async function count(tx: WriteTransaction, { name, version, handlers }: AnyView,
   await tx.addConsumed(consumedOf({ reader: name, version }, handled));
 }
 
-// Somebody reset the view, or dropped this version, while this process keeps it: it is built again, beside what is active.
+// Somebody reset the view, or dropped this version, while this process keeps it: it is built again, and of all versions the highest is active.
 async function registerAgain(tx: WriteTransaction, definition: AnyView, log: Log): Promise<DefinitionRow> {
   const { state } = await register(tx, definition, log, { isOwner: true });
   const row = (await storedVersion(tx, definition.name, definition.version)) as DefinitionRow;
-  if (state === "building") await setState(tx, row, "retired");
-  return state === "building" ? { ...row, state: "retired" } : row;
+  return state === "building" ? { ...row, state: await putInPlace(tx, row, log) } : row;
 }
