@@ -1,0 +1,15 @@
+// Pages of the documentation whose files compile, run, and print what the page says.
+import { expect, onTestFinished, test } from "vitest";
+import { pageRun } from "./page-runs.ts";
+
+test.for(["conflicts", "queries", "readers"])(
+  "docs/%s.md: its code compiles and prints what the page says",
+  { timeout: 180_000 },
+  (name) => {
+    const page = pageRun(name);
+    onTestFinished(page.end);
+    expect(page.fragments).toEqual([]);
+    expect(page.compile()).toBe("");
+    expect(page.run()).toEqual([]);
+  },
+);
