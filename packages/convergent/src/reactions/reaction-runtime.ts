@@ -83,10 +83,12 @@ export class ReactionRuntime {
     if (isDropped(event)) return;
     const plan = this.definition.handlers.get(event.type)?.(event) ?? [];
     const commands = Array.isArray(plan) ? (plan as readonly PlannedCommand[]) : [plan as PlannedCommand];
-    for (const [index, command] of commands.entries()) await this.#run(tx, event, command, index);
+    for (const [index, command] of commands.entries()) if (!(await this.#run(tx, event, command, index))) return;
   }
 
-  async #run(tx: WriteTransaction, event: Envelope, { entity, entityId, command, input }: PlannedCommand, index: number): Promise<void> {
+  /** False when the event was reacted to before, by other commands: then none of these is due. */
+  async #run(tx: WriteTransaction, event: Envelope, planned: PlannedCommand, index: number): Promise<boolean> {
+    const { entity, entityId, command, input } = planned;
     const runtime = this.#entities.get(entity);
     if (!runtime)
       throw new ConvergentError(
@@ -108,9 +110,11 @@ export class ReactionRuntime {
       const outcome = await runtime.runIn(tx, { entityId, command, input, options });
       if (outcome.kind === "rejected")
         this.#refused.push({ reaction: this.definition.name, eventId: event.id, entity, entityId, command, reason: outcome.reason });
+      return true;
     } catch (error) {
       // Another version of this reaction, of a release that runs beside this one, has reacted to the event already.
-      if (!isConvergentError(error, "idempotency_key_reused")) throw error;
+      if (isConvergentError(error, "idempotency_key_reused")) return false;
+      throw error;
     }
   }
 }

@@ -245,3 +245,41 @@ test("a higher version of a reaction takes over what the one before it has parke
   await expect.poll(() => second.heard.state("a"), { timeout: 5000 }).toMatchObject({ state: [1, 2, 3, 4] });
   await second.stop();
 });
+
+/** Two drivers onto one open store, as processes that share a file would have it. */
+async function shared(): Promise<StoreDriver> {
+  const driver = memory();
+  const store = await driver.open({ name: "notes" });
+  const open: StoreDriver["open"] = async () =>
+    new Proxy(store, {
+      get: (target, property) => {
+        if (property === "close") return async () => undefined;
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+  return { host: driver.host, open };
+}
+
+test("of two versions of a reaction that run side by side each event is reacted to by the commands of one", async () => {
+  const store = await shared();
+  const heard = entity("heard", { initial: (): number[] => [], events: { noted: z.object({ n: z.number() }) } })
+    .evolve({ noted: (all, { n }) => [...all, n] })
+    .commands({ note: command(z.object({ n: z.number() }), (_, input, emit) => emit.noted(input)) });
+  const hearing = (version: number, numbers: readonly number[]) => {
+    const echo = reaction("echo", { from: [note], to: { heard }, version }).on({
+      "note.added": ({ entityId }, { commands }) => numbers.map((n) => commands.heard(entityId).note({ n })),
+    });
+    return service("notes", { parts: { note, heard, echo } }).start({ store });
+  };
+  const releases = [await hearing(1, [1, 2]), await hearing(2, [3, 1, 2])] as const;
+  for (let index = 0; index < 20; index++) await releases[0].note(`n${index}`).add({ n: 1 });
+  const { token } = accepted(await releases[0].note("last").add({ n: 1 }));
+  for (const running of releases) expect(await running.waitFor(token)).toBe(true);
+  for (let index = 0; index < 20; index++)
+    expect([
+      [1, 2],
+      [3, 1, 2],
+    ]).toContainEqual((await releases[0].heard.state(`n${index}`)).state);
+  await Promise.all(releases.map((running) => running.stop()));
+});
