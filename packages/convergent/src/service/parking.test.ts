@@ -84,6 +84,22 @@ test("a read below the parked event is fresh", async () => {
   expect(reading.parked).toBeUndefined();
 });
 
+test("a read waits for an event that is being tried again, at most as long as it may", async () => {
+  let failures = 0;
+  const running = await start((n) => {
+    if (n === 1 && ++failures <= 2) retryLater("not yet");
+    if (n === 3) retryLater("never");
+  });
+  const token = await add(running, ["a", 1], ["a", 2]);
+  await expect.poll(async () => (await runtimeOf(running).parked()).length, { timeout: 5000 }).toBe(1);
+  expect(await running.listing.get("a", { after: token, wait: "0ms" })).toMatchObject({ fresh: false, parked: { state: "retrying" } });
+  expect(await running.listing.get("a", { after: token, wait: "20s" })).toMatchObject({ value: [1, 2], fresh: true });
+  const never = await add(running, ["b", 3]);
+  const before = performance.now();
+  expect(await running.listing.get("b", { after: never, wait: "400ms" })).toMatchObject({ fresh: false, parked: { state: "retrying" } });
+  expect(performance.now() - before).toBeGreaterThan(350);
+});
+
 test("a replay applies the parked event and those behind it, in order; one that fails stays parked", async () => {
   let broken = [1];
   const running = await start((n) => failing(...broken)(n));

@@ -15,6 +15,9 @@ import type { Inboxes } from "../readers/inboxes.ts";
 
 const waitDefaultMs = 1000;
 
+/** How long until rows are looked at again that went back, or whose first missing event is being tried again. */
+const lookMs = 25;
+
 /** A read's options, and the order key it asks for: of a reader's slots, that of the key then counts. */
 export interface Asked extends ReadOptions {
   readonly key?: string;
@@ -76,58 +79,91 @@ export class Answers {
 
   /** Runs `body` on a snapshot and labels what it returns. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
   async answer<Body extends object>(asked: Asked, body: (tx: ReadTransaction) => Promise<Body>): Promise<Body & Label> {
-    const { log, standing, view } = this.#options;
-    const level = asked.after === undefined && !asked.strong && asked.maxAge === undefined ? nothing : await this.#reach(asked);
+    const { log, view } = this.#options;
+    const { clock, timers } = log.host;
+    const deadline = clock.elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
+    const isAsked = asked.after !== undefined || asked.strong === true || asked.maxAge !== undefined;
+    const level = isAsked ? await this.#level(asked, deadline) : nothing;
+    for (;;) {
+      const isMet = isAsked && (await this.#reach(level, deadline, asked));
+      const mayWait = isMet && clock.elapsed() < deadline && !asked.signal?.aborted;
+      const reading = await this.#read({ key: asked.key, level, mayWait }, body);
+      if (reading && !reading.fresh && asked.stale === "error") throw notFresh(view, reading);
+      if (reading) return reading;
+      await timers.sleep(Math.max(0, Math.min(lookMs, deadline - clock.elapsed())));
+    }
+  }
+
+  /** Resolves true once a snapshot holds everything up to `position` but for what is set aside, false after `waitMs`. */
+  async holds(position: Position, waitMs: number): Promise<boolean> {
+    const { log, standing } = this.#options;
+    const { clock, timers } = log.host;
+    const deadline = clock.elapsed() + waitMs;
+    while (await standing.waitFor(position, deadline - clock.elapsed(), {})) {
+      const claim = standing.claim();
+      const held = await log.snapshot((tx) => claim(tx));
+      if (comparePositions(held.position, position) >= 0) return true;
+      if (clock.elapsed() >= deadline) return false;
+      await timers.sleep(Math.max(0, Math.min(lookMs, deadline - clock.elapsed())));
+    }
+    return false;
+  }
+
+  /** `undefined` when the snapshot holds less than was known of, and there is time to wait: rows went back, or an event is being tried again. */
+  async #read<Body extends object>(
+    { key, level, mayWait }: { readonly key: string | undefined; readonly level: Level; readonly mayWait: boolean },
+    body: (tx: ReadTransaction) => Promise<Body>,
+  ): Promise<(Body & Label) | undefined> {
+    const { log, standing } = this.#options;
     const claim = standing.claim();
-    const reading = await log.snapshot(async (tx) => {
+    return log.snapshot(async (tx) => {
       const head = await tx.head();
-      const { position, parked } = await claim(tx, asked.key);
+      const { position, parked } = await claim(tx, key);
+      const first = typeof parked === "object" ? parked : undefined;
       const reached = earlierPosition(position, head.position);
-      const asOf = typeof parked === "object" ? earlierPosition(reached, (parked.position - 1) as Position) : reached;
+      const asOf = first ? earlierPosition(reached, (first.position - 1) as Position) : reached;
       const next = comparePositions(asOf, head.position) < 0 ? await log.timeAt((asOf + 1) as Position, tx) : undefined;
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
+      if (mayWait && first?.state !== "parked" && isShort(level, asOf, behind)) return undefined;
       const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
       return {
         ...label,
         ...(await body(tx)),
         ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
         ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
-        ...(parked === undefined || (typeof parked === "object" && label.fresh) ? {} : { parked }),
+        ...(parked === undefined || (first && label.fresh) ? {} : { parked }),
       };
     });
-    if (!reading.fresh && asked.stale === "error") throw notFresh(view, reading);
-    return reading;
   }
 
-  // Waits for what was asked for, at most as long as was asked for; what was not reached is found again in the snapshot.
-  async #reach(asked: Asked): Promise<Level> {
-    const { log, inboxes, standing } = this.#options;
-    const { after, strong, maxAge, signal } = asked;
-    const elapsed = (): number => log.host.clock.elapsed();
-    const deadline = elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
+  // What is asked for, as positions of this log; waits for what other stores caused here.
+  async #level({ after, strong, maxAge, signal }: Asked, deadline: number): Promise<Level> {
+    const { log, inboxes } = this.#options;
     const maxAgeMs = maxAge === undefined ? undefined : durationMs(maxAge);
-    let position = strong ? (await log.head()).position : origin;
-    let unmet: readonly string[] = [];
-    let unchecked: readonly string[] = [];
-    if (after !== undefined) {
-      const demand = await log.demand(typeof after === "string" ? parseToken(after) : after);
-      const exchanged = await inboxes.exchange(demand.foreign, deadline, signal);
-      position = laterPosition(laterPosition(position, demand.position), exchanged.position);
-      ({ unmet, unchecked } = exchanged);
-    }
-    const place = { ...(asked.key === undefined ? {} : { key: asked.key }), ...(signal ? { signal } : {}) };
-    if (comparePositions(position, origin) > 0) await standing.waitFor(position, deadline - elapsed(), place);
-    if (maxAgeMs !== undefined) await this.#reachAge(maxAgeMs, deadline, place);
-    return { position, asked: after !== undefined || strong === true, maxAgeMs, unmet, unchecked };
+    const asked = after !== undefined || strong === true;
+    const position = strong ? (await log.head()).position : origin;
+    if (after === undefined) return { position, asked, maxAgeMs, unmet: [], unchecked: [] };
+    const demand = await log.demand(typeof after === "string" ? parseToken(after) : after);
+    const { unmet, unchecked, ...caused } = await inboxes.exchange(demand.foreign, deadline, signal);
+    return { position: laterPosition(laterPosition(position, demand.position), caused.position), asked, maxAgeMs, unmet, unchecked };
+  }
+
+  // Waits for a level, until the deadline. Whether a snapshot holds what is then known of, the snapshot says.
+  async #reach({ position, maxAgeMs }: Level, deadline: number, { key, signal }: Asked): Promise<boolean> {
+    const { log, standing } = this.#options;
+    const place = { ...(key === undefined ? {} : { key }), ...(signal ? { signal } : {}) };
+    const isReached = position === origin || (await standing.waitFor(position, deadline - log.host.clock.elapsed(), place));
+    const isYoung = maxAgeMs === undefined || (await this.#reachAge(maxAgeMs, deadline, place));
+    return isReached && isYoung;
   }
 
   // While it waits, events that were young enough grow too old: what is asked for is found anew after each wait.
-  async #reachAge(maxAgeMs: number, deadline: number, place: Place): Promise<void> {
+  async #reachAge(maxAgeMs: number, deadline: number, place: Place): Promise<boolean> {
     const { log, standing } = this.#options;
     for (;;) {
       const wanted = await this.#lastOlderThan(log.host.clock.now() - maxAgeMs, place.key);
-      if (wanted === undefined) return;
-      if (!(await standing.waitFor(wanted, deadline - log.host.clock.elapsed(), place))) return;
+      if (wanted === undefined) return true;
+      if (!(await standing.waitFor(wanted, deadline - log.host.clock.elapsed(), place))) return false;
     }
   }
 
@@ -163,6 +199,11 @@ function notFresh(view: string, { asOf, behind, unmet = [], unchecked = [], park
     `the view "${view}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${why}`,
     { details: { asOf, behind, unmet, unchecked, ...(parkedAt ? { parked: parkedAt } : {}) } },
   );
+}
+
+// Whether waiting helps: of what reached this store, something is missing that was asked for.
+function isShort({ position, maxAgeMs = Number.POSITIVE_INFINITY }: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
+  return comparePositions(asOf, position) < 0 || behind.ms > maxAgeMs;
 }
 
 // With nothing asked for, nothing may be missing.

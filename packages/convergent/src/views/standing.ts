@@ -101,14 +101,14 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
     waitFor: async (position, waitMs, place) => {
       if (strong()) return true;
       const deadline = elapsed() + waitMs;
-      // R4: what is set aside is not waited for. Asked only when there would be a wait.
+      // R4: what is parked is not waited for; what is tried again is. Asked only when there would be a wait.
       const parkedBefore = async (): Promise<boolean> => {
         const { key } = place;
         if (key === undefined) return false;
         const parked = await log.snapshot((tx) =>
           parkedIn(tx, { reader: name, version: rebuild.older?.version ?? version, source: log.store }, key),
         );
-        return typeof parked === "object" && comparePositions(parked.position, position) <= 0;
+        return typeof parked === "object" && parked.state === "parked" && comparePositions(parked.position, position) <= 0;
       };
       for (;;) {
         const older = rebuild.older;

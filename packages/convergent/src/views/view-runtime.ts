@@ -8,7 +8,7 @@ import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { Counted, FindOptions, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
-import { Answers, type Asked, type Label, type Standing } from "./answers.ts";
+import { Answers, type Asked, type Label } from "./answers.ts";
 import { storableKey } from "./fold.ts";
 import { forgettingReader, withForgetting } from "./forgetting.ts";
 import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
@@ -43,7 +43,6 @@ export class ViewRuntime {
   /** How the version gets into its place. */
   readonly rebuild: Rebuild;
   readonly #log: Log;
-  readonly #standing: Standing;
   readonly #forgetting: Reader | undefined;
   readonly #forgettingReplaced: Reader | undefined;
   readonly #answers: Answers;
@@ -58,8 +57,7 @@ export class ViewRuntime {
     this.#forgetting = forgettingReader({ definition, log, setting });
     this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, setting });
     const standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
-    this.#standing = withForgetting(standing, this.#forgetting, log);
-    this.#answers = new Answers({ view: definition.name, log, inboxes, standing: this.#standing });
+    this.#answers = new Answers({ view: definition.name, log, inboxes, standing: withForgetting(standing, this.#forgetting, log) });
   }
 
   /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
@@ -90,7 +88,7 @@ export class ViewRuntime {
 
   /** Resolves true once the rows that answer reads hold everything up to a position, false after `waitMs`. */
   waitFor(position: Position, waitMs: number): Promise<boolean> {
-    return this.#standing.waitFor(position, waitMs, {});
+    return this.#answers.holds(position, waitMs);
   }
 
   /** One document. Throws `not_fresh` when asked to, `rebuilding`, `token_invalid`, `token_epoch`. */
