@@ -125,9 +125,17 @@ describe.each(kinds)("$name", (kind) => {
     accepted(await running.customer("bob").move({ customer: "bob", address: { street: "Side Street" } }));
   });
 
-  test("a person of whom nothing was ever sealed can be forgotten, and then nothing is", async () => {
+  test("a person of whom nothing was ever sealed is forgotten by force only, and then nothing is sealed", async () => {
     const running = await started(kind.driver().driver);
-    await running.forget("eve", { reason: "in advance" });
+    await registered(running);
+    const before = await eventsOf(running);
+    await expect(running.forget("eve", { reason: "in advance" })).rejects.toMatchObject({
+      code: "not_found",
+      message: expect.stringContaining('no data of "eve" was ever sealed') as string,
+    });
+    expect(await eventsOf(running)).toEqual(before);
+    expect((await running.forget("eve", { reason: "in advance", force: true })).repeated).toBe(false);
+    expect((await running.forget("eve", { reason: "again" })).repeated).toBe(true);
     const eve = { customer: "eve", name: "Eve", address: { street: "x" }, birthday: null };
     await expect(running.customer("eve").register(eve)).rejects.toMatchObject({ code: "person_forgotten" });
     await expect(running.customer.state("eve")).rejects.toMatchObject({ code: "entity_not_found" });

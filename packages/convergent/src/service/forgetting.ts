@@ -27,6 +27,8 @@ export interface ForgetOptions {
   readonly reason: string;
   /** Who asks; kept in the log. */
   readonly actor?: string;
+  /** Also a person of whom nothing was ever sealed here: the id is refused from now on. Default false, because a wrong id looks the same. */
+  readonly force?: boolean;
 }
 
 /** A person is forgotten, now or, when `repeated`, since an earlier call. */
@@ -38,16 +40,34 @@ export interface Forgotten {
   readonly repeated: boolean;
 }
 
-/** Forgets a person. Throws `definition_invalid` for a store that keeps no keys, `invalid_input` without a reason. */
-export async function forgetPerson(log: Log, person: string, { reason, actor = "" }: ForgetOptions): Promise<Forgotten> {
+/**
+ * Forgets a person. Throws `definition_invalid` for a store that keeps no keys, `invalid_input` without a reason, `not_found`
+ * for somebody of whom nothing was ever sealed here.
+ */
+export async function forgetPerson(log: Log, person: string, { reason, actor = "", force = false }: ForgetOptions): Promise<Forgotten> {
   if (typeof reason !== "string" || reason === "") throw new ConvergentError("invalid_input", "forgetting a person is given a reason");
   const vault = vaultOf(log);
   const pseudonym = vault.pseudonym(person);
   const known = await log.streamHead(forgottenStream(pseudonym));
   if (known) return { pseudonym, token: await log.tokenAt(known.position), repeated: true };
+  if (!force && !(await isKnown(log, vault, pseudonym)))
+    throw new ConvergentError(
+      "not_found",
+      `no data of "${person}" was ever sealed in the store of "${log.store}", so nothing was done; look at the id again, or force it (--force), and that id is refused from now on`,
+      { details: { person } },
+    );
   await log.transact((tx) => tx.persons.beginForgetting({ person: pseudonym, reason, actor }));
   log.host.reached("forget.intended");
   return finish(log, vault, { person: pseudonym, reason, actor });
+}
+
+/** Whether anything was sealed of a person, or somebody has begun to forget them. */
+async function isKnown(log: Log, vault: KeyVault, pseudonym: string): Promise<boolean> {
+  if (vault.key(pseudonym) || vault.forgotten().includes(pseudonym)) return true;
+  return log.snapshot(async (tx) => {
+    const wishes = await tx.persons.forgettings();
+    return wishes.some(({ person }) => person === pseudonym) || (await tx.persons.events(pseudonym, { after: 0, limit: 1 })).length > 0;
+  });
 }
 
 /** Destroys keys of persons whom the log knows as forgotten: somebody has put back an older copy of the keys. To be called before anything is read with them. */

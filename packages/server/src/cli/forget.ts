@@ -9,19 +9,24 @@ export interface ForgetOptions {
   readonly store: string;
   readonly reason: string;
   readonly actor?: string;
+  readonly force?: true;
 }
 
-export async function forget(person: string, { store, reason, actor }: ForgetOptions): Promise<void> {
+export async function forget(person: string, { store, reason, actor, force }: ForgetOptions): Promise<void> {
   const owner = ownerOf(store);
   const log = await Log.open(driverOf(store, kindOf(store)), owner);
   try {
-    const { pseudonym, repeated, token } = await forgetPerson(log, person, { reason, ...(actor === undefined ? {} : { actor }) });
+    const { pseudonym, repeated, token } = await forgetPerson(log, person, {
+      reason,
+      ...(actor === undefined ? {} : { actor }),
+      force: force ?? false,
+    });
     const position = token.entries[0]?.position ?? 0;
     await log.scrub();
     console.log(
       repeated
-        ? `${person} was forgotten before, as ${pseudonym} at position ${position}`
-        : `${person} is forgotten, as ${pseudonym} at position ${position}: the key is destroyed. Views of a running server follow now, others when it is started`,
+        ? `"${person}" was forgotten before, as ${pseudonym} at position ${position}`
+        : `"${person}" is forgotten, as ${pseudonym} at position ${position}: the key is destroyed. Views of a running server follow now, others when it is started`,
     );
   } finally {
     await log.close();

@@ -96,6 +96,7 @@ function program(): Command {
     .requiredOption("--reason <text>", "why; kept in the log")
     .option("--actor <name>", "who asks for it; kept in the log")
     .addHelpText("after", examples('convergent forget ada --store data/orders.db --reason "asked for it on 3 May"'))
+    .option("--force", "also an id of which nothing was ever sealed here: it is refused from now on")
     .action(forget);
   addMaintenance(root);
   parkedCommands(root);
