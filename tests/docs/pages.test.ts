@@ -7,7 +7,7 @@ test.for(["conflicts", "queries", "readers"])(
   { timeout: 180_000 },
   (name) => {
     const page = pageRun(name);
-    onTestFinished(page.end);
+    onTestFinished(() => page.end());
     expect(page.fragments).toEqual([]);
     expect(page.compile()).toBe("");
     expect(page.run()).toEqual([]);

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { blocksOf, isShown } from "../docs/page-blocks.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -51,14 +52,10 @@ beforeAll(() => {
   folder = mkdtempSync(join(root, "examples", "readme-"));
   const [definition = "", program = "", client = "", guarded = ""] = blocks();
   writeFileSync(join(folder, "orders.ts"), definition);
-  const served = program.replace("port: 4000", "port: 0").replace('"data/orders.db"', JSON.stringify(join(folder, "orders.db")));
+  const served = program.replace("port: 4001", "port: 0").replace('"data/orders.db"', JSON.stringify(join(folder, "orders.db")));
   const asked = client.replace('"http://localhost:4000"', "server.url").replace(/import type .*\n/, "");
-  const told = "console.log(JSON.stringify([state, reading, page, polled]));\nawait server.close();\nawait running.stop();\n";
-  const named = (served + asked)
-    .replace("await running.orderSummary.get", "const reading = await running.orderSummary.get")
-    .replace("await running.orderSummary.find", "const page = await running.orderSummary.find")
-    .replace("await client.orderSummary.poll", "const polled = await client.orderSummary.poll");
-  writeFileSync(join(folder, "program.ts"), named + told);
+  const told = "console.log(JSON.stringify([summary, page, polled]));\nawait server.close();\nawait running.stop();\n";
+  writeFileSync(join(folder, "program.ts"), served + asked + told);
   writeFileSync(join(folder, "guarded.ts"), guarded);
   writeFileSync(join(folder, "asked.ts"), askedAsCallers(guarded));
   const settings = {
@@ -82,9 +79,11 @@ test("the README's code runs and answers as it says", () => {
     timeout: 25_000,
   });
   expect(run.stderr).toBe("");
-  const [state, reading, page, polled] = JSON.parse(run.stdout) as unknown[];
-  expect(state).toEqual({ status: "placed", lines: [] });
-  expect(reading).toMatchObject({ value: { customer: "ada", items: 0 }, fresh: true });
+  const shown = blocksOf(join(root, "README.md")).filter(({ language, heading }) => language === "text" && heading === "Write a service");
+  const [line = "", _, last = ""] = run.stdout.split(/\n(?=.*\n)/);
+  expect([shown.length, isShown(shown[1]!, line), line]).toEqual([2, true, line]);
+  const [summary, page, polled] = JSON.parse(last) as unknown[];
+  expect(summary).toMatchObject({ value: { customer: "ada", items: 0 }, fresh: true });
   expect(page).toMatchObject({ value: [{ key: "o-1", value: { customer: "ada", items: 0 } }], fresh: true });
   expect(polled).toMatchObject({ value: { customer: "ada", items: 0 }, fresh: true });
 });
