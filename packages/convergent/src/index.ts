@@ -111,6 +111,7 @@ export type {
   ReaderStatus,
   SlotCounts,
 } from "./readers/reader-options.ts";
+export { type Continued, type ContinueFrom, continueReader, type PresentLog } from "./readers/continuing.ts";
 export { type ParkedChoice, requestDiscard, requestReplay } from "./readers/parked-requests.ts";
 export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";

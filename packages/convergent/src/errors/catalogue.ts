@@ -67,6 +67,7 @@ export const catalogue = {
   seal_broken: { retry: "never", status: 500, summary: "A sealed field was changed, or put where it does not belong." },
   sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
+  store_in_use: { retry: "never", status: 500, summary: "A process has the store open, and this can only be done while none has." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },
   store_newer: { retry: "never", status: 500, summary: "The store was written by a newer release of this project." },
   store_unwritable: { retry: "never", status: 500, summary: "The store's file or directory cannot be written." },

@@ -137,7 +137,7 @@ async function otherHistory(row: Checkpoint, source: LogSource, head: Head): Pro
   await source.doubt({ by: "checkpoint", epoch: row.epoch, position: row.position, check: row.check });
   return new ConvergentError(
     "token_epoch",
-    `the reader ${row.reader} has applied ${row.source} up to ${row.position}, but that log was restored and now stands at ${head.position}; reset the reader to build it again`,
+    `the reader ${row.reader} has applied ${row.source} up to ${row.position}, but that log was restored and now stands at ${head.position}; a reaction goes on after: convergent reader continue ${row.reader} --store FILE, a view is built again after: convergent view reset ${row.reader} --store FILE`,
     { details: { reader: row.reader, position: row.position, head: head.position } },
   );
 }

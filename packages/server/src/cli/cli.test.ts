@@ -83,6 +83,7 @@ test("help names the commands, and each command has help of its own, with exampl
     ["view", "rebuild"],
     ["view", "drop"],
     ["view", "reset"],
+    ["reader", "continue"],
     ["parked", "list"],
     ["parked", "replay"],
     ["parked", "discard"],

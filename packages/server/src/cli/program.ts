@@ -10,6 +10,7 @@ import { forget } from "./forget.ts";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
 import { discardParked, listParked, replayParked } from "./parked.ts";
+import { continueReading } from "./reader-continue.ts";
 import { listReaders } from "./readers.ts";
 import { logLevels } from "./request-lines.ts";
 import { start } from "./start.ts";
@@ -78,6 +79,24 @@ function program(): Command {
     .option("--json", "as JSON")
     .addHelpText("after", examples("convergent readers --url http://localhost:4000", "convergent readers --store data/orders.db"))
     .action(listReaders);
+  root
+    .command("reader")
+    .description("maintains readers")
+    .command("continue")
+    .description("lets a reaction go on after the log that it follows was restored: behind the last event that stayed")
+    .argument("<name>", "name of the reaction, for example reserve-stock")
+    .requiredOption("--store <file>", "the store file of its service; no server may have it open")
+    .option("--source <file>", "the store file of the log that it follows (default: beside the store, by its service's name)")
+    .option("--from <place>", "fork: behind what stayed; head: behind everything there is now; or behind a position", placeInLog, "fork")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent reader continue reserve-stock --store data/inventory.db",
+        "convergent reader continue reserve-stock --store data/inventory.db --source elsewhere/orders.db --from head",
+      ),
+    )
+    .action(continueReading);
   const view = root.command("view").description("shows and maintains views and their versions");
   addViewCommands(view, wholeNumber);
   view
@@ -150,6 +169,10 @@ function duration(text: string): Duration {
   } catch {
     throw new InvalidArgumentError("It is a time like 250ms, 5s or 1m.");
   }
+}
+
+function placeInLog(text: string): "fork" | "head" | number {
+  return text === "fork" || text === "head" ? text : wholeNumber(text);
 }
 
 function portNumber(text: string): number {

@@ -35,7 +35,7 @@ export async function restore(options: RestoreOptions): Promise<void> {
       console.log(
         `${to} is now ${from}: ${extentOf(found)} of ${name}, digest ${found.digest}.\n` +
           `The epoch ${epoch.id} begins at position ${epoch.first}: tokens and checkpoints up to ${found.last} stay valid, later ones are answered ` +
-          `with token_epoch and the fork ${found.last}. Clients drop such a token and tell their user; readers of other services that had gone further stop and say so.`,
+          `with token_epoch and the fork ${found.last}. Clients drop such a token and tell their user; reactions of other services that had gone further stop: convergent reader continue --help.`,
       );
   } catch (error) {
     removeStore(part);

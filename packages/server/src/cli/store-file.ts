@@ -70,14 +70,14 @@ function ownerOfJournal(path: string): string {
   return owner;
 }
 
-/** Throws `unavailable` when a process has the store open: in WAL mode every connection holds a lock as long as it lives. */
+/** Throws `store_in_use` when a process has the store open: in WAL mode every connection holds a lock as long as it lives. */
 export function requireUnused(path: string): void {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK");
   } catch (cause) {
     throw new ConvergentError(
-      "unavailable",
+      "store_in_use",
       `a process has ${path} open; stop its server first, because it would go on from what it remembers`,
       { cause },
     );
