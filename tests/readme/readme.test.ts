@@ -52,8 +52,8 @@ beforeAll(() => {
   folder = mkdtempSync(join(root, "examples", "readme-"));
   const [definition = "", program = "", client = "", guarded = ""] = blocks();
   writeFileSync(join(folder, "orders.ts"), definition);
-  const served = program.replace("port: 4001", "port: 0").replace('"data/orders.db"', JSON.stringify(join(folder, "orders.db")));
-  const asked = client.replace('"http://localhost:4000"', "server.url").replace(/import type .*\n/, "");
+  const served = program.replace("port: 4002", "port: 0").replace('"data/orders.db"', JSON.stringify(join(folder, "orders.db")));
+  const asked = client.replace('"http://localhost:4002"', "server.url").replace(/import type .*\n/, "");
   const told = "console.log(JSON.stringify([summary, page, polled]));\nawait server.close();\nawait running.stop();\n";
   writeFileSync(join(folder, "program.ts"), served + asked + told);
   writeFileSync(join(folder, "guarded.ts"), guarded);
