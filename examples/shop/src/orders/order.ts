@@ -2,7 +2,7 @@
  * An order: what a customer wants, until it is cancelled. Its events carry all that their readers need (who ordered,
  * what was in the order before), because a reader has the event and nothing else.
  */
-import { command, entity, merge, mergeList, reject, undecided } from "convergent";
+import { command, entity, merge, mergeList, reject } from "convergent";
 import { z } from "zod";
 import { type Line, Lines, Text, TextOrNone, totalOf } from "../values.ts";
 
@@ -26,19 +26,11 @@ const Cancel = z.object({ reason: Text });
 
 type Amend = z.infer<typeof Amend>;
 
-const mergeLines = mergeList<Line>(({ product }) => product);
-
-/** What both sides changed is for a person to choose; what a caller leaves out is left to the others. */
-const leftOut = <Value>(_: Value, theirs: Value, ours: Value): Value | typeof undecided => (ours === undefined ? theirs : undecided);
-
 /** Two who amend one order at once: different products, or different details, are merged. */
 const amendments = merge<Order, Amend>({
   of: ({ lines, address = "", note = "" }) => ({ lines, address, note }),
-  rules: {
-    lines: (base, theirs, ours) => (ours === undefined ? theirs : mergeLines(base, theirs, ours)),
-    address: leftOut,
-    note: leftOut,
-  },
+  rules: { lines: mergeList<Line>(({ product }) => product) },
+  partial: true,
 });
 
 export const order = entity("order", {

@@ -10,7 +10,7 @@ import type { Difference, Side } from "./draft.ts";
 export interface Clash {
   readonly version: number;
   readonly fields: readonly Difference[];
-  /** Who saved meanwhile, and when, as far as the order's history says. */
+  /** Who saved meanwhile, and when, as far as the conflict says. */
   readonly others: string;
   readonly at: number | undefined;
 }

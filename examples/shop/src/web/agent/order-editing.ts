@@ -71,7 +71,7 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
       const outcome = await sending;
       setClash(undefined);
       if (outcome.kind === "rejected") setProblem(`The shop said no: ${outcome.reason}.`);
-      else if (outcome.kind === "conflict") setClash({ ...(await clashOf(order, outcome, sent)), conflict: outcome });
+      else if (outcome.kind === "conflict") setClash({ ...clashOf(outcome, sent), conflict: outcome });
       else {
         setBase(outcome);
         setDraft(draftOf(outcome.state));
@@ -125,12 +125,12 @@ function inputOf({ lines, address, note }: Draft): { lines: Draft["lines"][numbe
   return { lines: [...lines], address, note };
 }
 
-async function clashOf(order: string, conflict: Conflict, mine: Draft): Promise<Clash> {
+function clashOf(conflict: Conflict, mine: Draft): Clash {
   const theirs = draftOf(conflict.state);
   const fields = differences(conflict.base ? draftOf(conflict.base) : theirs, theirs, mine);
-  const since = await client.order.events(order, { after: Number(conflict.expected) }).catch(() => []);
-  const actors = [...new Set(since.flatMap(({ metadata: { actor } }) => (actor === undefined ? [] : [actor])))];
-  return { version: conflict.version, fields, others: actors.join(" and ") || "Somebody", at: since.at(-1)?.at };
+  const { changed, more } = conflict;
+  const actors = [...new Set(changed.flatMap(({ metadata: { actor } }) => (actor === undefined ? [] : [actor])))];
+  return { version: conflict.version, fields, others: actors.join(" and ") || "Somebody", at: more ? undefined : changed.at(-1)?.at };
 }
 
 const addresses = ["7 Lighthouse Steps", "21 Ropewalk", "4 Tanner Row", "15 Chapel Hill"];
