@@ -61,22 +61,16 @@ async function stalePage({ shop, ...stage }: Stage): Promise<void> {
   await page.waitForURL(/try=stale-page/);
   await page.getByRole("button", { name: "Let go: Your orders" }).waitFor();
   await page.getByRole("heading", { name: "Walnut tray" }).waitFor();
-  await page.evaluate("scrollTo(0, 0)");
+  await page.locator(".order-list").getByText("demo-1", { exact: true }).waitFor();
   await shoot(page, "panel");
-  await page.getByRole("button", { name: /^Lag/ }).click();
   await page.getByRole("button", { name: "Place order" }).click();
   await page.locator('[data-part="returnCode"][data-pending="false"]').waitFor();
   await page.locator(".freshness").getByText("no newer was asked for").waitFor();
-  const orders = "scrollTo(0, document.querySelector('.orders').getBoundingClientRect().bottom + scrollY - innerHeight + 70)";
   await page.locator(".panel-summary").getByText("behind").waitFor();
-  await page.evaluate(orders);
   await shoot(page, "stale-page");
-  await page.getByRole("button", { name: /^Lag/ }).click();
   await page.getByRole("switch", { name: /^Tokens/ }).check({ force: true });
-  await page.getByRole("button", { name: /^Lag/ }).click();
   await page.locator(".order-list .early").waitFor();
   await page.locator(".panel-summary").getByText("behind").waitFor();
-  await page.evaluate(orders);
   await shoot(page, "stale-page-healed");
   await shop.letAllGo();
 }
@@ -84,6 +78,7 @@ async function stalePage({ shop, ...stage }: Stage): Promise<void> {
 async function lostUpdate({ shop, ...stage }: Stage): Promise<void> {
   const page = await open(stage, `${shop.url}/agent?try=lost-update&order=demo-5`, { ...wide, colorScheme: "light" });
   await page.getByRole("switch", { name: /^Expected versions/ }).uncheck({ force: true });
+  // The history is what is to be seen.
   await page.getByRole("button", { name: /^Lag/ }).click();
   await page.getByRole("button", { name: "Let Ben save" }).click();
   await page.getByText(/^Ben changed the address/).waitFor();
@@ -91,7 +86,8 @@ async function lostUpdate({ shop, ...stage }: Stage): Promise<void> {
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.getByText(/^Saved as version/).waitFor();
   await page.getByText(/^History across services/).click();
-  await page.locator(".history li").nth(2).waitFor();
+  await page.locator(".history li").nth(4).waitFor();
+  await page.evaluate("document.querySelectorAll('.history li')[4].scrollIntoView({ block: 'end' })");
   await shoot(page, "lost-update");
 
   const [first, second] = await Promise.all(

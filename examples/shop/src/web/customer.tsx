@@ -43,7 +43,7 @@ function CustomerPage(): ReactElement {
     [placed],
   );
   useEffect(() => {
-    if (placed.length > 0) confirmation.current?.focus();
+    if (placed.length > 0) confirmation.current?.focus({ preventScroll: wantedExperiment() === "stale-page" });
   }, [placed.length]);
 
   const choose = (product: string, quantity: number): void =>

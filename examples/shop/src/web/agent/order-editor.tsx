@@ -2,6 +2,7 @@
 import type { ReactElement } from "react";
 import type { Product } from "../../catalogue.ts";
 import { wantedExperiment } from "../panel/experiments.ts";
+import { useInView } from "../panel/in-view.ts";
 import { failureText } from "../parts/wording.ts";
 import { CancelButton } from "./cancel-button.tsx";
 import { ConflictDialog } from "./conflict-dialog.tsx";
@@ -21,6 +22,7 @@ export interface OrderEditorProps {
 export function OrderEditor({ order, agent, products, saved, close }: OrderEditorProps): ReactElement {
   const editing = useOrderEditing(order, agent, saved);
   const { base, draft, clash, saving, message, problem, setDraft, tell } = editing;
+  const actions = useInView<HTMLDivElement>("lost-update", [base?.version, message, problem, products.length].join());
   if (!base || !draft)
     return (
       <section className="card desk-order" aria-label={`Order ${order}`}>
@@ -59,7 +61,7 @@ export function OrderEditor({ order, agent, products, saved, close }: OrderEdito
         <p className={problem ? "problem" : "desk-message"} role={problem ? "alert" : "status"}>
           {problem || message || (clean ? "" : "Not saved yet.")}
         </p>
-        <div className="desk-actions">
+        <div ref={actions} className="desk-actions">
           {wantedExperiment() === "lost-update" && (
             <button type="button" onClick={() => void benSaves(order).catch(failureText).then(tell)}>
               Let Ben save

@@ -1,5 +1,6 @@
 /** Orders by index: filtered by customer and status, sorted by time or total, a page at a time. A copy that follows. */
 import { type ReactElement, useEffect, useState } from "react";
+import { useInView } from "../panel/in-view.ts";
 import { Freshness, type Label, labelOf, unanswered } from "../parts/freshness.tsx";
 import { idleMs, paced, pause, untilStopped } from "../parts/pace.ts";
 import { client, useSwitches } from "../parts/shop-client.ts";
@@ -37,6 +38,7 @@ export interface OrderTableProps {
 export function OrderTable({ query, setQuery, chosen, choose, written }: OrderTableProps): ReactElement {
   const { tokens } = useSwitches();
   const { page, label } = useOrders(query, written.length, tokens);
+  const row = useInView<HTMLTableRowElement>("own-write-gap", [page !== undefined, tokens, written.length].join());
   const late = new Set(tokens && label && !label.fresh ? written : []);
   const sortBy = (sort: Sort): void =>
     setQuery({ ...query, sort, descending: sort === query.sort ? !query.descending : sort !== "customer", cursors: [] });
@@ -62,7 +64,7 @@ export function OrderTable({ query, setQuery, chosen, choose, written }: OrderTa
           </thead>
           <tbody>
             {page?.value.map(({ key, value }) => (
-              <tr key={key} data-order={key} aria-selected={key === chosen}>
+              <tr key={key} ref={key === chosen ? row : null} data-order={key} aria-selected={key === chosen}>
                 <th scope="row">
                   <button type="button" className="row-open" onClick={() => choose(key)}>
                     <code>{key}</code>

@@ -4,6 +4,7 @@
  */
 import { type ReactElement, useEffect, useState } from "react";
 import type { Product } from "../../catalogue.ts";
+import { useInView } from "../panel/in-view.ts";
 import { Freshness, type Label, labelOf, unanswered } from "../parts/freshness.tsx";
 import { idleMs, pause, untilStopped } from "../parts/pace.ts";
 import { client, useSwitches } from "../parts/shop-client.ts";
@@ -33,8 +34,12 @@ export function MyOrders(props: {
   const known = new Set(listed.map(({ order }) => order));
   // Without tokens the page knows no better than what it read.
   const early = tokens ? props.placed.filter(({ order, state }) => state.customer === customer && !known.has(order)) : [];
+  const section = useInView<HTMLElement>(
+    "stale-page",
+    [customer, props.placed.length, tokens, listed.length, early.length, props.products.length].join(),
+  );
   return (
-    <section className="card orders" aria-labelledby="orders-title">
+    <section ref={section} className="card orders" aria-labelledby="orders-title">
       <header className="card-head">
         <h2 id="orders-title">Your orders</h2>
       </header>

@@ -1,6 +1,7 @@
 /**
- * The panel at the foot of both pages: how far each reader is, live; a brake for each of them; and the two switches
- * with which this tab does without tokens or without expected versions. Closed, it is one line.
+ * The panel of both pages: how far each reader is, live; a brake for each of them; and the two switches with which this
+ * tab does without tokens or without expected versions. Closed, it is one line at the foot; opened, it stands beside the
+ * page where there is room, else below it, and while an experiment runs it shows no more than that one needs.
  */
 import { type ReactElement, useId, useState } from "react";
 import { type Switches, turn, useSwitches } from "../parts/shop-client.ts";
@@ -14,6 +15,7 @@ export function LagPanel({ page }: { readonly page: "customer" | "agent" }): Rea
   const [open, setOpen] = useState(wanted !== undefined);
   const laboratory = useLaboratory(open);
   const switches = useSwitches();
+  const running = experiments.find((experiment) => experiment.name === wanted && experiment.page === page);
   const body = useId();
   return (
     <aside className="panel" data-open={open} aria-label="Lag panel">
@@ -27,9 +29,9 @@ export function LagPanel({ page }: { readonly page: "customer" | "agent" }): Rea
         {!switches.versions && <span className="panel-off">versions off</span>}
       </button>
       <div className="panel-body" id={body} hidden={!open}>
-        <Readers laboratory={laboratory} />
+        {laboratory.open && <Experiments running={running} laboratory={laboratory} />}
         <SwitchList switches={switches} />
-        {laboratory.open && <Experiments page={page} wanted={wanted} laboratory={laboratory} />}
+        <Readers running={running} laboratory={laboratory} />
       </div>
     </aside>
   );
@@ -45,8 +47,17 @@ function summaryOf({ readers, answers }: Laboratory): string {
   return `${count(late.length, "reader")} behind; ${worst.name} by ${count(worst.lag.positions, "position")}, ${duration(worst.lag.ms)}`;
 }
 
-function Readers({ laboratory }: { readonly laboratory: Laboratory }): ReactElement {
-  const held = laboratory.readers.some(({ brake }) => brake && (brake.paused || brake.delayMs > 0));
+interface PartProps {
+  readonly running: Experiment | undefined;
+  readonly laboratory: Laboratory;
+}
+
+function Readers({ running, laboratory }: PartProps): ReactElement {
+  const [unfolded, setUnfolded] = useState(false);
+  const { readers } = laboratory;
+  const concerned = ({ service, name }: LabReader): boolean => running?.brake?.service === service && running.brake.name === name;
+  const shown = running && !unfolded ? readers.filter(concerned) : readers;
+  const held = readers.some(({ brake }) => brake && (brake.paused || brake.delayMs > 0));
   return (
     <section className="panel-readers" aria-labelledby="readers-title">
       <header className="card-head">
@@ -58,10 +69,15 @@ function Readers({ laboratory }: { readonly laboratory: Laboratory }): ReactElem
         )}
       </header>
       <ul>
-        {laboratory.readers.map((reader: LabReader) => (
+        {shown.map((reader: LabReader) => (
           <ReaderRow key={`${reader.service}/${reader.name}`} reader={reader} change={laboratory.change} />
         ))}
       </ul>
+      {running && (
+        <button type="button" className="link" aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)}>
+          {unfolded ? "Only what the experiment is about" : `Show all ${readers.length} readers`}
+        </button>
+      )}
     </section>
   );
 }
@@ -71,13 +87,13 @@ const switchWords: ReadonlyArray<{ readonly name: keyof Switches; readonly title
     name: "tokens",
     title: "Tokens",
     on: "Reads ask for what this tab wrote.",
-    off: "Reads ask for nothing: any copy will do.",
+    off: "Reads take any copy.",
   },
   {
     name: "versions",
     title: "Expected versions",
-    on: "A change names the version it was made from.",
-    off: "Last write wins, whatever it was made from.",
+    on: "A change names its version.",
+    off: "The last write wins.",
   },
 ];
 
@@ -99,40 +115,34 @@ function SwitchList({ switches }: { readonly switches: Switches }): ReactElement
   );
 }
 
-function Experiments(props: {
-  readonly page: "customer" | "agent";
-  readonly wanted: string | undefined;
-  readonly laboratory: Laboratory;
-}): ReactElement {
-  const { page, wanted, laboratory } = props;
+function Experiments({ running, laboratory }: PartProps): ReactElement {
   return (
     <section className="panel-experiments" aria-labelledby="experiments-title">
       <h2 id="experiments-title">Try this</h2>
       <ol>
         {experiments.map((experiment: Experiment) => {
-          const running = experiment.name === wanted && experiment.page === page;
+          const runs = experiment === running;
           return (
-            <li key={experiment.name} data-running={running}>
+            <li key={experiment.name} data-running={runs}>
               <div className="experiment-head">
                 <h3>{experiment.title}</h3>
                 <button
                   type="button"
                   className="small"
-                  aria-label={`${running ? "Begin again" : "Set it up"}: ${experiment.title}`}
+                  aria-label={`${runs ? "Begin again" : "Set it up"}: ${experiment.title}`}
                   onClick={() => void begin(experiment, laboratory)}
                 >
-                  {running ? "Begin again" : "Set it up"}
+                  {runs ? "Begin again" : "Set it up"}
                 </button>
               </div>
-              {running ? (
+              {runs && (
                 <ol className="experiment-steps">
                   {experiment.steps.map((step) => (
                     <li key={step}>{step}</li>
                   ))}
                 </ol>
-              ) : (
-                <p className="quiet">{experiment.setUp}</p>
               )}
+              {!running && <p className="quiet">{experiment.setUp}</p>}
             </li>
           );
         })}

@@ -29,7 +29,7 @@ export function PageFrame(props: {
         </nav>
         <div className="masthead-aside">{aside}</div>
       </header>
-      {children}
+      <div className="page">{children}</div>
       <LagPanel page={page} />
     </>
   );
