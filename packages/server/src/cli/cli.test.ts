@@ -203,7 +203,7 @@ test("services start in the order they follow one another, serve, and stop on SI
   expect((await follower.ran).code).toBe(0);
 
   const refused = await convergent("view", "reset", "order-summary", "--store", "data/orders.db", "--yes");
-  expect([refused.code, /stop its server first[\s\S]*\(unavailable\)/.test(refused.err)]).toEqual([1, true]);
+  expect([refused.code, /stop its server first[\s\S]*\(store_in_use\)/.test(refused.err)]).toEqual([1, true]);
 
   server.child.kill("SIGTERM");
   expect((await server.ran).code).toBe(0);

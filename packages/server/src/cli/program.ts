@@ -79,6 +79,24 @@ function program(): Command {
     .option("--json", "as JSON")
     .addHelpText("after", examples("convergent readers --url http://localhost:4000", "convergent readers --store data/orders.db"))
     .action(listReaders);
+  readerCommands(root);
+  root
+    .command("forget")
+    .description("forgets a person for ever: destroys the key of their sealed data, and says so in the log; a server may be running")
+    .argument("<person>", "id of the person, as the events' definitions give it")
+    .requiredOption("--store <file>", "the store file; its keys lie beside it in <file>-keys")
+    .requiredOption("--reason <text>", "why; kept in the log")
+    .option("--actor <name>", "who asks for it; kept in the log")
+    .addHelpText("after", examples('convergent forget ada --store data/orders.db --reason "asked for it on 3 May"'))
+    .option("--force", "also an id of which nothing was ever sealed here: it is refused from now on")
+    .action(forget);
+  addMaintenance(root);
+  parkedCommands(root);
+  hintAtOwnHelp(root);
+  return root;
+}
+
+function readerCommands(root: Command): void {
   root
     .command("reader")
     .description("maintains readers")
@@ -107,20 +125,6 @@ function program(): Command {
     .option("--yes", "do not ask")
     .addHelpText("after", examples("convergent view reset order-summary --store data/orders.db"))
     .action(resetView);
-  root
-    .command("forget")
-    .description("forgets a person for ever: destroys the key of their sealed data, and says so in the log; a server may be running")
-    .argument("<person>", "id of the person, as the events' definitions give it")
-    .requiredOption("--store <file>", "the store file; its keys lie beside it in <file>-keys")
-    .requiredOption("--reason <text>", "why; kept in the log")
-    .option("--actor <name>", "who asks for it; kept in the log")
-    .addHelpText("after", examples('convergent forget ada --store data/orders.db --reason "asked for it on 3 May"'))
-    .option("--force", "also an id of which nothing was ever sealed here: it is refused from now on")
-    .action(forget);
-  addMaintenance(root);
-  parkedCommands(root);
-  hintAtOwnHelp(root);
-  return root;
 }
 
 function parkedCommands(root: Command): void {

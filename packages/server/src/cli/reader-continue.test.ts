@@ -57,7 +57,7 @@ test("a reaction that had gone past a restore is stuck until it is continued; th
   await first.place("o-1", "o-2");
   expect((await convergent(directory, "backup", "--store", "orders.db", "--to", "copy.db")).failed).toBe(false);
   await first.place("lost-1", "lost-2", "lost-3");
-  await expect.poll(first.reserved, slow).toHaveLength(5);
+  await expect.poll(() => first.reserved(), slow).toHaveLength(5);
   const args = ["reader", "continue", "reserve-stock", "--store", "inventory.db", "--yes"];
   const early = await convergent(directory, ...args);
   expect([early.failed, early.said]).toEqual([true, expect.stringMatching(/inventory\.db open; stop its server[^]*\(store_in_use\)/)]);
@@ -78,12 +78,12 @@ test("a reaction that had gone past a restore is stuck until it is continued; th
 
   const third = await running(directory);
   const all = ["o-1", "o-2", "lost-1", "lost-2", "lost-3", "o-3"];
-  await expect.poll(third.reserved, slow).toEqual(all);
+  await expect.poll(() => third.reserved(), slow).toEqual(all);
   await third.stop();
   expect((await convergent(directory, ...args, "--from", "0")).said).toMatch(/goes on behind position 0/);
   const fourth = await running(directory);
   await fourth.place("o-4");
-  await expect.poll(fourth.reserved, slow).toEqual([...all, "o-4"]);
+  await expect.poll(() => fourth.reserved(), slow).toEqual([...all, "o-4"]);
   await fourth.stop();
   expect((await convergent(directory, ...args, "--from", "99")).said).toMatch(/orders ends at position 4/);
   expect((await convergent(directory, "reader", "continue", "reserve", "--store", "inventory.db")).said).toMatch(/it holds reserve-stock/);
