@@ -78,6 +78,7 @@ test("help names the commands, and each command has help of its own, with exampl
     ["start"],
     ["tail"],
     ["readers"],
+    ["reader", "continue"],
     ["view", "list"],
     ["view", "cancel"],
     ["view", "rebuild"],
