@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type AnyView, entity, type Log, runtimeOf, service, streamOf, view } from "convergent";
 import { z } from "zod";
 import type { SubjectCode } from "../bench.ts";
+import { offered } from "../harness/offered.ts";
 import { percentile } from "../harness/statistics.ts";
 import { addTo, noTotals, orderPlaced } from "../workload.ts";
 import { openLog } from "./log.ts";
@@ -83,18 +84,17 @@ export const convergentRebuild: SubjectCode = {
   },
 };
 
-const offered = 500;
-const settleMs = 1_000;
+const perSecond = 500;
 
 /** Figures in ms, of appends of which 500 a second are offered: `alone p99`, `alone p50`, and the same while this process builds a version. */
 export const appendsBesideRebuild: SubjectCode = {
   prepare: seedRounds,
   async sample({ directory, boxMs }) {
     const before = await service("orders", { parts: { order } }).start({ store: sqliteStore(directory) });
-    const alone = await offer(runtimeOf(before).log, "alone", boxMs / 2);
+    const alone = await appending(runtimeOf(before).log, "alone", boxMs / 2);
     await before.stop();
     const running = await release(2).start({ store: sqliteStore(directory) });
-    const beside = await offer(runtimeOf(running).log, "beside", boxMs / 2);
+    const beside = await appending(runtimeOf(running).log, "beside", boxMs / 2);
     const { state } = runtimeOf(running).view("totals").rebuild;
     assert.equal(state, "building", "the build was over before the box ended");
     await running.stop();
@@ -107,22 +107,15 @@ export const appendsBesideRebuild: SubjectCode = {
   },
 };
 
-/** Latencies of appends from when each was due: one that had to wait for its turn counts that, too. */
-async function offer(log: Log, name: string, forMs: number): Promise<number[]> {
-  const latenciesMs: number[] = [];
-  const under: Promise<void>[] = [];
-  const startedAt = performance.now();
-  for (let index = 0; performance.now() - startedAt < forMs; index += 1) {
-    const due = startedAt + (index * 1_000) / offered;
-    if (due > performance.now()) await pause(Math.max(0, due - performance.now()));
-    const events = [{ type: "order.placed", data: orderPlaced(index) }];
-    const appended = log.append({ stream: streamOf("order", `${name}-${index}`), expected: "none", events });
-    under.push(
-      appended.then(() => {
-        if (due - startedAt >= settleMs) latenciesMs.push(performance.now() - due);
+function appending(log: Log, name: string, forMs: number): Promise<number[]> {
+  return offered({
+    perSecond,
+    forMs,
+    operation: (index) =>
+      log.append({
+        stream: streamOf("order", `${name}-${index}`),
+        expected: "none",
+        events: [{ type: "order.placed", data: orderPlaced(index) }],
       }),
-    );
-  }
-  await Promise.all(under);
-  return latenciesMs;
+  });
 }

@@ -24,6 +24,7 @@ import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, Appe
 import type { StoredEvent } from "./event.ts";
 import { EventTypes } from "./event-types.ts";
 import { type Claim, type Fork, forkIfRefuted } from "./epochs.ts";
+import { Followers, type Route } from "./followers.ts";
 import { FollowedLogs } from "./followed-logs.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -65,7 +66,7 @@ export class Log implements LogSource {
   readonly #witness: Witness;
   #onFork: ((fork: Fork) => void) | undefined;
   readonly #tail = new Tail();
-  readonly #listeners = new Set<() => void>();
+  readonly #followers: Followers;
   readonly #written = new WeakMap<WriteTransaction, StoredEvent[]>();
   readonly #stopListening: () => void;
   #strong: (() => StrongFold) | undefined;
@@ -85,7 +86,11 @@ export class Log implements LogSource {
     this.#witness = new Witness(store);
     this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
     this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
-    this.#stopListening = store.onCommit(() => this.#wake());
+    this.#followers = new Followers(this);
+    this.#stopListening = store.onCommit((by) => {
+      // What this process appends it publishes itself; its other commits are no news to those who follow.
+      if (by === "others") this.#followers.hint();
+    });
   }
 
   /**
@@ -99,7 +104,7 @@ export class Log implements LogSource {
     try {
       const fork = await log.#witness.compare();
       if (fork) log.#onFork?.(fork);
-      await log.head();
+      log.#followers.begin((await log.head()).position);
       await log.#witness.write();
       return log;
     } catch (error) {
@@ -224,7 +229,7 @@ export class Log implements LogSource {
     if (written.length > 0) {
       this.#tail.push(written);
       this.#advanceTo(written.at(-1) as StoredEvent);
-      this.#wake();
+      this.#followers.published(written);
     }
     return result;
   }
@@ -337,8 +342,12 @@ export class Log implements LogSource {
   }
 
   onAdvance(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#followers.listen(listener);
+  }
+
+  /** Wakes for the events that a filter lets through: what readers of this log in its own process follow it by. */
+  follow(filter: EventFilter, wake: () => void): Route {
+    return this.#followers.follow(filter, wake);
   }
 
   /** Whether this transaction has appended to a stream: what it reads there is not committed yet. */
@@ -362,7 +371,7 @@ export class Log implements LogSource {
     await this.#group.drained();
     await this.#witness.close();
     this.#stopListening();
-    this.#listeners.clear();
+    this.#followers.close();
     await this.#store.close();
   }
 
@@ -426,17 +435,6 @@ export class Log implements LogSource {
     if (comparePositions(head.position, this.#head.position) <= 0) return;
     this.#head = { position: head.position, at: head.at };
     this.#witness.advanced();
-  }
-
-  // What is committed is committed: a listener that throws must not turn it into a failure.
-  #wake(): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener();
-      } catch {
-        // It misses a hint, and polls.
-      }
-    }
   }
 
   // A clock that jumps ahead must not make ids look old: time counts from the opening, and only as fast as it passed.

@@ -191,7 +191,8 @@ export interface ReadTransaction {
   count(range: DocumentRange): Promise<number>;
   /** The keys of two documents of a range along an index (without further conditions) that have the same value, if there are any. */
   duplicate(range: DocumentRange & { readonly field: string }): Promise<readonly [string, string] | undefined>;
-  definitions(): Promise<DefinitionRow[]>;
+  /** By name and version; of one name, or of the views that are strong, when that is asked. */
+  definitions(of?: { readonly name: string } | { readonly kind: "strong-view" }): Promise<DefinitionRow[]>;
   /** By range. */
   consumed(reader: string, version: number): Promise<ConsumedRange[]>;
   /** Processes and the slots they own. */
@@ -226,6 +227,9 @@ export interface WriteTransaction extends ReadTransaction {
   readonly parking: ParkingWrites;
 }
 
+/** Hears of commits: of those made through the same open store (`"us"`), and of those of other processes or openings. */
+export type CommitListener = (by: "us" | "others") => void;
+
 /** An open store: tables and transactions, without rules. */
 export interface Store {
   /** As of this process's newest transaction: another process may have begun an epoch since. */
@@ -249,8 +253,8 @@ export interface Store {
   archive(streams: readonly string[]): Promise<number>;
   /** Whether the caller runs inside a `write` body of this store. */
   insideWrite(): boolean;
-  /** Calls `listener`, which does not throw, after a commit of this process or of another: a hint that may come late, twice or never. Returns how to stop it. */
-  onCommit(listener: () => void): () => void;
+  /** Calls `listener`, which does not throw, after a commit through this store or by others: a hint that may come late, twice or never. Returns how to stop it. */
+  onCommit(listener: CommitListener): () => void;
   /** Sees to it that what was deleted or replaced by now is in none of the store's files any more, as soon as open snapshots let it. */
   scrub(): Promise<void>;
   close(): Promise<void>;

@@ -11,6 +11,7 @@ import type { CheckpointKey, WriteTransaction } from "../log/store.ts";
 import { comparePositions, laterPosition, type Position } from "../position/position.ts";
 import type { CheckpointRows, Reach } from "./checkpoint.ts";
 import type { EventName, ReaderOptions } from "./reader-options.ts";
+import { gatheredOf } from "./gathered.ts";
 import { attemptsDefault, type SetAside } from "./set-aside.ts";
 import type { SlotRow } from "./slot-places.ts";
 import { ItemError, messageOf, verdictOf } from "./verdict.ts";
@@ -131,7 +132,9 @@ export class Batches<Item> {
     // Each round takes a key out of the batch, so there are no more rounds than keys.
     for (;;) {
       try {
-        return await options.effects.transact(commit, { derived: options.derived ?? false });
+        // Alone when it is not derived: what it appends is acknowledged by its own commit. And a view that is built before its service starts waits for nobody.
+        if (!options.derived || strict) return await options.effects.transact(commit, { derived: options.derived ?? false });
+        return await gatheredOf(options.effects).commit(works.length, commit);
       } catch (error) {
         const failure = this.#failureOf(
           error,

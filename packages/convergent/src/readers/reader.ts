@@ -22,15 +22,19 @@ import type { Checkpoint, CheckpointKey, Epoch, WriteTransaction } from "../log/
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { Batches } from "./batches.ts";
 import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
-import { Histogram, type Percentiles } from "./histogram.ts";
+import { gatheredOf } from "./gathered.ts";
+import { holds, revoke } from "./fence.ts";
+import type { Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
 import { Nap } from "./nap.ts";
+import { QuietRoute } from "./quiet-route.ts";
 import { SeenBySource } from "./seen-by-source.ts";
 import { SetAside } from "./set-aside.ts";
 import { slotsDefault } from "./slots.ts";
 import { slotsOf, statusOf } from "./status.ts";
 import { messageOf } from "./verdict.ts";
+import { Visibility } from "./visibility.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Events applied in one transaction: few enough that a view of them holds the event loop and the lock for some 5 ms (500 held them for 20). */
@@ -58,15 +62,16 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly #host: Host;
   readonly #membership: Membership;
   readonly #batches: Batches<Item>;
-  #visibility = new Histogram();
+  readonly #visibility: Visibility;
   readonly #waiters: Waiters;
   readonly #nap: Nap;
   readonly #seen: SeenBySource;
-  #startedAt: number;
+  readonly #quiet: QuietRoute;
   #first: Position = origin;
   #rows: CheckpointRows | undefined;
   /** Slots that this process owns, as it was told and has not taken over yet. */
   #assigned: ReadonlyMap<number, number> | undefined;
+  readonly #batchEvents: number;
   #joined = false;
   #strict = false;
   #state: ReaderState = "starting";
@@ -83,20 +88,22 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.version = options.version;
     this.source = options.source;
     this.#host = options.effects.host;
+    this.#batchEvents = options.batchEvents ?? batchEventsDefault;
     this.#membership = options.membership ?? new Membership(options.effects);
     this.checkpointKey = { reader: options.name, version: options.version, source: options.source.store };
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
     this.#nap = new Nap(this.#host.timers);
+    this.#quiet = new QuietRoute(options, this.filter);
     this.#seen = new SeenBySource(options.source, this.#host.clock);
-    this.#startedAt = this.#host.clock.now();
+    this.#visibility = new Visibility(this.#host.clock);
   }
 
   /** Starts following; returns at once. */
   start(): void {
     if (this.options.from !== "head") this.#join(typeof this.options.from === "number" ? this.options.from : origin);
-    const unfollow = this.source.onAdvance(() => this.#nap.signal());
+    const unfollow = this.#quiet.start(() => this.#nap.signal());
     this.#running ??= this.#run().finally(unfollow);
   }
 
@@ -124,12 +131,12 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** Everything of interest up to here is applied or set aside. */
   get position(): Position {
-    return this.#rows?.places.lowest ?? origin;
+    return this.#moved?.places.lowest ?? origin;
   }
 
-  /** The same for one order key. */
+  /** For one order key. */
   positionOf(key: string): Position {
-    return this.#rows?.places.of(key) ?? origin;
+    return this.#moved?.places.of(key) ?? origin;
   }
 
   /** What the effects had reached in their own log by now, and what the source had seen. */
@@ -139,7 +146,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** What a snapshot with these checkpoint rows holds, for one order key or for all. To be taken before the snapshot is opened. */
   claim(): (rows: readonly Checkpoint[], key?: string) => Position {
-    return this.#rows?.places.claim() ?? (() => origin);
+    return this.#moved?.places.claim() ?? (() => origin);
   }
 
   /** Whether what its source causes here covers this epoch of another store too, if not yet how far. */
@@ -161,8 +168,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** Forgets how long events took to be visible: until now nobody has seen what this reader wrote. */
   measureAnew(): void {
-    this.#visibility = new Histogram();
-    this.#startedAt = this.#host.clock.now();
+    this.#visibility.begin();
   }
 
   get membership(): Membership {
@@ -189,6 +195,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Resolves true once `met` holds, looking after every step of progress; false after `waitMs`. */
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
+    this.#quiet.tell(this.#waiters);
     if (this.watches) this.#membership.observe();
     return waiting;
   }
@@ -255,19 +262,20 @@ export class Reader<Item = StoredEvent> implements Participant {
   // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
   async mayCommit(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
     if (rows !== this.#rows) return false;
-    const leases = await tx.ownership.leases(this.checkpointKey);
-    if (!this.#strict) {
-      const { owned } = rows.places;
-      const held = new Map(leases.filter((lease) => lease.owner === this.#membership.id).map((lease) => [lease.slot, lease.fence]));
-      return slots.every((slot) => held.has(slot) && held.get(slot) === owned.get(slot));
-    }
-    const others = leases.filter((lease) => lease.owner !== "");
-    if (others.length > 0) await tx.ownership.saveLeases(others.map((lease) => ({ ...lease, owner: "", fence: lease.fence + 1 })));
+    if (!this.#strict) return holds(tx, this.checkpointKey, { member: this.#membership.id, fences: rows.places.owned, slots });
+    await revoke(tx, this.checkpointKey);
     return rows.unmoved(await tx.checkpoints(this.checkpointKey));
   }
 
   seenBy(position: Position): Seen {
     return this.#seen.by(position) ?? this.reach.seen;
+  }
+
+  /** The rows, once the reader has passed what its log holds of no interest. */
+  get #moved(): CheckpointRows | undefined {
+    const rows = this.#rows;
+    if (rows) this.#quiet.move(rows.places);
+    return rows;
   }
 
   async #run(): Promise<void> {
@@ -279,7 +287,7 @@ export class Reader<Item = StoredEvent> implements Participant {
         else this.#state = this.#atRest;
         if (this.#state !== "paused") this.#failure = undefined;
         limit = Math.min(this.#batchEvents, limit * 2);
-        if (this.#state !== "moving") await this.#rest(Math.max(0, Math.min(pollMs, this.#paused ? pollMs : this.aside.dueInMs)));
+        if (this.#state !== "moving" && !this.#stopped) await this.#nap.take(this.#restMs, () => false);
       } catch (error) {
         // Ever smaller batches, until the failing event is alone and all before it got through.
         limit = Math.max(1, limit >> 2);
@@ -292,8 +300,11 @@ export class Reader<Item = StoredEvent> implements Participant {
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
   }
 
-  async #rest(ms: number): Promise<void> {
-    if (!this.#stopped) await this.#nap.take(ms, () => false);
+  // Woken for all that it wants, it has only its rows to bring up to date now and then.
+  get #restMs(): number {
+    if (this.#paused) return pollMs;
+    const rowsMs = this.#rows?.places.isEven ? lazyMs : unevenMs;
+    return Math.max(0, Math.min(this.#quiet.isOn && this.#rows ? rowsMs : pollMs, this.aside.dueInMs));
   }
 
   get #atRest(): ReaderState {
@@ -318,7 +329,11 @@ export class Reader<Item = StoredEvent> implements Participant {
       if (!(await this.#batches.retry(rows, due))) await this.#lost();
       this.#waiters.progressed();
     }
-    const after = rows.places.cursor;
+    const after = (this.#moved ?? rows).places.cursor;
+    if (this.#quiet.isAtHead(after)) {
+      await this.#idle(rows);
+      return due !== undefined;
+    }
     const page = await this.source.read({ after, limit, ...this.filter });
     this.#host.reached("reader.read");
     if (this.source !== this.options.effects) await this.#seen.look(page, this.position);
@@ -331,16 +346,10 @@ export class Reader<Item = StoredEvent> implements Participant {
     else {
       if (applied.savedAll) this.#savedAt = this.#host.clock.elapsed();
       if (applied.events.length === 0) await this.#saveLazily(false);
-      this.#measure(applied.events);
+      this.#visibility.record(applied.events);
     }
     this.#waiters.progressed();
     return true;
-  }
-
-  #measure(events: readonly StoredEvent[]): void {
-    const now = this.#host.clock.now();
-    // Events from before this start tell how long the process was away, not how fast the reader is.
-    for (const event of events) if (event.at >= this.#startedAt) this.#visibility.record(Math.max(0, now - event.at));
   }
 
   async #idle(rows: CheckpointRows): Promise<void> {
@@ -350,7 +359,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   }
 
   async #saveLazily(stopping: boolean): Promise<void> {
-    const rows = this.#rows;
+    const rows = this.#moved;
     const lowest = rows?.places.lowestOwnedRow;
     if (!rows || lowest === undefined || comparePositions(rows.places.cursor, lowest) <= 0) return;
     const waited = this.#host.clock.elapsed() - this.#savedAt;
@@ -368,9 +377,9 @@ export class Reader<Item = StoredEvent> implements Participant {
     if (slots.length === 0) return;
     const { cursor } = rows.places;
     const written = slots.map((slot) => ({ slot, position: laterPosition(rows.places.storedOf(slot), cursor) }));
-    const believe = await this.options.effects.transact(
-      async (tx) => ((await this.mayCommit(tx, rows, slots)) ? rows.save(tx, { rows: written, reach, event: undefined }) : undefined),
-      { derived: true }, // at worst it is read again
+    // Not waited for by the disk: at worst it is read again.
+    const believe = await gatheredOf(this.options.effects).commit(1, async (tx) =>
+      (await this.mayCommit(tx, rows, slots)) ? rows.save(tx, { rows: written, reach, event: undefined }) : undefined,
     );
     if (!believe) return this.#lost();
     believe();
@@ -434,10 +443,6 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#first = first;
     this.#savedAt = this.#host.clock.elapsed();
     this.#membership.join(this);
-  }
-
-  get #batchEvents(): number {
-    return this.options.batchEvents ?? batchEventsDefault;
   }
 
   /** Which events it reads. */

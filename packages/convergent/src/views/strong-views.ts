@@ -29,7 +29,7 @@ export class StrongViews {
   }
 
   async #guard(tx: WriteTransaction): Promise<void> {
-    const stored = (await tx.definitions()).filter((row) => row.kind === "strong-view");
+    const stored = await tx.definitions({ kind: "strong-view" });
     const unknown = stored.find((row) => !this.#active.some((definition) => isStored(definition, row)));
     if (unknown) {
       throw new ConvergentError(

@@ -22,11 +22,11 @@ export function isKept(state: DefinitionState): boolean {
 }
 
 export async function versionsOf(tx: ReadTransaction, name: string): Promise<DefinitionRow[]> {
-  return (await tx.definitions()).filter((row) => row.name === name);
+  return tx.definitions({ name });
 }
 
 export async function storedVersion(tx: ReadTransaction, name: string, version: number): Promise<DefinitionRow | undefined> {
-  return (await tx.definitions()).find((row) => row.name === name && row.version === version);
+  return (await tx.definitions({ name })).find((row) => row.version === version);
 }
 
 /** The version whose rows answer reads of a process that has `version`: its own once that is built, until then the active one. */

@@ -6,7 +6,7 @@
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
-import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import type { CommitListener, Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import { newEpochId } from "../../log/epochs.ts";
 import { position } from "../../position/position.ts";
 import { Gate } from "../gate.ts";
@@ -29,7 +29,7 @@ export class MemoryStore implements Store {
   readonly #tables: Tables;
   readonly #journal: Journal;
   readonly #gate: Gate;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<CommitListener>();
   #closed = false;
 
   private constructor(tables: Tables, journal: Journal, options: MemoryStoreOptions) {
@@ -103,7 +103,7 @@ export class MemoryStore implements Store {
       }
       return { value, changed: changes.length > 0 };
     });
-    if (result.changed) for (const listener of this.#listeners) listener();
+    if (result.changed) for (const listener of this.#listeners) listener("us");
     return result.value;
   }
 
@@ -123,7 +123,7 @@ export class MemoryStore implements Store {
     return this.#gate.inside();
   }
 
-  onCommit(listener: () => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

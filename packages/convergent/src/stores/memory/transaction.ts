@@ -155,9 +155,11 @@ class MemoryRead implements ReadTransaction {
     return undefined;
   }
 
-  async definitions(): Promise<DefinitionRow[]> {
+  async definitions(of?: { readonly name: string } | { readonly kind: "strong-view" }): Promise<DefinitionRow[]> {
     this.check();
-    return [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);
+    const rows = [...this.view.rows("definitions")].map(([, row]) => row as DefinitionRow);
+    const wanted = of ? rows.filter((row) => ("name" in of ? row.name === of.name : row.kind === of.kind)) : rows;
+    return wanted.sort((a, b) => compareText(a.name, b.name) || a.version - b.version);
   }
 
   async consumed(reader: string, version: number): Promise<ConsumedRange[]> {

@@ -101,6 +101,7 @@ CREATE TABLE convergent_definitions (
 const rebuilds = `
 ALTER TABLE convergent_definitions ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
 ALTER TABLE convergent_definitions ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+CREATE INDEX convergent_definitions_strong ON convergent_definitions (name, version) WHERE kind = 'strong-view';
 UPDATE convergent_definitions SET state = 'retired'
   WHERE EXISTS (SELECT 1 FROM convergent_definitions newer WHERE newer.name = convergent_definitions.name AND newer.version > convergent_definitions.version);
 

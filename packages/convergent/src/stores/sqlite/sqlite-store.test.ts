@@ -158,7 +158,7 @@ test("a listener hears of another's commit by the bell", async () => {
   const second = await openStore(file);
   // The first one may be heard because opening the store has touched the bell; those after it ring themselves.
   for (const text of ["x", "y", "z"]) {
-    const heard = new Promise<void>((resolve) => void first.onCommit(resolve));
+    const heard = new Promise<void>((resolve) => void first.onCommit(() => resolve()));
     await save(second, text);
     await heard;
     expect(await load(first)).toBe(JSON.stringify(text));
@@ -172,7 +172,7 @@ test("a listener hears of another's commit by polling when the bell is lost", as
   const second = await openStore(file); // makes a bell of its own, which the first one does not hear
   // The first one may be heard because the loss of the bell was; those after it are found by polling.
   for (const text of ["x", "y"]) {
-    const heard = new Promise<void>((resolve) => void first.onCommit(resolve));
+    const heard = new Promise<void>((resolve) => void first.onCommit(() => resolve()));
     await save(second, text);
     await heard;
     expect(await load(first)).toBe(JSON.stringify(text));

@@ -8,7 +8,7 @@
  */
 import { assert, ConvergentError, isConvergentError } from "../../errors/error.ts";
 import type { Host, Timer } from "../../host/host.ts";
-import type { Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import type { CommitListener, Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
 import { Gate } from "../gate.ts";
 import { Archive, createArchive } from "./archive.ts";
@@ -51,7 +51,7 @@ export class SqliteStore implements Store {
   readonly #wal: Wal;
   readonly #bell: Bell;
   readonly #vault: FileVault;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
   #writer: Database | undefined;
@@ -117,7 +117,7 @@ export class SqliteStore implements Store {
     });
     if (changed) {
       this.#bell.ring();
-      this.#wake();
+      this.#wake("us");
       if (this.#wal.isTooLong()) void this.#truncateWal();
     }
     return value;
@@ -138,7 +138,7 @@ export class SqliteStore implements Store {
     return this.#gate.inside();
   }
 
-  onCommit(listener: () => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -256,11 +256,11 @@ export class SqliteStore implements Store {
       return; // A lock in the way, for instance: the next poll asks again.
     }
     this.#turns.rival();
-    this.#wake();
+    this.#wake("others");
   }
 
-  #wake(): void {
-    for (const listener of this.#listeners) listener();
+  #wake(by: "us" | "others"): void {
+    for (const listener of this.#listeners) listener(by);
   }
 
   async #truncateWal(): Promise<boolean> {

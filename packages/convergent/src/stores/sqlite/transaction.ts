@@ -205,17 +205,8 @@ export class SqliteRead implements ReadTransaction {
     }
   }
 
-  async definitions(): Promise<DefinitionRow[]> {
-    return this.ask((database) =>
-      database.all(sql.readDefinitions).map((row) => ({
-        kind: row[0] as DefinitionRow["kind"],
-        name: row[1] as string,
-        version: row[2] as number,
-        fingerprint: row[3] as string,
-        state: row[4] as DefinitionRow["state"],
-        reason: row[5] as string,
-      })),
-    );
+  async definitions(of?: { readonly name: string } | { readonly kind: "strong-view" }): Promise<DefinitionRow[]> {
+    return this.ask((database) => definitionRows(database, of).map(definitionOf));
   }
 
   async consumed(reader: string, version: number): Promise<ConsumedRange[]> {
@@ -425,4 +416,20 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
 
 function headOf(row: Row | undefined): Head {
   return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
+}
+
+function definitionRows(database: Database, of?: { readonly name: string } | { readonly kind: "strong-view" }): Row[] {
+  if (of === undefined) return database.all(sql.readDefinitions);
+  return "name" in of ? database.all(sql.readDefinitionsOf, of.name) : database.all(sql.readStrongDefinitions);
+}
+
+function definitionOf(row: Row): DefinitionRow {
+  return {
+    kind: row[0] as DefinitionRow["kind"],
+    name: row[1] as string,
+    version: row[2] as number,
+    fingerprint: row[3] as string,
+    state: row[4] as DefinitionRow["state"],
+    reason: row[5] as string,
+  };
 }

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { memory } from "../stores/memory/index.ts";
+import { sqlite } from "../stores/sqlite/index.ts";
+import { position } from "../position/position.ts";
+import { Log } from "./log.ts";
+
+async function openLog(): Promise<Log> {
+  return Log.open(memory(), "orders");
+}
+
+async function append(log: Log, ...types: readonly string[]): Promise<void> {
+  await log.append({ stream: "order/o-1", expected: "any", events: types.map((type) => ({ type: `order.${type}`, data: {} })) });
+}
+
+test("a route is woken for what it wants and for nothing else, and is quiet up to the event before that", async () => {
+  const log = await openLog();
+  let woken = 0;
+  const route = log.follow({ types: ["order.paid"] }, () => woken++);
+  await append(log, "placed", "placed");
+  expect(woken).toBe(0);
+  expect(route.quiet(position(0))).toBe(2);
+  await append(log, "placed", "paid", "placed");
+  expect(woken).toBe(1);
+  expect(route.quiet(position(2))).toBe(3);
+  expect(route.quiet(position(4))).toBe(5);
+  route.stop();
+  await append(log, "paid");
+  expect(woken).toBe(1);
+  await log.close();
+});
+
+test("what came before a route began is not called quiet", async () => {
+  const log = await openLog();
+  await append(log, "paid", "paid");
+  const route = log.follow({ types: ["order.paid"] }, () => undefined);
+  expect(route.quiet(position(0))).toBe(0);
+  expect(route.quiet(position(1))).toBe(1);
+  await append(log, "placed");
+  expect(route.quiet(position(2))).toBe(3);
+  await log.close();
+});
+
+test("more wanted events than are remembered leave no gap that looks quiet", async () => {
+  const log = await openLog();
+  const route = log.follow({ types: ["order.paid"] }, () => undefined);
+  for (let round = 0; round < 10; round++)
+    await append(log, ...Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? "paid" : "placed")));
+  for (let after = 0; after < 1000; after++) {
+    const next = after % 2 === 0 ? after + 1 : after + 2; // the wanted event behind it
+    expect(route.quiet(position(after))).toBeLessThan(Math.max(next, after + 1));
+  }
+  expect(route.quiet(position(999))).toBe(1000);
+  await append(log, "placed", "paid");
+  expect(route.quiet(position(1000))).toBe(1001);
+  await log.close();
+});
+
+test("what others append is looked at once their commit is told: a route wakes for what it wants and is quiet past the rest", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "convergent-followers-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, "orders.db");
+  const [here, elsewhere] = [await Log.open(sqlite(file), "orders"), await Log.open(sqlite(file), "orders")];
+  let woken = 0;
+  let told = 0;
+  const route = here.follow({ types: ["order.paid"] }, () => woken++);
+  route.tell(() => ++told > 0);
+  await append(elsewhere, "placed", "placed");
+  await expect.poll(() => route.quiet(position(0))).toBe(2);
+  expect(woken).toBe(0);
+  expect(told).toBeGreaterThan(0);
+  await append(elsewhere, "placed", "paid");
+  await expect.poll(() => woken).toBe(1);
+  expect(route.quiet(position(2))).toBe(3);
+  await append(here, "placed");
+  await expect.poll(() => route.quiet(position(4))).toBe(5);
+  await here.close();
+  await elsewhere.close();
+});
