@@ -58,6 +58,20 @@ test("more wanted events than are remembered leave no gap that looks quiet", asy
   await log.close();
 });
 
+test("a reader that goes back behind what it has passed is told nothing of the way", async () => {
+  const log = await openLog();
+  const route = log.follow({ types: ["order.paid"] }, () => undefined);
+  await append(log, "placed", "paid", "placed", "placed");
+  expect(route.quiet(position(2))).toBe(4);
+  await append(log, "placed", "paid");
+  expect(route.quiet(position(4))).toBe(5);
+  expect(route.quiet(position(1))).toBe(1);
+  expect(route.quiet(position(6))).toBe(6);
+  await append(log, "placed", "paid");
+  expect(route.quiet(position(5))).toBe(5);
+  await log.close();
+});
+
 test("what others append is looked at once their commit is told: a route wakes for what it wants and is quiet past the rest", async () => {
   const directory = mkdtempSync(join(tmpdir(), "convergent-followers-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

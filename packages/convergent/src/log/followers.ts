@@ -122,14 +122,18 @@ export class Followers {
     this.#told.clear();
   }
 
+  // What was passed is forgotten, and `since` moves with it: a reader that goes back finds its way by reading.
   #quietFor(entry: Entry, after: Position): Position {
     if (comparePositions(after, entry.since) < 0) return after;
     if (comparePositions(entry.last, after) <= 0) {
+      entry.since = laterPosition(entry.since, entry.last);
       entry.wanted = [];
       entry.full = false;
       return this.#through;
     }
-    while (entry.wanted[0] !== undefined && comparePositions(entry.wanted[0], after) <= 0) entry.wanted.shift();
+    const passed = entry.wanted.filter((position) => comparePositions(position, after) <= 0);
+    entry.since = passed.at(-1) ?? entry.since;
+    entry.wanted = entry.wanted.slice(passed.length);
     const next = entry.wanted[0];
     return next === undefined ? after : ((next - 1) as Position);
   }

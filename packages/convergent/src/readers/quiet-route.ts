@@ -37,7 +37,9 @@ export class QuietRoute {
 
   /** Passes what holds nothing of interest. */
   move(places: SlotPlaces): void {
-    if (this.#route) places.pass(this.#route.quiet(places.cursor), []);
+    if (!this.#route) return;
+    const after = places.cursor;
+    places.pass({ after, scanned: this.#route.quiet(after) }, []);
   }
 
   /** Whether nothing can be read after a position, as far as this process knows: what others append, the log looks for. */

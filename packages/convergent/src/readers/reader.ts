@@ -60,7 +60,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly options: ReaderOptions<Item>;
   readonly aside: SetAside;
   readonly #host: Host;
-  readonly #membership: Membership;
+  readonly membership: Membership;
   readonly #batches: Batches<Item>;
   readonly #visibility: Visibility;
   readonly #waiters: Waiters;
@@ -89,7 +89,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.source = options.source;
     this.#host = options.effects.host;
     this.#batchEvents = options.batchEvents ?? batchEventsDefault;
-    this.#membership = options.membership ?? new Membership(options.effects);
+    this.membership = options.membership ?? new Membership(options.effects);
     this.checkpointKey = { reader: options.name, version: options.version, source: options.source.store };
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.#batches = new Batches<Item>(this);
@@ -114,8 +114,8 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#waiters.end();
     await this.#running;
     this.#state = "stopped";
-    if (this.options.membership) await this.#membership.leave(this);
-    else await this.#membership.stop();
+    if (this.options.membership) await this.membership.leave(this);
+    else await this.membership.stop();
   }
 
   /** Applies nothing more, from the end of the batch under way, until `resume`. */
@@ -171,10 +171,6 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#visibility.begin();
   }
 
-  get membership(): Membership {
-    return this.#membership;
-  }
-
   /** The first event that is set aside. Asks the store, unless this process owns all slots and nothing is. */
   async firstAside(): Promise<Position | undefined> {
     const places = this.#rows?.places;
@@ -196,7 +192,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
     this.#quiet.tell(this.#waiters);
-    if (this.watches) this.#membership.observe();
+    if (this.watches) this.membership.observe();
     return waiting;
   }
 
@@ -262,7 +258,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
   async mayCommit(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
     if (rows !== this.#rows) return false;
-    if (!this.#strict) return holds(tx, this.checkpointKey, { member: this.#membership.id, fences: rows.places.owned, slots });
+    if (!this.#strict) return holds(tx, this.checkpointKey, { member: this.membership.id, fences: rows.places.owned, slots });
     await revoke(tx, this.checkpointKey);
     return rows.unmoved(await tx.checkpoints(this.checkpointKey));
   }
@@ -392,7 +388,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   async #ready(): Promise<CheckpointRows | undefined> {
     if (this.#strict) return (this.#rows ??= await this.#loadStrict());
     if (!this.#joined) this.#join((await this.source.head()).position);
-    if (!this.options.membership) await this.#membership.start();
+    if (!this.options.membership) await this.membership.start();
     const assigned = this.#assigned;
     if (assigned) {
       await this.#adopt(assigned);
@@ -434,7 +430,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   async #lost(): Promise<void> {
     if (this.#strict) this.#rows = undefined;
-    else await this.#membership.lost(this);
+    else await this.membership.lost(this);
   }
 
   #join(first: Position): void {
@@ -442,7 +438,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#joined = true;
     this.#first = first;
     this.#savedAt = this.#host.clock.elapsed();
-    this.#membership.join(this);
+    this.membership.join(this);
   }
 
   /** Which events it reads. */
