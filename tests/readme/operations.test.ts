@@ -3,14 +3,38 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Log } from "convergent";
+import { command, entity, inProcess, Log, reaction, service } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/operations.md"), "utf8");
 const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map((match) => match[1] as string);
 const main = join(root, "packages/server/src/cli/main.ts");
+
+const Placed = z.object({ by: z.string() });
+const order = entity("order", { initial: () => 0, events: { placed: Placed, shipped: Placed } })
+  .evolve({ placed: () => 1, shipped: () => 2 })
+  .commands({});
+const stock = entity("stock", { initial: () => 0, events: { reserved: Placed } })
+  .evolve({ reserved: (count) => count + 1 })
+  .commands({ reserve: command(Placed, (_, input, emit) => emit.reserved(input)) });
+const reserveStock = reaction("reserve-stock", { from: [order], to: { stock } }).on({
+  "order.placed": (event, { commands }) => commands.stock("tea").reserve(event.data),
+});
+
+/** Another service, whose reaction has reacted to the orders there are. */
+async function letInventoryFollow(directory: string): Promise<void> {
+  const orders = await service("orders", { parts: { order } }).start({ store: sqlite(join(directory, "data/orders.db")) });
+  const inventory = await service("inventory", { parts: { stock, reserveStock } }).start({
+    store: sqlite(join(directory, "data/inventory.db")),
+    channels: [inProcess(orders)],
+  });
+  await expect.poll(async () => (await inventory.stock.state("tea").catch(() => undefined))?.state, { timeout: 20_000 }).toBe(2);
+  await inventory.stop();
+  await orders.stop();
+}
 
 test("the blocks of the page run in its order on one store", async () => {
   const directory = mkdtempSync(join(tmpdir(), "convergent-page-"));
@@ -23,6 +47,7 @@ test("the blocks of the page run in its order on one store", async () => {
   ] as const)
     await log.append({ stream, expected: "any", events: [{ type, data: { by: "ada" } }], id: { scope: "page", id: `${stream} ${type}` } });
   await log.close();
+  await letInventoryFollow(directory);
   const command = join(directory, "convergent");
   writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" --conditions=convergent-source "${main}" "$@"\n`);
   chmodSync(command, 0o755);
