@@ -190,7 +190,7 @@ function notFresh(view: string, { asOf, behind, unmet = [], unchecked = [], park
   const missing = [...unmet, ...unchecked];
   const parkedAt = typeof parked === "object" ? parked : undefined;
   const why = parkedAt
-    ? `: the event at ${parkedAt.position} could not be applied (${parkedAt.error}); see: convergent parked list`
+    ? `: the event at ${parkedAt.position} could not be applied (${parkedAt.error}); see: convergent parked list --store FILE`
     : missing.length > 0
       ? `: what the token names of ${missing.join(", ")} has not arrived`
       : "";

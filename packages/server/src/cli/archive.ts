@@ -23,7 +23,11 @@ export interface ArchiveOptions {
 export async function archive(options: ArchiveOptions): Promise<void> {
   const streams = chosen(options);
   const store = await openStore(options.store);
-  const progress = new ProgressLine({ what: `archiving of ${options.store}` });
+  await requireKnown(store, options).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const progress = new ProgressLine({ what: `archiving ${options.store}` });
   const before = statSync(options.store).size;
   let events = 0;
   let count = 0;
@@ -43,12 +47,33 @@ export async function archive(options: ArchiveOptions): Promise<void> {
   }
   const sizes = { store: statSync(options.store).size, archive: sizeOf(`${options.store}-archive`) };
   if (options.json) console.log(JSON.stringify({ streams: count, events, before: { store: before }, after: sizes }));
+  else if (events === 0)
+    console.log(`nothing was moved: no stream in ${options.store} has ended as asked, or all are in the archive already`);
   else
     console.log(
       `moved ${countOfEvents(events)} of ${count} streams to ${options.store}-archive (${megabytes(sizes.archive)}). ` +
         `${options.store} has ${megabytes(sizes.store)}, before ${megabytes(before)}; the room that came free is used again by new events. ` +
         `To give it back to the disk, stop the server and run: sqlite3 ${options.store} VACUUM`,
     );
+}
+
+/** A slip in a name would look like a store in which nothing has ended. Throws `not_found`. */
+async function requireKnown(store: Store, { entity, endedBy, streamsFrom }: ArchiveOptions): Promise<void> {
+  if (streamsFrom !== undefined || entity === undefined) return;
+  const all = (await store.read((tx) => tx.eventTypes(0))).filter((type) => !type.startsWith("$"));
+  const entities = [...new Set(all.map((type) => type.slice(0, type.indexOf("."))))];
+  if (!entities.includes(entity)) throw unknown(`entity "${entity}"`, entities);
+  const types = all.filter((type) => type.startsWith(`${entity}.`));
+  const asked = endedBy?.split(",") ?? [];
+  const missing = asked.filter((type) => !types.includes(type)).map((type) => unknown(`event of the type "${type}"`, types));
+  // Beside a type that there is, one that has never come may be meant.
+  const [first] = missing;
+  if (first && missing.length === asked.length) throw first;
+  for (const { message } of missing) console.error(message);
+}
+
+function unknown(what: string, known: readonly string[]): ConvergentError {
+  return new ConvergentError("not_found", `the store holds no ${what}; it holds ${known.join(", ") || "none"}`, { details: { known } });
 }
 
 type Choice = (store: Store) => AsyncIterable<readonly string[]>;

@@ -36,7 +36,7 @@ export async function exportStore(options: ExportOptions): Promise<void> {
     if (options.gzip || to.endsWith(".gz")) await pipeline(text, createGzip(), target);
     else await pipeline(text, target);
     if (part !== undefined) finishFile(part, to);
-    progress.end(`${countOfEvents(events)}, ${progress.rate(events)} a second,`);
+    progress.end(`${countOfEvents(events)}${progress.rateIn(events)}`);
   } catch (error) {
     progress.clear();
     throw error;

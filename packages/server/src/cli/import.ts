@@ -30,7 +30,7 @@ export async function importStore(options: ImportOptions): Promise<void> {
       return;
     }
     await putStore(part, path);
-    progress.end(`${countOfEvents(outcome.events)}, ${progress.rate(outcome.events)} a second,`);
+    progress.end(`${countOfEvents(outcome.events)}${progress.rateIn(outcome.events)}`);
     const { kind: _, ...facts } = outcome;
     if (options.json) console.log(JSON.stringify({ store: name, rate: progress.rate(outcome.events), ...facts }));
     else

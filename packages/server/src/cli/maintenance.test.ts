@@ -129,7 +129,7 @@ describe.each(["sqlite", "journal"] as const)("%s", (kind) => {
     }
     rmSync(target, { force: true });
     const { code, err } = await convergent(directory, "import", "--from", "orders.jsonl.gz", "--store", target);
-    expect([code, /events, [\d]+ a second/.test(err)]).toEqual([0, true]);
+    expect([code, /importing .*: [\d,]+ events(?:, \d+ a second,)? in \d/.test(err)]).toEqual([0, true]);
     expect((await found(target)).ranges).toEqual(before.ranges);
     expect(readdirSync(directory).filter((name) => name.includes(".part"))).toEqual([]);
   }, 180_000);
@@ -261,6 +261,20 @@ test("ended streams are archived beside a live server; backup, export and verify
   expect((await convergent(directory, "archive", "--store", store)).err).toMatch(/say which streams[\s\S]*invalid_input/);
   const young = await convergent(directory, "archive", "--store", store, "--entity", "order", "--ended-by", "order.shipped", "--json");
   expect(JSON.parse(young.out)).toMatchObject({ streams: 0, events: 0 });
+  for (const [names, said] of [
+    [["ordr", "order.shipped"], /no entity "ordr"; it holds order\n\(not_found\)/],
+    [["order", "order.shippd"], /no event of the type "order.shippd"; it holds order.amended, order.shipped\n/],
+  ] as const) {
+    const slip = await convergent(directory, "archive", "--store", store, "--entity", names[0], "--ended-by", names[1]);
+    expect([slip.code, slip.err]).toEqual([1, expect.stringMatching(said)]);
+  }
+  const rare = await convergent(directory, "archive", "--store", store, "--entity", "order", "--ended-by", "order.shipped,order.cancelled");
+  expect([rare.code, rare.out]).toEqual([0, expect.stringMatching(/^nothing was moved/)]);
+  expect(rare.err).toContain('no event of the type "order.cancelled"');
+  expect((await convergent(directory, "verify", "--store", "missing.db")).err).toMatch(
+    /^convergent: there is no file missing\.db; name the store/,
+  );
+  expect(existsSync(join(directory, "missing.db"))).toBe(false);
   const byType = ["--entity", "order", "--ended-by", "order.shipped", "--ended-before", "0s"];
   const moved = await convergent(directory, "archive", "--store", store, ...byType);
   expect([moved.code, moved.out]).toEqual([0, expect.stringContaining("moved 600 events of 2 streams")]);

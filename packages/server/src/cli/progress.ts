@@ -48,6 +48,11 @@ export class ProgressLine {
     if (this.#isTerminal) this.#write("");
   }
 
+  /** The same in words; empty when it took less than a second, of which a rate says nothing. */
+  rateIn(count: number): string {
+    return performance.now() - this.#start < 1000 ? "" : `, ${this.rate(count)} a second,`;
+  }
+
   /** Things done a second, since the beginning. */
   rate(count: number): number {
     return Math.round(count / Math.max(0.001, (performance.now() - this.#start) / 1000));

@@ -62,7 +62,7 @@ function gatewayTable(readers: readonly wire.ReaderBody[]): string {
     failure ? [`${service}/${name} is stuck at position ${failure.position} after ${failure.attempts} attempts: ${failure.message}`] : [],
   );
   const parked = readers.flatMap(({ service, name, parked: { keys, events } }) =>
-    keys > 0 ? [`${service}/${name} has set aside ${events} events of ${keys} order keys; see: convergent parked list`] : [],
+    keys > 0 ? [`${service}/${name} has set aside ${events} events of ${keys} order keys; see: convergent parked list --store FILE`] : [],
   );
   return [table(heads, rows), ...failures, ...parked].join("\n");
 }

@@ -1,8 +1,9 @@
 /** `convergent verify`: reads a whole store and says whether it is sound, and whether another one holds the same. */
+import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { differences, type Verification, verifyStore } from "convergent";
 import { countOfEvents, ProgressLine } from "./progress.ts";
-import { kindOf, openStore } from "./store-file.ts";
+import { kindOf, openStore, ownerOf } from "./store-file.ts";
 
 export interface VerifyOptions {
   readonly store: string;
@@ -27,6 +28,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
 
 /** Verifies a store file: the pages of a database too. Throws `not_found` and the `store_…` codes. */
 export async function verifyFile(path: string): Promise<Verification> {
+  requireStore(path);
   const progress = new ProgressLine({ what: `verifying ${path}` });
   try {
     const pages = kindOf(path) === "sqlite" ? damagedPages(path) : [];
@@ -43,6 +45,11 @@ export async function verifyFile(path: string): Promise<Verification> {
     progress.clear();
     throw error;
   }
+}
+
+// Opening a file that does not exist would make one. What is damaged is told by reading it.
+function requireStore(path: string): void {
+  if (!existsSync(path)) ownerOf(path);
 }
 
 /** What SQLite finds wrong with its own pages and indexes, at most 20 sentences. */
