@@ -27,8 +27,9 @@ test("a route is woken for what it wants and for nothing else, and is quiet up t
   expect(route.quiet(position(2))).toBe(3);
   expect(route.quiet(position(4))).toBe(5);
   route.stop();
-  await append(log, "paid");
+  await append(log, "placed", "paid");
   expect(woken).toBe(1);
+  expect(route.quiet(position(5))).toBe(5);
   await log.close();
 });
 

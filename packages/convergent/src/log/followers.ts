@@ -29,7 +29,7 @@ export interface Followed {
 
 /** A reader's wish to be woken for certain events only. */
 export interface Route {
-  /** Up to here, from `after` on, there is nothing that it wants; `after` itself when that is not known. */
+  /** Up to here, from `after` on, there is nothing that it wants; `after` itself when that is not known, and once it has stopped. */
   quiet(after: Position): Position;
   /** Calls `passed` after each advance, as long as that answers true. */
   tell(passed: () => boolean): void;
@@ -85,7 +85,7 @@ export class Followers {
     this.#byType.clear();
     this.#polling ??= this.#poll();
     return {
-      quiet: (after) => laterPosition(after, this.#quietFor(entry, after)),
+      quiet: (after) => (this.#routes.has(entry) ? laterPosition(after, this.#quietFor(entry, after)) : after),
       tell: (passed) => this.#told.add(passed),
       stop: () => {
         this.#routes.delete(entry);
