@@ -73,6 +73,17 @@ test("a reader that goes back behind what it has passed is told nothing of the w
   await log.close();
 });
 
+test("a commit without events is heard by listeners, who may learn by it what this log has seen of others, and wakes no route", async () => {
+  const log = await openLog();
+  let heard = 0;
+  let woken = 0;
+  log.onAdvance(() => heard++);
+  log.follow({}, () => woken++);
+  await log.transact((tx) => tx.saveDocuments([{ view: "v", version: 1, key: "k", document: "{}", indexes: [] }]), { derived: true });
+  expect([heard, woken]).toEqual([1, 0]);
+  await log.close();
+});
+
 test("what others append is looked at once their commit is told: a route wakes for what it wants and is quiet past the rest", async () => {
   const directory = mkdtempSync(join(tmpdir(), "convergent-followers-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

@@ -103,9 +103,12 @@ export class Followers {
     this.#wakeListeners();
   }
 
-  /** Another process has committed something, perhaps events. */
-  hint(): void {
-    if (this.#routes.size > 0) this.#look();
+  /**
+   * Something was committed: by others perhaps events, which are looked for. What this process appends it publishes itself;
+   * a commit of its own without events says to listeners of other services that this log may have seen more of others.
+   */
+  committed(by: "us" | "others"): void {
+    if (by === "others" && this.#routes.size > 0) this.#look();
     this.#wakeListeners();
   }
 

@@ -87,10 +87,7 @@ export class Log implements LogSource {
     this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
     this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
     this.#followers = new Followers(this);
-    this.#stopListening = store.onCommit((by) => {
-      // What this process appends it publishes itself; its other commits are no news to those who follow.
-      if (by === "others") this.#followers.hint();
-    });
+    this.#stopListening = store.onCommit((by) => this.#followers.committed(by));
   }
 
   /**
