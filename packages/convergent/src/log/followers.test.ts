@@ -105,3 +105,20 @@ test("what others append is looked at once their commit is told: a route wakes f
   await here.close();
   await elsewhere.close();
 });
+
+test("more events of others than are looked at wake every route, and nothing of them is called quiet", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "convergent-followers-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, "orders.db");
+  const [here, elsewhere] = [await Log.open(sqlite(file), "orders"), await Log.open(sqlite(file), "orders")];
+  let woken = 0;
+  const route = here.follow({ types: ["order.paid"] }, () => woken++);
+  await append(elsewhere, ...Array.from({ length: 5000 }, () => "placed"));
+  await expect.poll(() => woken).toBe(1);
+  expect(route.quiet(position(0))).toBe(0);
+  expect(route.quiet(position(4999))).toBe(4999);
+  await append(here, "placed");
+  expect(route.quiet(position(5000))).toBe(5001);
+  await here.close();
+  await elsewhere.close();
+});
