@@ -74,6 +74,26 @@ test("after a full disk nothing of the failed write is kept, and the next one su
   expect(await reopened(inner)).toEqual(["b"]);
 });
 
+test("what an earlier process left unsynced is on the disk before anybody can rely on it", async () => {
+  const inner = await diskWith(await written(memoryDisk(), "a", "b"));
+  const order: string[] = [];
+  const disk: Disk = {
+    ...inner,
+    open: async (path) => {
+      const file = await inner.open(path);
+      return {
+        ...file,
+        sync: async () => {
+          order.push("synced");
+          await file.sync();
+        },
+      };
+    },
+  };
+  await Journal.open(disk, "j", () => undefined);
+  expect(order).toEqual(["synced"]);
+});
+
 test("when the disk does not confirm, the outcome is unknown and nothing more is accepted until it is read again", async () => {
   const inner = memoryDisk();
   let broken = false;

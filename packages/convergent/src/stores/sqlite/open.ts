@@ -3,7 +3,7 @@
  * the identity at the first opening, and brings older tables up to date. Two processes may do this at once: one
  * transaction decides, the other finds it done.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
@@ -32,6 +32,7 @@ export async function openFile(options: OpenOptions): Promise<{ database: Databa
     await retried(options, () => refuseForeign(database));
     await retried(options, () => configure(database));
     await retried(options, () => database.run("BEGIN IMMEDIATE"));
+    syncRecovered(database.path);
     const identity = readOrCreate(database, options);
     database.commit();
     return { database, identity };
@@ -91,6 +92,20 @@ function syncDirectory(path: string): void {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
+  }
+}
+
+// Recovery takes a commit that lies whole in the WAL for committed, also when its process was killed before it synced it: what
+// is about to be shown to readers and answered to retries must not be lost to a power cut after that. No lock of SQLite lies on this
+// file, so that closing it here gives none away.
+function syncRecovered(path: string): void {
+  const wal = `${path}-wal`;
+  if (!existsSync(wal)) return;
+  const file = openSync(wal, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,0 +1,196 @@
+/**
+ * What happened in a run, as anybody outside could see it: one JSON object a line. What clients asked and were answered
+ * (after Jepsen: invoke, then ok, fail, or nothing, and then nobody knows), what was committed, and what the store held in
+ * the end. The checkers read nothing else, so a history that was recorded elsewhere can be checked in the same way.
+ */
+import type { StoredEvent } from "../log/event.ts";
+import type { Epoch } from "../log/store.ts";
+
+/** Something that a client asked. A command that is repeated under its id is one operation. */
+export interface Invoked {
+  readonly kind: "invoke";
+  /** Virtual milliseconds. */
+  readonly t: number;
+  readonly session: string;
+  readonly op: number;
+  readonly what: "command" | "document" | "state" | "other";
+  /** Of the entity or view, as on the wire. */
+  readonly name: string;
+  readonly key: string;
+  readonly command?: string;
+  /** The command's id. */
+  readonly id?: string;
+  /** The request carried what its session wrote and saw. */
+  readonly asked?: boolean;
+}
+
+/** The answer to a command that took effect. */
+export interface CommandOk {
+  readonly kind: "ok";
+  readonly what: "command";
+  readonly t: number;
+  readonly op: number;
+  readonly state: unknown;
+  readonly version: number;
+  readonly events: ReadonlyArray<{ readonly id: string; readonly type: string; readonly version: number; readonly position: number }>;
+  readonly repeated: boolean;
+}
+
+/** A document, or `null` where there is none. */
+export interface DocumentOk {
+  readonly kind: "ok";
+  readonly what: "document";
+  readonly t: number;
+  readonly op: number;
+  readonly value: unknown;
+  readonly asOf: number;
+  readonly fresh: boolean;
+  readonly parked: boolean;
+}
+
+export interface StateOk {
+  readonly kind: "ok";
+  readonly what: "state";
+  readonly t: number;
+  readonly op: number;
+  readonly state: unknown;
+  readonly version: number;
+}
+
+export interface OtherOk {
+  readonly kind: "ok";
+  readonly what: "other";
+  readonly t: number;
+  readonly op: number;
+}
+
+export type Ok = CommandOk | DocumentOk | StateOk | OtherOk;
+
+/** A refusal. Of a command that was sent once and arrived once it says that nothing happened. */
+export interface Failed {
+  readonly kind: "fail";
+  readonly t: number;
+  readonly op: number;
+  readonly code: string;
+  /** How often the request arrived, until the end. */
+  readonly arrivals: number;
+}
+
+/** Slots of a reader whose checkpoint was committed. */
+export interface Checkpointed {
+  readonly kind: "checkpoint";
+  readonly t: number;
+  readonly store: string;
+  readonly reader: string;
+  readonly version: number;
+  readonly slot: number;
+  readonly source: string;
+  readonly position: number;
+}
+
+/** A store was replaced by an older copy of itself, which ended at `kept`; or, the first time, it begins with nothing. */
+export interface LineageBegun {
+  readonly kind: "lineage";
+  readonly t: number;
+  readonly store: string;
+  /** Counted from 0. */
+  readonly lineage: number;
+  readonly kept: number;
+}
+
+/** An event of a lineage behind `kept`, told when the lineage ended. */
+export interface EventHeld {
+  readonly kind: "event";
+  readonly store: string;
+  readonly lineage: number;
+  readonly event: StoredEvent;
+}
+
+/** The epochs of a store in the end. */
+export interface EpochsHeld {
+  readonly kind: "epochs";
+  readonly store: string;
+  readonly epochs: readonly Epoch[];
+}
+
+/** All documents of one version of a view in one snapshot of its store, with how far their slots were there. */
+export interface ViewHeld {
+  readonly kind: "held";
+  readonly t: number;
+  readonly store: string;
+  readonly lineage: number;
+  readonly view: string;
+  readonly version: number;
+  /** Where the version stands in its life, as `DefinitionState` says. */
+  readonly state: string;
+  /** Position of the log. */
+  readonly head: number;
+  /** Positions in the reader's rows, by slot; none for a strong view. */
+  readonly slots: readonly number[];
+  /** Order keys that are set aside, with the position of their first event. */
+  readonly parked: Readonly<Record<string, number>>;
+  readonly documents: Readonly<Record<string, unknown>>;
+}
+
+/** A fault that was made. */
+export interface FaultMade {
+  readonly kind: "fault";
+  readonly t: number;
+  readonly fault: string;
+}
+
+/** A process began, or died. */
+export interface LifeChanged {
+  readonly kind: "life";
+  readonly t: number;
+  readonly process: string;
+  readonly what: "began" | "died";
+}
+
+/** Everything was healed, and the readers had so long to come to head. */
+export interface Settled {
+  readonly kind: "settled";
+  readonly t: number;
+  readonly withinMs: number;
+  /** Readers that were not there in time, and why as far as they say. */
+  readonly behind: readonly string[];
+}
+
+/** A line of a history. */
+export type HistoryRecord =
+  | Invoked
+  | Ok
+  | Failed
+  | Checkpointed
+  | LineageBegun
+  | EventHeld
+  | EpochsHeld
+  | ViewHeld
+  | FaultMade
+  | LifeChanged
+  | Settled;
+
+/** Something that a promise rules out. */
+export interface Violation {
+  /** The checker that found it. */
+  readonly checker: string;
+  /** What happened, with the ids and positions involved. */
+  readonly message: string;
+}
+
+/** The text of a history. */
+export function historyText(history: readonly HistoryRecord[]): string {
+  return history.map((record) => `${JSON.stringify(record)}\n`).join("");
+}
+
+/** A history from its text. Throws `SyntaxError` with the line's number. */
+export function parseHistory(text: string): HistoryRecord[] {
+  return text.split("\n").flatMap((line, index) => {
+    if (line.trim() === "") return [];
+    try {
+      return [JSON.parse(line) as HistoryRecord];
+    } catch (error) {
+      throw new SyntaxError(`line ${index + 1} of the history is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+}

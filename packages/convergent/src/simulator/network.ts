@@ -1,0 +1,121 @@
+/**
+ * The network between clients and processes: requests and answers take their time, overtake each other, come twice or
+ * not at all. Each request goes to a process chosen at random, as a load balancer would send it.
+ */
+import type { Network, NetworkRequest, NetworkResponse } from "../host/host.ts";
+import type { Faults } from "./faults.ts";
+import type { SimulatedProcess } from "./process.ts";
+import type { SeededRandom } from "./random.ts";
+import type { Recorded, Recorder } from "./recorder.ts";
+
+/** Something that answers requests, as a gateway does. */
+export type Answering = (request: Request) => Promise<Response>;
+
+/** A process as the network sees it. */
+export interface Endpoint {
+  /** Undefined while nothing listens there. */
+  readonly listening: { readonly process: SimulatedProcess; readonly answer: Answering } | undefined;
+  /** What does not get through at the moment. */
+  cut: "nothing" | "both ways" | "requests" | "answers";
+}
+
+export interface NetworkOptions {
+  readonly faults: Faults;
+  readonly random: SeededRandom;
+  readonly endpoints: readonly Endpoint[];
+  readonly recorder: Recorder;
+}
+
+const latencyMs = 0.5;
+
+export class SimulatedNetwork {
+  readonly #options: NetworkOptions;
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+  }
+
+  /** The network as one client has it. */
+  seenBy(client: () => SimulatedProcess): Network {
+    return { request: (request) => this.#request(client(), request) };
+  }
+
+  #request(client: SimulatedProcess, request: NetworkRequest): Promise<NetworkResponse> {
+    const { faults, random, endpoints, recorder } = this.#options;
+    return new Promise((resolve, reject) => {
+      const recorded = recorder.request(client.name, request);
+      const timeout = client.after(request.timeoutMs, "request timed out", () =>
+        reject(new Error(`no complete answer within ${request.timeoutMs} ms`)),
+      );
+      const settle = (finish: () => void): void => {
+        timeout.cancel();
+        finish();
+      };
+      const endpoint = random.pick(endpoints);
+      const send = (): void => {
+        if (faults.hits("message lost")) return;
+        client.after(this.#travelMs(), "request arrives", () => {
+          if (endpoint.cut === "both ways" || endpoint.cut === "requests") return;
+          this.#deliver(
+            endpoint,
+            { client, request, recorded },
+            {
+              answered: (response) =>
+                settle(() => {
+                  recorded.answered(response);
+                  resolve(response);
+                }),
+              refused: () => settle(() => reject(new Error("ECONNREFUSED: connection refused"))),
+              broken: () => settle(() => reject(new Error("ECONNRESET: connection reset by peer"))),
+            },
+          );
+        });
+      };
+      send();
+      if (faults.hits("message repeated")) send();
+    });
+  }
+
+  #deliver(
+    endpoint: Endpoint,
+    { client, request, recorded }: { client: SimulatedProcess; request: NetworkRequest; recorded: Recorded },
+    told: { answered: (response: NetworkResponse) => void; refused: () => void; broken: () => void },
+  ): void {
+    const { faults, random } = this.#options;
+    const { listening } = endpoint;
+    const back = (label: string, run: () => void): void => {
+      if (endpoint.cut === "both ways" || endpoint.cut === "answers") return;
+      client.after(this.#travelMs(), label, run);
+    };
+    if (!listening) return back("refused", told.refused);
+    const { process, answer } = listening;
+    process.after(0, "request taken", () => {
+      recorded.arrived();
+      const leave = process.onDeath(() => {
+        if (random.chance(0.7)) back("reset", told.broken);
+      });
+      const { method, url, headers, body } = request;
+      const length = body === undefined ? {} : { "content-length": String(new TextEncoder().encode(body).length) };
+      const work = answer(new Request(url, { method, headers: { ...headers, ...length }, ...(body === undefined ? {} : { body }) }));
+      void process
+        .hears(work.then(complete), () => 0, "answer made")
+        .then((response) => {
+          leave();
+          if (faults.hits("reply lost")) return;
+          back("answer arrives", () => told.answered(response));
+        });
+    });
+  }
+
+  #travelMs(): number {
+    const { faults, random } = this.#options;
+    if (faults.hits("message delayed")) return random.between(50, 3000);
+    if (faults.hits("message reordered")) return random.between(1, 60);
+    return random.exponential(latencyMs);
+  }
+}
+
+async function complete(response: Response): Promise<NetworkResponse> {
+  const body = await response.text();
+  return { status: response.status, header: (name) => response.headers.get(name) ?? undefined, body };
+}

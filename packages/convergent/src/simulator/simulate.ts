@@ -1,0 +1,318 @@
+/**
+ * A run: the real code of a service, its gateway and its clients in one thread and virtual time, on a host on which
+ * everything can go wrong, with one seed for all of it. While it runs its history is written; then everything is
+ * healed, and the checkers say what the promises rule out.
+ *
+ * After FoundationDB's simulation (Zhou et al., SIGMOD 2021) and TigerBeetle's VOPR.
+ */
+import type { Client, Served } from "../client/facade.ts";
+import { ConvergentError } from "../errors/error.ts";
+import { type AnyService, runtimeOf } from "../service/service.ts";
+import type { AnyView } from "../views/view.ts";
+import { checkHistory } from "./checkers/check.ts";
+import type { FaultChoice, FaultKind } from "./faults.ts";
+import type { HistoryRecord, Violation } from "./history.ts";
+import { beginNemesis } from "./nemesis.ts";
+import { ProcessDied, type SimulatedProcess } from "./process.ts";
+import type { SeededRandom } from "./random.ts";
+import type { Gateway, Server } from "./server.ts";
+import { World } from "./world.ts";
+
+/** One client with a session of its own, as a workload sees it. */
+export interface Actor<S extends Served> {
+  readonly name: string;
+  readonly client: Client<S>;
+  readonly random: SeededRandom;
+  /** Virtual time passes. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Counts that something happened, to see later that it happens at all. */
+  readonly mark: (name: string) => void;
+}
+
+/** What a definition may ask of the run it is made for. */
+export interface Circumstances {
+  /** Whether a handler shall fail now: with the fault "handler failure", and never while the checkers fold. */
+  readonly fails: () => boolean;
+  /** Counted from 1: which life of its server starts the service, for releases that follow each other. */
+  readonly life: number;
+  /** Counted from 0. */
+  readonly server: number;
+}
+
+/** What is run, and what is made to go wrong. */
+export interface SimulateOptions<S extends AnyService & Served> {
+  /** One seed is one run, to the last step. */
+  readonly seed: number;
+  /** Puts HTTP before the services: `createGateway` of `@convergent/server`. */
+  readonly gateway: Gateway;
+  /** What one client does; it is called again and again until the run ends. What it throws is no violation, unless `strict`. */
+  readonly workload: (actor: Actor<S>) => Promise<void>;
+  /** Steps until everything is healed. Default 2,000. */
+  readonly steps?: number;
+  /** Default: by seed from 1 to 3. */
+  readonly servers?: number;
+  /** Default 3. */
+  readonly clients?: number;
+  /** Default: a random subset of all kinds, by seed. */
+  readonly faults?: FaultChoice;
+  /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. */
+  readonly invariants?: Readonly<Record<string, (running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>) => Promise<void> | void>>;
+  /** Virtual time within which everything that was healed must have settled. Default 60,000 ms. */
+  readonly settleWithinMs?: number;
+}
+
+/** What came of a run. */
+export interface SimulationReport {
+  readonly seed: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly servers: number;
+  /** The kinds of faults that could happen, with their rates. */
+  readonly rates: Readonly<Partial<Record<FaultKind, number>>>;
+  /** How often each kind of fault happened. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** What happened, and how often. */
+  readonly marks: Readonly<Record<string, number>>;
+  readonly violations: readonly Violation[];
+  readonly history: readonly HistoryRecord[];
+  /** Two runs with the same hash made the same steps. */
+  readonly hash: string;
+}
+
+/** The services of a run: definitions, or how they are made for each start. */
+export type Simulated<S extends AnyService> = S | readonly S[] | ((circumstances: Circumstances) => S | readonly S[]);
+
+/** How far apart what a client does is, in the mean. */
+const thinkMs = 60;
+/** A store is looked into about so often. */
+const lookSteps = 400;
+
+/** Runs the services once and says what was found. Violations are in the report; only a mistake in the options throws. */
+export async function simulate<S extends AnyService & Served>(
+  services: Simulated<S>,
+  options: SimulateOptions<S>,
+): Promise<SimulationReport> {
+  return new Simulation(services, options).run();
+}
+
+class Simulation<S extends AnyService & Served> {
+  readonly #options: SimulateOptions<S>;
+  readonly #world: World;
+  readonly #services: (circumstances: Circumstances) => readonly S[];
+  readonly #actors: Array<Promise<void>> = [];
+  readonly #found: Violation[] = [];
+  readonly #views = new Map<string, AnyView>();
+  #over = false;
+
+  constructor(services: Simulated<S>, options: SimulateOptions<S>) {
+    this.#options = options;
+    this.#services = (circumstances) => {
+      const made = typeof services === "function" ? services(circumstances) : services;
+      return Array.isArray(made) ? (made as readonly S[]) : [made as S];
+    };
+    const shape = new World({ ...this.#worldOptions(1), servers: 0 }).random("shape");
+    const drawn = 1 + shape.below(3); // drawn in any case, so that a number that is given changes nothing else
+    const servers = options.servers ?? drawn;
+    this.#world = new World({ ...this.#worldOptions(servers), onePlace: shape.chance(0.4) });
+  }
+
+  async run(): Promise<SimulationReport> {
+    // In production a rejection that nobody handles ends the process. What a process that died still rejects, nobody hears.
+    const unhandled = (error: unknown): void => {
+      if (!(error instanceof ProcessDied)) this.#found.push({ checker: "unhandled rejection", message: textOf(error) });
+    };
+    process.on("unhandledRejection", unhandled);
+    try {
+      return await this.#run();
+    } finally {
+      process.off("unhandledRejection", unhandled);
+    }
+  }
+
+  async #run(): Promise<SimulationReport> {
+    const world = this.#world;
+    const { seed, steps = 2000 } = this.#options;
+    for (const server of world.servers) server.begin();
+    beginNemesis(world);
+    this.#beginActors();
+    await this.#work(() => world.scheduler.steps >= steps);
+    const worked = world.scheduler.steps;
+    await this.#settle();
+    const violations = [
+      ...this.#found,
+      ...world.complaints.map((message) => ({ checker: "complaints", message })),
+      ...checkHistory(world.history, { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores() }),
+    ];
+    return {
+      seed,
+      steps: worked,
+      virtualMs: Math.round(world.scheduler.now),
+      servers: world.servers.length,
+      rates: world.faults.rates,
+      faults: Object.fromEntries(world.faults.counts),
+      marks: Object.fromEntries(world.marks),
+      violations,
+      history: world.history,
+      hash: world.scheduler.hash,
+    };
+  }
+
+  #worldOptions(servers: number): ConstructorParameters<typeof World>[0] {
+    const { seed, faults = "swarm", gateway } = this.#options;
+    return {
+      seed,
+      faults,
+      servers,
+      onePlace: true,
+      gateway,
+      stores: this.#definitions().map(({ name }) => name),
+      services: (life, server) => {
+        this.#note(this.#services({ life, server, fails: () => false }));
+        return this.#services({ life, server, fails: () => this.#world.faults.hits("handler failure") });
+      },
+    };
+  }
+
+  /** The services as they are first released. */
+  #definitions(): readonly S[] {
+    return this.#services({ life: 1, server: 0, fails: () => false });
+  }
+
+  /** The checkers fold by the definitions of every release that was started, and nothing fails in them. */
+  #note(services: readonly S[]): void {
+    for (const part of services.flatMap(({ parts }) => Object.values(parts)))
+      if (part.kind === "view") this.#views.set(`${part.name} ${part.version}`, part);
+  }
+
+  #beginActors(): void {
+    const { clients = 3, workload } = this.#options;
+    for (let index = 1; index <= clients; index++) {
+      const name = `client-${index}`;
+      const { client, process } = this.#world.client<S>(name, { onHistoryLost: () => this.#world.mark("history lost, told to a client") });
+      const actor: Actor<S> = {
+        name,
+        client,
+        random: this.#world.random(`workload of ${name}`),
+        sleep: (ms) => process.delay(ms, "sleep"),
+        mark: (mark) => this.#world.mark(mark),
+      };
+      this.#actors.push(this.#act(actor, process, workload));
+    }
+  }
+
+  async #act(actor: Actor<S>, process: SimulatedProcess, workload: SimulateOptions<S>["workload"]): Promise<void> {
+    while (!this.#over) {
+      await process.delay(actor.random.exponential(thinkMs), "thinks");
+      if (this.#over) return;
+      try {
+        await workload(actor);
+      } catch (error) {
+        // A refusal, an unknown outcome, a reader behind: that is what clients live with. Anything else is a defect, ours or the workload's.
+        if (error instanceof ConvergentError) this.#world.mark(`thrown ${error.code}`);
+        else this.#found.push({ checker: "workload", message: `${actor.name} met ${textOf(error)}` });
+      }
+    }
+  }
+
+  /** Makes steps, and looks into the stores now and then. */
+  async #work(done: () => boolean): Promise<void> {
+    const { scheduler, databases } = this.#world;
+    while (!done()) {
+      const until = scheduler.steps + lookSteps;
+      if (!(await scheduler.run(() => done() || scheduler.steps >= until))) throw new Error("nothing is left to happen in this run");
+      for (const database of databases) if (database.isOpen) await this.#world.recordViews(database);
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const world = this.#world;
+    this.#over = true;
+    world.heal();
+    const begun = world.scheduler.now;
+    const withinMs = this.#options.settleWithinMs ?? 60_000;
+    const late = (): boolean => world.scheduler.now - begun > withinMs;
+    // Clients end what they began: at most their time limit, and they may begin it anew for a few refused tokens.
+    await this.#wait(Promise.all(this.#actors), late);
+    let behind = await this.#behind();
+    while (behind.length > 0 && !late()) {
+      const next = world.scheduler.now + 250;
+      await this.#work(() => world.scheduler.now >= next);
+      behind = await this.#behind();
+    }
+    world.record({ kind: "settled", t: world.scheduler.now, withinMs, behind });
+    if (behind.length === 0) await this.#checkInvariants();
+    for (const database of world.databases) await this.#wait(world.recordViews(database));
+    await this.#wait(world.recordEnd());
+    const stopped = await this.#wait(
+      Promise.all(world.servers.map((server) => server.stop())),
+      () => world.scheduler.now - begun > 2 * withinMs,
+    );
+    if (!stopped) this.#found.push({ checker: "liveness", message: "the services did not stop" });
+  }
+
+  async #checkInvariants(): Promise<void> {
+    for (const server of this.#world.servers) {
+      for (const [name, holds] of Object.entries(this.#options.invariants ?? {})) {
+        const checked = Promise.resolve(holds(server.running as ReadonlyArray<Awaited<ReturnType<S["start"]>>>)).catch((error: unknown) => {
+          this.#found.push({ checker: `invariant: ${name}`, message: `${server.name}: ${textOf(error)}` });
+        });
+        await this.#wait(checked);
+      }
+    }
+  }
+
+  /** Makes steps until the promise settles. */
+  async #wait(work: Promise<unknown>, late: () => boolean = () => false): Promise<boolean> {
+    let settled = false;
+    void work.then(() => (settled = true));
+    await this.#world.scheduler.run(() => settled || late());
+    return settled;
+  }
+
+  /** What has not come to rest, by name. */
+  async #behind(): Promise<string[]> {
+    const asked = this.#world.servers.map((server) => this.#behindOf(server));
+    let found: string[] = [];
+    await this.#wait(
+      Promise.all(asked).then((all) => (found = all.flat())),
+      () => false,
+    );
+    return found;
+  }
+
+  async #behindOf(server: Server): Promise<string[]> {
+    if (!server.listening) return [`${server.name} is not up`];
+    const behind: string[] = [];
+    for (const running of server.running) {
+      const runtime = runtimeOf(running);
+      const head = await runtime.log.head();
+      for (const reader of runtime.readers()) {
+        const source = await reader.source.head();
+        if (reader.position < source.position) {
+          const failure = reader.failure ? `, ${reader.failure.message}` : "";
+          behind.push(
+            `${server.name}: ${reader.name} v${reader.version} is ${reader.state} at ${reader.position} of ${source.position}${failure}`,
+          );
+        }
+      }
+      if (head.position < 0) behind.push(server.name);
+    }
+    return behind;
+  }
+
+  #entities(): ReadonlyMap<string, { readonly initial: () => unknown; readonly evolve: Readonly<Record<string, unknown>> }> {
+    const parts = this.#definitions().flatMap((service) => Object.values(service.parts));
+    return new Map(parts.flatMap((part) => (part.kind === "entity" ? [[part.name, part] as const] : [])));
+  }
+
+  /** Which store an entity or a view belongs to. */
+  #stores(): ReadonlyMap<string, string> {
+    return new Map(
+      this.#definitions().flatMap((service) => Object.values(service.parts).map((part) => [part.name, service.name] as const)),
+    );
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

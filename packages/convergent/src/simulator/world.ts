@@ -1,0 +1,310 @@
+/**
+ * The world of one run: a machine with a disk and the stores on it, servers, clients, and time. It knows how things are made
+ * and how they die; when they do is the nemesis's to say.
+ */
+import { connectOn } from "../client/connect.ts";
+import type { Client, Served } from "../client/facade.ts";
+import type { HistoryLost } from "../client/session.ts";
+import type { Host } from "../host/host.ts";
+import type { StoredEvent } from "../log/event.ts";
+import type { Store } from "../log/store.ts";
+import type { Position } from "../position/position.ts";
+import { type AnyService, runtimeOf, type StartOptions } from "../service/service.ts";
+import { memoryDisk } from "../stores/memory/memory-disk.ts";
+import { MemoryStore } from "../stores/memory/memory-store.ts";
+import { type Commit, Database } from "./database.ts";
+import { SimulatedDisk } from "./disk.ts";
+import { type FaultChoice, Faults } from "./faults.ts";
+import type { HistoryRecord, ViewHeld } from "./history.ts";
+import { SimulatedNetwork } from "./network.ts";
+import { SimulatedProcess } from "./process.ts";
+import { SeededRandom } from "./random.ts";
+import { Recorder } from "./recorder.ts";
+import { Scheduler } from "./scheduler.ts";
+import { type Gateway, Server } from "./server.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly faults: FaultChoice;
+  readonly servers: number;
+  /** Whether all servers are one machine, where one sees at once when another has ended. */
+  readonly onePlace: boolean;
+  readonly services: (life: number, server: number) => readonly AnyService[];
+  readonly stores: readonly string[];
+  readonly gateway: Gateway;
+}
+
+/** Where clients find the gateway; who answers is the network's affair. */
+const address = "http://localhost";
+
+export class World {
+  readonly scheduler: Scheduler = new Scheduler();
+  readonly faults: Faults;
+  readonly disk: SimulatedDisk;
+  readonly databases: readonly Database[];
+  readonly servers: readonly Server[];
+  readonly history: HistoryRecord[] = [];
+  /** What was seen to happen, and how often. */
+  readonly marks: Map<string, number> = new Map();
+  /** What should never happen and was told by the code itself. */
+  readonly complaints: string[] = [];
+  /** Of each store the number of its present lineage. */
+  readonly lineages: Map<string, number> = new Map();
+  readonly #seed: number;
+  readonly #network: SimulatedNetwork;
+  readonly #kept = new Map<string, number>();
+  /** A store failed under its processes: they must be begun again. */
+  readonly #broken = new Set<string>();
+
+  constructor(options: WorldOptions) {
+    const { seed, servers, stores } = options;
+    this.#seed = seed;
+    this.faults = new Faults(options.faults, this.random("faults"), (fault) =>
+      this.record({ kind: "fault", t: this.scheduler.now, fault }),
+    );
+    this.disk = new SimulatedDisk(this.faults, this.random("disk"));
+    this.databases = stores.map((name) => this.#database(name));
+    this.servers = Array.from({ length: servers }, (_, index) => this.#server(index, options));
+    const recorder = new Recorder(
+      () => this.scheduler.now,
+      (record) => this.record(record),
+    );
+    this.#network = new SimulatedNetwork({ faults: this.faults, random: this.random("network"), endpoints: this.servers, recorder });
+    for (const name of stores) {
+      this.lineages.set(name, 0);
+      this.record({ kind: "lineage", t: 0, store: name, lineage: 0, kept: 0 });
+    }
+  }
+
+  /** Randomness for one purpose. */
+  random(purpose: string): SeededRandom {
+    return new SeededRandom(this.#seed, purpose);
+  }
+
+  record(record: HistoryRecord): void {
+    this.history.push(record);
+    if (record.kind === "fail") this.mark(`answered ${record.code}`);
+    if (record.kind === "ok" && record.what === "command" && record.repeated) this.mark("answered again");
+    if (record.kind === "ok" && record.what === "document") this.mark(record.fresh ? "read fresh" : "read not fresh");
+    if (record.kind !== "event") this.scheduler.note(JSON.stringify(record));
+  }
+
+  mark(name: string): void {
+    this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
+  }
+
+  client<Service extends Served>(
+    name: string,
+    options: { readonly onHistoryLost?: (lost: HistoryLost) => void },
+  ): { client: Client<Service>; process: SimulatedProcess } {
+    const process: SimulatedProcess = new SimulatedProcess({
+      name,
+      scheduler: this.scheduler,
+      random: this.random(name),
+      disk: this.disk,
+      network: this.#network.seenBy(() => process),
+      place: name,
+      isGone: () => false,
+    });
+    return { client: connectOn<Service>(process.host, address, { actor: name, timeout: "5s", ...options }), process };
+  }
+
+  /** Nothing goes wrong from now on, and what had gone wrong is mended. */
+  heal(): void {
+    this.faults.heal();
+    for (const server of this.servers) {
+      server.cut = "nothing";
+      server.process?.resume();
+      if (server.process) server.process.drift = 0;
+      for (const running of server.running) for (const reader of runtimeOf(running).readers()) reader.resume();
+    }
+  }
+
+  /** All processes die at once; what was not synced is lost, unless only the processes are ended. */
+  cutPower(how: "power" | "processes"): void {
+    for (const server of this.servers) server.kill();
+    for (const database of this.databases) database.kill();
+    if (how === "power") this.disk.lose();
+    this.#broken.clear();
+  }
+
+  /** Puts an older copy of a store's file in the place of the store, as somebody does by hand who knows no better. */
+  async restore(database: Database, copy: Uint8Array, options: { readonly witness: "kept" | "lost" }): Promise<void> {
+    const { name, path } = database;
+    this.cutPower("processes");
+    const before = await eventsIn(this.disk.content(path), name);
+    this.disk.put(path, copy);
+    if (options.witness === "lost") this.disk.remove(`${path}-witness`);
+    const kept = (await eventsIn(copy, name)).length;
+    this.#endLineage(name, before);
+    const lineage = (this.lineages.get(name) ?? 0) + 1;
+    this.lineages.set(name, lineage);
+    this.#kept.set(name, kept);
+    this.record({ kind: "lineage", t: this.scheduler.now, store: name, lineage, kept });
+  }
+
+  /** Records what the stores hold in the end. */
+  async recordEnd(): Promise<void> {
+    for (const { name, path } of this.databases) {
+      const bytes = this.disk.content(path);
+      this.#endLineage(name, await eventsIn(bytes, name));
+      const store = await scratchStore(bytes, name);
+      this.record({ kind: "epochs", store: name, epochs: store.identity.epochs });
+    }
+  }
+
+  /** Records what the views of a store hold at this moment. */
+  async recordViews(database: Database): Promise<void> {
+    const store = await database.opened();
+    const lineage = this.lineages.get(database.name) ?? 0;
+    for (const held of await heldViews(store)) this.record({ kind: "held", t: this.scheduler.now, store: database.name, lineage, ...held });
+  }
+
+  #endLineage(store: string, events: readonly StoredEvent[]): void {
+    const lineage = this.lineages.get(store) ?? 0;
+    for (const event of events.slice(this.#kept.get(store) ?? 0)) this.record({ kind: "event", store, lineage, event });
+  }
+
+  #database(name: string): Database {
+    return new Database({
+      name,
+      faults: this.faults,
+      random: this.random(`store ${name}`),
+      life: {
+        scheduler: this.scheduler,
+        random: this.random(`ids of ${name}`),
+        disk: this.disk,
+        place: "machine",
+        isGone: () => false,
+      },
+      committed: (commit) => this.#committed(commit),
+      broke: () => this.#repair(name),
+    });
+  }
+
+  // Somebody sees that every write fails and begins the processes again, which read from the disk what there is.
+  #repair(store: string): void {
+    if (this.#broken.has(store)) return;
+    this.#broken.add(store);
+    this.scheduler.after(1500, "the store is opened again", () => {
+      if (this.#broken.has(store)) this.cutPower("processes");
+    });
+  }
+
+  #committed({ store, checkpoints }: Commit): void {
+    for (const { reader, version, slot, source, position } of checkpoints)
+      this.record({ kind: "checkpoint", t: this.scheduler.now, store, reader, version, slot, source, position });
+  }
+
+  #server(index: number, { onePlace, services, gateway }: WorldOptions): Server {
+    const name = `server-${index + 1}`;
+    const random = this.random(name);
+    const server: Server = new Server({
+      name,
+      random,
+      databases: this.databases,
+      services: (life) => services(life, index),
+      gateway,
+      start: this.#startOptions(),
+      begun: (process) => {
+        this.record({ kind: "life", t: this.scheduler.now, process: process.name, what: "began" });
+        if (this.faults.hits("clock skew")) process.offsetMs = random.between(-5000, 5000);
+      },
+      // A process that is alone has its store in itself, as a memory store is used; of several the store outlives each.
+      ended: (process) => {
+        this.record({ kind: "life", t: this.scheduler.now, process: process.name, what: "died" });
+        if (this.servers.length === 1) for (const database of this.databases) database.kill();
+      },
+      failed: (error) => {
+        this.mark("start failed");
+        if (!this.#isExpected(error)) this.complaints.push(`${name} did not start: ${String(error)}`);
+      },
+      life: {
+        scheduler: this.scheduler,
+        random: this.random(`ids of ${name}`),
+        disk: this.disk,
+        place: onePlace ? "machine" : name,
+        isGone: (process) => this.servers.every((each) => each.isGone(process)),
+        reached: (point) => {
+          this.mark(point);
+          if (this.faults.hits("crash at a point")) server.kill();
+        },
+      },
+    });
+    return server;
+  }
+
+  #startOptions(): Omit<StartOptions, "store" | "channels"> {
+    return {
+      onParked: () => this.mark("event parked"),
+      onStuck: () => this.mark("reader stuck"),
+      onFork: ({ store, fork }) => {
+        this.mark("older copy noticed");
+        if (this.lineages.get(store) === 0)
+          this.complaints.push(`${store} takes itself for an older copy that ends at ${fork}, and nobody replaced it`);
+      },
+      onRebuild: ({ kind }) => this.mark(`rebuild ${kind}`),
+      onRefusal: () => this.mark("reaction refused"),
+    };
+  }
+
+  #isExpected(error: unknown): boolean {
+    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+    return ["disk_full", "outcome_unknown", "unavailable", "transaction_timeout", "closed", "token_epoch"].includes(String(code));
+  }
+}
+
+/** A store over a copy of a file, outside of all time. */
+async function scratchStore(bytes: Uint8Array, name: string): Promise<Store> {
+  const disk = memoryDisk();
+  const path = `${name}.journal`;
+  const file = await disk.open(path);
+  await file.append(bytes);
+  return MemoryStore.open({ host: { ...outsideHost, disk }, path, name });
+}
+
+async function eventsIn(bytes: Uint8Array, name: string): Promise<StoredEvent[]> {
+  const store = await scratchStore(bytes, name);
+  return store.read(async (tx) => {
+    const head = await tx.head();
+    return tx.events({ after: 0 as Position, upTo: head.position, limit: Number.MAX_SAFE_INTEGER });
+  });
+}
+
+const outsideHost: Host = {
+  clock: { now: () => 0, elapsed: () => 0 },
+  random: new SeededRandom(0, "outside"),
+  timers: { after: () => ({ cancel: () => undefined }), sleep: () => Promise.resolve(), turn: () => Promise.resolve() },
+  disk: memoryDisk(),
+  network: { request: () => Promise.reject(new Error("nobody is outside")) },
+  processes: { self: { place: "outside", process: "outside" }, isGone: () => false },
+  reached: () => undefined,
+};
+
+type Held = Omit<ViewHeld, "kind" | "t" | "store" | "lineage">;
+
+async function heldViews(store: Store): Promise<Held[]> {
+  return store.read(async (tx) => {
+    const head = (await tx.head()).position;
+    const all = await tx.checkpoints();
+    const parked = await tx.parking.keys();
+    const held: Held[] = [];
+    for (const { name: view, version, kind, state } of await tx.definitions()) {
+      const rows = all.filter((row) => row.reader === view && row.version === version).sort((a, b) => a.slot - b.slot);
+      if (kind === "view" && rows.length === 0) continue;
+      const page = await tx.find({ view, version, field: undefined, where: [], descending: false, limit: Number.MAX_SAFE_INTEGER });
+      held.push({
+        view,
+        version,
+        state,
+        head,
+        slots: kind === "view" ? rows.map((row) => row.position) : [],
+        parked: Object.fromEntries(
+          parked.filter((each) => each.reader === view && each.version === version).map((each) => [each.key, each.position]),
+        ),
+        documents: Object.fromEntries(page.map(({ key, document }) => [key, JSON.parse(document) as unknown])),
+      });
+    }
+    return held;
+  });
+}
