@@ -19,6 +19,7 @@ Runs the real code of log, readers, leases, views, gateway and client in virtual
   --steps N      steps of each before everything is healed (default 2000)
   --twice N      of the first N seeds, each is run twice and must make the same steps (default 20)
   --least N      how often each mark must be hit (default 0: they are only counted)
+  --until-failure  ends with the first seed that fails
   --jobs N       seeds at a time (default: one a core)
   --json FILE    writes the figures
   --trace        of one seed (--seed S): what happened, a line each; a failing one is made smaller first
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     twice: { type: "string" },
     least: { type: "string" },
     jobs: { type: "string" },
+    "until-failure": { type: "boolean" },
     json: { type: "string" },
     trace: { type: "boolean" },
     help: { type: "boolean", short: "h" },
@@ -92,7 +94,7 @@ async function explore(): Promise<void> {
   await Promise.all(
     Array.from({ length: jobs }, async () => {
       const worker = new Worker(join(import.meta.dirname, "worker.ts"));
-      while (next < seeds) {
+      while (next < seeds && !(values["until-failure"] && tally.failed > 0)) {
         const seed = first + next++;
         const result = await ask(worker, { seed, steps: count("steps", 2000), twice: seed - first < twice });
         tally.add(result);

@@ -16,6 +16,7 @@ export class Tally {
   readonly #marks = new Map<string, number>();
   readonly #faults = new Map<string, number>();
   readonly #failed: number[] = [];
+  readonly #checkers = new Set<string>();
   readonly #unlike: number[] = [];
   #steps = 0;
   #virtualMs = 0;
@@ -30,6 +31,7 @@ export class Tally {
     this.#virtualMs += virtualMs;
     this.violations += violations.length;
     if (violations.length > 0) this.#failed.push(seed);
+    for (const { checker } of violations) this.#checkers.add(checker);
     if (differs) this.#unlike.push(seed);
     for (const [mark, count] of Object.entries(marks)) this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + count);
     for (const [kind, count] of Object.entries(faults)) this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + count);
@@ -82,6 +84,7 @@ export class Tally {
       seconds,
       violations: this.violations,
       failed: this.#failed,
+      checkers: [...this.#checkers],
       unlike: this.#unlike,
       faults: Object.fromEntries(this.#faults),
       marks: Object.fromEntries(this.#marks),

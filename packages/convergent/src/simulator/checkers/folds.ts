@@ -87,7 +87,7 @@ class Folds {
     const view = this.#views.find((each) => each.name === held.view && each.version === held.version && each.sql === undefined);
     if (!view || !kept.has(held.state)) return [];
     const values = this.#of(held, view);
-    const found: Violation[] = [];
+    const found = notUnique(view, held);
     for (const key of new Set([...values.keys(), ...Object.keys(held.documents)])) {
       const position = held.slots.length === 0 ? held.head : (held.slots[slotOf(key, held.slots.length)] as number);
       const parkedFrom = held.parked[key] ?? Number.POSITIVE_INFINITY;
@@ -125,6 +125,20 @@ class Folds {
     }
     return values;
   }
+}
+
+/** Two documents of a strong view never have the same value of a unique field. */
+function notUnique(view: AnyView, { documents, store }: ViewHeld): Violation[] {
+  return (view.unique as readonly string[]).flatMap((field) => {
+    const owners = new Map<unknown, string>();
+    return Object.entries(documents as Readonly<Record<string, Readonly<Record<string, unknown>>>>).flatMap(([key, document]) => {
+      const value = document[field] ?? undefined;
+      const other = value === undefined ? undefined : owners.get(value);
+      owners.set(value, key);
+      const message = `${store}: ${view.name}("${key}") and ${view.name}("${other ?? ""}") have the same ${field}`;
+      return other === undefined ? [] : [{ checker: "folds", message }];
+    });
+  });
 }
 
 function valueAt(all: Values extends Map<string, infer All> ? All | undefined : never, position: number): unknown {

@@ -1,0 +1,259 @@
+// Wrong versions of our own code, each a small patch with the reason why somebody might write it, and what it breaks. `npm run
+// mutants` applies them one at a time; every one must be caught, by the simulator or by the suites that are named.
+
+/** Text of one file that is replaced. */
+export interface Mutant {
+  readonly name: string;
+  /** Why it is wrong, in a sentence. */
+  readonly reason: string;
+  /** Below `packages/convergent/src`. */
+  readonly file: string;
+  /** Must stand in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** Suites that are run when the simulator does not catch it. Default: none. */
+  readonly suites?: readonly string[];
+}
+
+const stores = "tests/contracts/stores";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "reader-skips-past-a-full-page",
+    reason: "A page that is full says that all was looked through up to head: what did not fit is never read (R1).",
+    file: "log/log.ts",
+    find: "scanned: events.length === query.limit ? (events.at(-1) as StoredEvent).position : upTo, head }",
+    replace: "scanned: upTo, head }",
+    suites: ["packages/convergent/src/log", "packages/convergent/src/readers"],
+  },
+  {
+    name: "position-given-before-the-lock",
+    reason: "Head is read before the lock is taken: two processes give the same positions (L1).",
+    file: "log/log.ts",
+    find: "this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);",
+    replace:
+      "this.#group = new GroupCommit(async (batch) => { const early = await this.head(); return this.transact((tx) => this.#admit(Object.assign(Object.create(tx), { lock: async () => early }) as WriteTransaction, batch)); }, store.host);",
+  },
+  {
+    name: "checkpoint-not-fenced",
+    reason: "Whoever believes to own a slot may commit: an owner that comes back late applies events a second time (R3).",
+    file: "readers/fence.ts",
+    find: "return slots.every((slot) => held.has(slot) && held.get(slot) === fences.get(slot));",
+    replace: "return held.size >= 0 && slots.every((slot) => fences.has(slot));",
+  },
+  {
+    name: "takeover-keeps-the-fence",
+    reason: "A slot changes hands under the same fence, so that its earlier owner's commit still fits when it gets it back (R3).",
+    file: "readers/membership.ts",
+    find: "return mine ? { ...lease, owner, fence: lease.fence + 1 } : lease;",
+    replace: "return mine ? { ...lease, owner } : lease;",
+    suites: ["packages/convergent/src/readers", "tests/contracts/readers"],
+  },
+  {
+    name: "acknowledged-before-the-commit",
+    reason: "Rows are visible, and their authors answered, while the journal is still being written (L2).",
+    file: "stores/memory/memory-store.ts",
+    find: "        await this.#journal.append(changes);\n        this.#tables.apply(changes);",
+    replace: "        this.#tables.apply(changes);\n        void this.#journal.append(changes).catch(() => undefined);",
+  },
+  {
+    name: "visible-before-durable",
+    reason: "Others read what the disk has not confirmed, and act on it (L2).",
+    file: "stores/memory/memory-store.ts",
+    find: "        await this.#journal.append(changes);\n        this.#tables.apply(changes);",
+    replace: "        this.#tables.apply(changes);\n        await this.#journal.append(changes);",
+  },
+  {
+    name: "journal-not-synced",
+    reason: "A write that the operating system has is taken for one that the disk has (L2).",
+    file: "stores/memory/journal.ts",
+    find: "      await this.#file.sync();\n    } catch (cause) {\n      // After",
+    replace: "    } catch (cause) {\n      // After",
+  },
+  {
+    name: "recovered-journal-not-synced",
+    reason: "What a killed process left unsynced is shown and answered, and a power cut takes it back (L2).",
+    file: "stores/memory/journal.ts",
+    find: "if (begun) await confirmed(file, path);",
+    replace: "if (begun) await Promise.resolve(file);",
+    suites: ["packages/convergent/src/stores/memory", "tests/simulations"],
+  },
+  {
+    name: "torn-line-not-cut-off",
+    reason: "The next commit is written behind what a crash left half, and the store cannot be opened any more.",
+    file: "stores/memory/journal.ts",
+    find: "if (good < bytes.length) await file.truncate(good);",
+    replace: "",
+  },
+  {
+    name: "failed-sync-tried-again",
+    reason: "After a failed fsync the next one succeeds and says nothing about the pages that were dropped (Rebello et al., ATC 2020).",
+    file: "stores/memory/journal.ts",
+    find: '      this.#broken = true;\n      throw new ConvergentError(\n        "outcome_unknown"',
+    replace: '      throw new ConvergentError(\n        "outcome_unknown"',
+    suites: ["packages/convergent/src/stores/memory"],
+  },
+  {
+    name: "synchronous-normal",
+    reason: "SQLite answers a COMMIT before the WAL is on the disk (L2).",
+    file: "stores/sqlite/open.ts",
+    find: "PRAGMA synchronous = FULL;",
+    replace: "PRAGMA synchronous = NORMAL;",
+    suites: [stores],
+  },
+  {
+    name: "expected-checked-outside",
+    reason: "The expected version is compared before the append and not in it: of two writers both are right (L3).",
+    file: "log/admission.ts",
+    find: '  if (!meets(request.expected, version)) return { kind: "conflict", version };\n  const events = append.events',
+    replace: "  const events = append.events",
+  },
+  {
+    name: "ids-looked-up-outside",
+    reason: "An id is looked for before the append and not in it: a request that came twice takes effect twice (L4).",
+    file: "log/admission.ts",
+    find: "  const known = earlier(append, ledger);\n  if (known) return known;\n  const { request, idKey, digest } = append;",
+    replace: "  const { request, idKey, digest } = append;",
+  },
+  {
+    name: "ids-forgotten-at-once",
+    reason: "What is remembered of appends is thrown away while a retry may still come (L4).",
+    file: "log/admission.ts",
+    find: "await tx.forgetIds(idsBefore, 2 * ledger.newIds.length);",
+    replace: "await tx.forgetIds(Number.MAX_SAFE_INTEGER, 2 * ledger.newIds.length);",
+  },
+  {
+    name: "time-goes-back",
+    reason: "An event's time is the clock's, whatever the one before it had (L1).",
+    file: "log/admission.ts",
+    find: "const at = Math.max(host.clock.now(), head.at);",
+    replace: "const at = host.clock.now();",
+  },
+  {
+    name: "version-of-a-batch-not-raised",
+    reason: "Two appends of one batch to one stream get the same version (L3).",
+    file: "log/admission.ts",
+    find: "return (this.changedHeads.get(stream) ?? this.#heads.get(stream))?.version ?? 0;",
+    replace: "return this.#heads.get(stream)?.version ?? 0;",
+  },
+  {
+    name: "token-compared-without-history",
+    reason: "A token's position is compared, and not whether this history has the event that it names (L5).",
+    file: "log/log.ts",
+    find: "    if (await this.#holds(entry)) return;\n    await this.doubt(",
+    replace: "    if (entry.position >= 0) return;\n    await this.doubt(",
+    suites: [stores, "tests/contracts/http"],
+  },
+  {
+    name: "older-copy-not-noticed",
+    reason: "The witness is not compared with the log, and an older copy goes on in the same epoch (L5).",
+    file: "log/witness.ts",
+    find: "if (!claim || (await this.#isKept(claim))) return undefined;",
+    replace: "if (claim === undefined || claim.position > 0) return undefined;",
+    suites: [stores],
+  },
+  {
+    name: "always-fresh",
+    reason: "A read is called fresh although it lacks what was asked for.",
+    file: "views/answers.ts",
+    find: "  if (level.unmet.length > 0 || level.unchecked.length > 0 || comparePositions(asOf, level.position) < 0) return false;",
+    replace: "  if (level.unmet.length > 0 || level.unchecked.length > 0) return false;",
+  },
+  {
+    name: "label-from-outside-the-snapshot",
+    reason: "How far a view is is asked of the reader after its documents were read: the label is better than the value.",
+    file: "views/answers.ts",
+    find: "      const reached = earlierPosition(position, head.position);",
+    replace: "      const reached = earlierPosition(position, head.position) && log.headKnown.position;",
+  },
+  {
+    name: "swapped-too-early",
+    reason: "A new version of a view answers before it has passed the old one.",
+    file: "views/rebuild.ts",
+    find: "return comparePositions(position, this.#target) >= 0 && (!active || (await this.#holdsAll(tx, active)));",
+    replace: "return !active || (await this.#holdsAll(tx, active));",
+    suites: ["packages/convergent/src/views", "packages/convergent/src/service", stores],
+  },
+  {
+    name: "parked-event-skipped",
+    reason: "What failed is forgotten instead of set aside (R4).",
+    file: "readers/batches.ts",
+    find: "if (asideRows.length > 0) await tx.parking.saveEvents(asideRows);",
+    replace: "",
+  },
+  {
+    name: "later-events-do-not-wait",
+    reason: "Later events of a key are applied although an earlier one was set aside (R4).",
+    file: "readers/batches.ts",
+    find: "const work = { event, key, slot, item, behind: this.#owner.aside.has(key), discarded: discarded !== undefined };",
+    replace: "const work = { event, key, slot, item, behind: false, discarded: discarded !== undefined };",
+  },
+  {
+    name: "events-of-others-passed",
+    reason: "A process that owns only some slots takes the others for as far as it has read itself (R1).",
+    file: "readers/slot-places.ts",
+    find: "if (comparePositions(position, last) > 0 && missing.length < missingMax) missing.push(position);",
+    replace: "if (comparePositions(position, last) < 0) missing.push(position);",
+  },
+  {
+    name: "adopted-slots-not-read-again",
+    reason: "A slot that comes from another process goes on where this one has read, and not where its row is (R1).",
+    file: "readers/slot-places.ts",
+    find: "if (again) next = earlierPosition(next, quiet);",
+    replace: "if (again && fence === undefined) next = earlierPosition(next, quiet);",
+  },
+  {
+    name: "applied-again-after-adoption",
+    reason: "An event is applied although the slot's row has passed it (R2).",
+    file: "readers/slot-places.ts",
+    find: 'if (comparePositions(position, known.stored) <= 0) return "done";',
+    replace: 'if (position < 1) return "done";',
+  },
+  {
+    name: "quiet-although-wanted",
+    reason: "A reader passes over an event that came while it was looked elsewhere (R1).",
+    file: "log/followers.ts",
+    find: "    return next === undefined ? after : ((next - 1) as Position);",
+    replace: "    return next === undefined ? after : this.#through;",
+    suites: ["packages/convergent/src/log", "packages/convergent/src/readers"],
+  },
+  {
+    name: "unique-by-the-batch-only",
+    reason: "A unique field is compared within a batch of appends and not with what the view holds.",
+    file: "views/unique.ts",
+    find: "if (owner !== undefined && !changed.has(owner)) throw",
+    replace: "if (owner !== undefined && owner === key && !changed.has(owner)) throw",
+  },
+  {
+    name: "retry-under-a-new-id",
+    reason: "A command without an answer is sent again as another command.",
+    file: "client/transport.ts",
+    find: "...(id === undefined ? {} : { [names.idempotencyKey]: id }),",
+    replace: "...(id === undefined ? {} : { [names.idempotencyKey]: this.host.random.id() }),",
+    suites: ["packages/convergent/src/client", "tests/contracts/client"],
+  },
+  {
+    name: "timeout-taken-for-a-failure",
+    reason: "A command whose answer was lost is reported as one that did not happen.",
+    file: "client/transport.ts",
+    find: 'return { kind: "again", unknown: true, error, retryAfterMs: 0 };',
+    replace: 'return { kind: "again", unknown: false, error, retryAfterMs: 0 };',
+    suites: ["packages/convergent/src/client", "tests/contracts/client"],
+  },
+  {
+    name: "merged-token-loses-the-newer",
+    reason: "Of two entries of one store the older one is kept.",
+    file: "client/session.ts",
+    find: "  wrote(token: Token): void {\n    this.#token = joined(this.#token, token);",
+    replace: "  wrote(token: Token): void {\n    this.#token = this.#token.entries.length > 0 ? this.#token : token;",
+    suites: ["packages/convergent/src/client", "tests/contracts/client"],
+  },
+  {
+    name: "state-from-memory-for-refusals",
+    reason: "A command is refused by a state that this process remembers, without asking the store whether it still is so.",
+    file: "entities/entity-runtime.ts",
+    find: 'if ("kind" in events || events.length === 0) return undefined;',
+    replace: 'if ("kind" in events) return events;',
+    suites: ["packages/convergent/src/entities"],
+  },
+];

@@ -1,0 +1,57 @@
+// A copy of the repository in which one file is wrong: sources and tests are copied, installed packages are linked to.
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Mutant } from "./mutants.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const copied = ["packages", "tests", "tools", "examples", "package.json", "tsconfig.base.json", "vitest.config.ts"];
+
+export class Sandbox {
+  readonly folder: string;
+
+  constructor() {
+    this.folder = realpathSync(mkdtempSync(join(tmpdir(), "convergent-mutants-")));
+    const isSource = (path: string): boolean => !/(?:^|\/)(?:node_modules|dist|\.cache)(?:\/|$)/.test(path.slice(root.length));
+    for (const name of copied) cpSync(join(root, name), join(this.folder, name), { recursive: true, filter: isSource });
+    // Packages of this repository are the copies; everything else is where it was installed.
+    this.#link("node_modules", (path) => !path.endsWith("/convergent") && !path.includes("/@convergent"));
+    for (const workspace of ["packages", "examples"])
+      for (const name of readdirSync(join(root, workspace))) this.#link(join(workspace, name, "node_modules"), () => true);
+    const own = join(this.folder, "node_modules");
+    mkdirSync(join(own, "@convergent"), { recursive: true });
+    symlinkSync(join(this.folder, "packages", "convergent"), join(own, "convergent"));
+    symlinkSync(join(this.folder, "packages", "server"), join(own, "@convergent", "server"));
+  }
+
+  /** Makes one file wrong; returns how to make it right again. Throws when the patch does not fit the file any more. */
+  apply({ file, find, replace, name }: Mutant): () => void {
+    const path = join(this.folder, "packages", "convergent", "src", file);
+    const text = readFileSync(path, "utf8");
+    const places = text.split(find).length - 1;
+    if (places !== 1) throw new Error(`the mutant ${name} does not fit: its text stands ${places} times in ${file}`);
+    writeFileSync(
+      path,
+      text.replace(find, () => replace),
+    );
+    return () => writeFileSync(path, text);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #link(place: string, isWanted: (path: string) => boolean): void {
+    const from = join(root, place);
+    const to = join(this.folder, place);
+    let names: string[];
+    try {
+      names = readdirSync(from);
+    } catch {
+      return; // it has none of its own
+    }
+    mkdirSync(dirname(to), { recursive: true });
+    mkdirSync(to, { recursive: true });
+    for (const name of names) if (isWanted(join(from, name))) symlinkSync(join(from, name), join(to, name));
+  }
+}
