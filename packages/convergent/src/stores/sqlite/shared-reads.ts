@@ -6,20 +6,20 @@
 import type { Host } from "../../host/host.ts";
 import type { Database } from "./database.ts";
 import type { ReadPool } from "./read-pool.ts";
-
-/** Answers to questions that reads of one snapshot all ask; nothing in a snapshot changes. */
-export type SnapshotMemory = Map<string, unknown>;
+import type { SnapshotMemories, SnapshotMemory } from "./snapshot-memory.ts";
 
 type Body = (database: Database, memory: SnapshotMemory) => Promise<void>;
 
 export class SharedReads {
   readonly #host: Host;
   readonly #pool: ReadPool;
+  readonly #memories: SnapshotMemories;
   #gathering: { readonly bodies: Body[]; readonly opened: Promise<void> } | undefined;
 
-  constructor(host: Host, pool: ReadPool) {
+  constructor(host: Host, pool: ReadPool, memories: SnapshotMemories) {
     this.#host = host;
     this.#pool = pool;
+    this.#memories = memories;
   }
 
   /** Runs `body` on a snapshot taken after this call. Throws what it throws, and what `ReadPool.use` does. */
@@ -47,7 +47,7 @@ export class SharedReads {
       this.#gathering = undefined;
     }
     await this.#pool.use(async (database) => {
-      const memory: SnapshotMemory = new Map();
+      const memory = this.#memories.of(database);
       await Promise.all(bodies.map((body) => body(database, memory)));
     });
   }
