@@ -95,7 +95,8 @@ export class SqliteStore implements Store {
     return this.#standing.identity;
   }
 
-  async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+  // No async function: each read would pay for one more promise.
+  read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
     return this.#shared.read(async (database, memory) => {
       const tx = new SqliteRead(database, this.host.timers, { archive: this.#archived(), memory });
       try {
