@@ -28,6 +28,17 @@ test("a command is sent with a key of its own, and its answer is a value", async
   expect(outcome.kind === "accepted" && outcome.events[0]?.at).toBe(1_767_225_600_000);
 });
 
+test("an answer without the state, which the policy hides from this caller, is an accepted command like any other", async () => {
+  const gateway = world((_, count) => placed(count, count === 1 ? { state: undefined } : {}));
+  const client = gateway.client();
+  const outcome = await gateway.run(client.order("o-1").place({ total: 1 }));
+  expect(outcome).toMatchObject({ kind: "accepted", state: undefined, version: 1, events: [{ version: 1 }], pending: [], repeated: false });
+  expect(gateway.requests).toHaveLength(1);
+  await gateway.run(client.order("o-1").place({ total: 2 }, { expected: 1 }));
+  expect(gateway.last.headers).toMatchObject({ "if-match": '"e1.1"' }); // what it learnt of the version holds
+  expect(client.session.token?.toString()).toBe(entry(2));
+});
+
 test("refusals and conflicts are values", async () => {
   const gateway = world((_, count) =>
     count === 1
