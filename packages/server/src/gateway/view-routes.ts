@@ -1,11 +1,11 @@
 /**
  * Reads of views. Every answer says how fresh it is; one that is not as fresh as asked for says when to ask again.
  *
- * Profiled with --cpu-prof, 64 kept-alive connections, Node 24.21, two cores shared with others; µs of CPU a read by key:
- * 59 at first, 26 now, beside 16 for an empty handler on bare Hono and 26 for one behind the gateway, which looks for it among
- * the routes first. Saved were: the sixteen rows of the checkpoint, read by each of the reads that share a snapshot (12, see
- * `SqliteRead`), the document parsed and written out again and its hash (5), one token signed again and again (2), and what
- * a transaction is not asked about (2).
+ * Profiled with --cpu-prof, 64 kept-alive connections, Node 24.21, two cores shared with others; µs of CPU a read by key: 31,
+ * beside 17 for an empty handler on bare Hono and 26 for one behind the gateway, which looks for it among the routes first. Saved
+ * were: planning the statement that looks for parked events of the key (12 and more, see `queries.ts`), the sixteen rows of the
+ * checkpoint, read by each read (12, see `snapshot-memory.ts`), the document parsed and written out again and its hash (5), one
+ * token signed again and again (2), what a transaction is not asked about (2), promises and copies on the way (2).
  */
 import { hash } from "node:crypto";
 import { ConvergentError, type Page, type Reading, type ReadOptions, wire } from "convergent";
