@@ -46,7 +46,7 @@ export function placeOf(filename: string): Place | undefined {
     isToolkit: name === "convergent" && packageFolder.endsWith("/packages/convergent"),
     path,
     room: roomOf(path),
-    isTest: /\.test\.tsx?$/.test(path),
+    isTest: /\.(?:test|fixture)\.tsx?$/.test(path),
   };
 }
 

@@ -5,7 +5,12 @@ import type { Handler } from "../convergent/gateway.ts";
 const boxMs = 6_000;
 
 function subject(name: string, handler: Handler | "bare"): Subject {
-  return { name, figures: { rate: "requests/s" }, boxMs, load: async () => (await import("../http/requests.ts")).requests(handler) };
+  return {
+    name,
+    figures: { rate: "requests/s", cpu: "µs" },
+    boxMs,
+    load: async () => (await import("../http/requests.ts")).requests(handler),
+  };
 }
 
 export const http: Bench = {

@@ -5,7 +5,12 @@ import type { ReadHandler } from "../convergent/gateway.ts";
 const boxMs = 5_000;
 
 function subject(name: string, handler: ReadHandler | "bare"): Subject {
-  return { name, figures: { rate: "requests/s" }, boxMs, load: async () => (await import("../http/requests.ts")).reads(handler) };
+  return {
+    name,
+    figures: { rate: "requests/s", cpu: "µs" },
+    boxMs,
+    load: async () => (await import("../http/requests.ts")).reads(handler),
+  };
 }
 
 export const viewRead: Bench = {

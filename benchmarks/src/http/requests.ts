@@ -9,7 +9,7 @@ import { load, type LoadRequest } from "./load.ts";
 const connections = 64;
 const warmUpMs = 1_500;
 
-/** Figure: `rate` in requests/s; each places an order of its own, under an idempotency key of its own. */
+/** Figures: `rate` in requests/s, `cpu` in µs a request; each places an order of its own, under an idempotency key of its own. */
 export function requests(handler: CommandHandler | "bare"): SubjectCode {
   return sampled(handler, (index) => ({
     path: pathOf(handler, `order-${index}`),
@@ -18,7 +18,7 @@ export function requests(handler: CommandHandler | "bare"): SubjectCode {
   }));
 }
 
-/** Figure: `rate` in requests/s; each reads one of the documents. */
+/** Figures: `rate` in requests/s, `cpu` in µs a request; each reads one of the documents. */
 export function reads(handler: ReadHandler | "bare"): SubjectCode {
   return sampled(handler, (index) => ({ path: readPathOf(handler, `order-${index % documents}`) }));
 }
@@ -28,9 +28,18 @@ function sampled(handler: string, request: (index: number) => LoadRequest): Subj
     async sample({ directory, boxMs }) {
       const worker = forkWorker(join(import.meta.dirname, "serve.ts"), [handler, directory]);
       const port = await worker.hear<number>();
-      const rate = await load({ port, connections, warmUpMs, boxMs, request });
+      let next = 0;
+      const drive = (ms: number): Promise<number> => load({ port, connections, boxMs: ms, request: () => request(next++) });
+      const spentUs = (): Promise<number> => {
+        worker.say("what have you spent?");
+        return worker.hear<number>();
+      };
+      await drive(warmUpMs);
+      const before = await spentUs();
+      const rate = await drive(boxMs);
+      const spent = (await spentUs()) - before;
       worker.stop();
-      return { rate };
+      return { rate, cpu: spent / (rate * (boxMs / 1_000)) };
     },
   };
 }

@@ -1,4 +1,5 @@
-// The server process of the http bench: `serve.ts HANDLER DIRECTORY`. Says its port and serves until its parent goes.
+// The server process of the http bench: `serve.ts HANDLER DIRECTORY`. Says its port, then, each time it is asked, the CPU time
+// that it has spent, and serves until its parent goes.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Handler, startHandler } from "../convergent/gateway.ts";
@@ -8,6 +9,11 @@ const [handler, directory = ""] = process.argv.slice(2);
 
 await serveParent(async (parent) => {
   parent.say(handler === "bare" ? await startBare() : await startHandler(handler as Handler, directory));
+  for (;;) {
+    await parent.hear();
+    const { user, system } = process.cpuUsage();
+    parent.say(user + system);
+  }
 });
 
 /** Node's own server, reading the body and answering a constant: shows that the load generator is not what limits the others. */

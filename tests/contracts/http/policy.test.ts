@@ -1,6 +1,9 @@
 // HTTP contract: what callers may do. Everything is denied that a policy does not allow; what is narrowed away does not exist.
 import { type Asked, createGateway, type Gateway, type Policy, type PolicyTable, type Verdict } from "@convergent/server";
+import type { wire } from "convergent";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { blank } from "../conflicts/forms.ts";
+import { startForms } from "./form-service.ts";
 import { type Answer, keysOf, placement, send, type Shop, startShop } from "./order-service.ts";
 
 let shop: Shop;
@@ -41,7 +44,7 @@ test("without a policy an authenticated caller may do nothing but ask the probes
   expect((await send(shop.gateway, "GET", "/entities/order/o-1")).status).toBe(404); // nothing was written
 });
 
-test("a policy is asked once for each request, with the caller and all that is asked for", async () => {
+test("a policy is asked once for each request, and of a command whether its answer may show the entity, with the caller and all that is asked for", async () => {
   const asked: Asked[] = [];
   const gateway = under((question) => asked.push(question) > 0);
   await place(gateway, "o%2F1");
@@ -50,6 +53,7 @@ test("a policy is asked once for each request, with the caller and all that is a
   const caller = { subject: "ada", claims: { tenant: "ada" }, scopes: new Set() };
   expect(asked).toEqual([
     { kind: "command", caller, name: "order", id: "o/1", command: "place", input: { ...placement, customer: "ada" } },
+    { kind: "entity", caller, name: "order", id: "o/1" },
     { kind: "definition", caller },
     { kind: "readers", caller },
     { kind: "metrics", caller },
@@ -291,4 +295,55 @@ test("a conflict shows of the entity and of its events what the caller may read 
     expect(answer).not.toHaveProperty("state");
     expect(answer).not.toHaveProperty("base");
   }
+});
+
+const readsNothing: Policy = ({ kind }) => kind === "command";
+const seesCheap: Policy = ({ kind }) => kind === "command" || { allow: true, visible: (state) => (state as { total: number }).total < 600 };
+
+test.each([
+  ["denies", readsNothing],
+  ["hides", seesCheap],
+])("a command on an entity that the policy %s its sender is answered without the state, and with all the rest", async (_, policy) => {
+  const [gateway, open] = [under(policy), under(() => true)];
+  const post = (on: Gateway, id: string): Promise<Answer> =>
+    send(on, "POST", `/entities/order/${id}/place`, { body: placement, headers: { "Idempotency-Key": id } });
+  const [shown, answer] = [await post(open, "o-1"), await post(gateway, "o-2")];
+  expect([shown.status, answer.status]).toEqual([200, 200]);
+  expect(shown.body.state).toMatchObject({ total: 600 });
+  expect(answer.body).not.toHaveProperty("state");
+  const rest = Object.keys(shown.body).filter((name) => name !== "state" && name !== "visibilityMs");
+  expect(Object.keys(answer.body).filter((name) => name !== "visibilityMs")).toEqual(rest);
+  expect(answer.body).toMatchObject({ version: 1, events: [{ type: "order.placed", version: 1, data: { customer: "ada" } }] });
+  expect(answer.headers.get("etag")).toMatch(/\.1"$/);
+  expect(answer.headers.get("consistency-token")).toBe(answer.body.token);
+  const again = await post(gateway, "o-2");
+  expect([again.status, again.body.repeated]).toEqual([200, true]);
+  expect(again.body).not.toHaveProperty("state");
+});
+
+test("a merge on such an entity says which fields others had changed, and nothing of what they hold", async () => {
+  const { running } = await startForms();
+  const saved = async (policy: Policy): Promise<unknown> => {
+    const gateway = createGateway([running], { authenticate, policy });
+    const save = (change: object, headers: Record<string, string> = {}) =>
+      send(gateway, "POST", `/entities/form/${policy.name}/save`, { body: { ...blank, ...change }, headers });
+    const tag = (await save({})).headers.get("etag")!;
+    await save({ title: "Green tea" });
+    const { status, body } = await save({ text: "cold" }, { "If-Match": tag });
+    expect(status).toBe(200);
+    return (body as unknown as wire.CommandBody).merged;
+  };
+  const readsAll: Policy = () => true;
+  const title = { field: "title", ours: "Tea", conflicting: false };
+  expect(await saved(readsAll)).toEqual([{ ...title, base: "Tea", theirs: "Green tea", merged: "Green tea" }]);
+  expect(await saved(readsNothing)).toEqual([title]);
+});
+
+test("a policy that fails over the state fails before anything is written", async () => {
+  const failing = under(({ kind }) => {
+    if (kind === "command") return true;
+    throw new Error("the directory of rights is away");
+  });
+  expect((await place(failing, "o-1")).status).toBe(500);
+  expect((await send(shop.gateway, "GET", "/entities/order/o-1")).status).toBe(404);
 });

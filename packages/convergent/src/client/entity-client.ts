@@ -177,12 +177,17 @@ function isUniqueClaim(value: unknown): value is UniqueClaim {
   return typeof value === "object" && value !== null && "view" in value && "field" in value;
 }
 
+// Whoever may not read the entity gets no state.
 function isCommandBody(body: Readonly<Record<string, unknown>>): boolean {
-  return isEntityBody(body) && Array.isArray(body["events"]);
+  return isVersioned(body) && Array.isArray(body["events"]);
 }
 
 function isEntityBody(body: Readonly<Record<string, unknown>>): boolean {
-  return "state" in body && typeof body["version"] === "number" && isToken(body["token"]);
+  return "state" in body && isVersioned(body);
+}
+
+function isVersioned(body: Readonly<Record<string, unknown>>): boolean {
+  return typeof body["version"] === "number" && isToken(body["token"]);
 }
 
 function isEventsBody(body: Readonly<Record<string, unknown>>): boolean {

@@ -35,6 +35,12 @@ export interface RemoteCommandOptions {
 
 /** An accepted command, with how long its views took to follow lately. */
 export interface RemoteAccepted<State> extends Accepted<State> {
+  /**
+   * The state right after this command: nobody needs to read it back. `undefined`, as in a conflict, where the gateway's
+   * policy lets this caller command the entity and not read it; the type leaves that out, because whoever may read would
+   * have to ask for it each time.
+   */
+  readonly state: State;
   /** Write → visible, as the server measured it; absent until it has measured anything. */
   readonly visibilityMs?: VisibilityMs;
 }

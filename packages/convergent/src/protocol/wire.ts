@@ -47,7 +47,8 @@ export interface AppendedBody {
 
 /** `POST /entities/{entity}/{id}/{command}` */
 export interface CommandBody {
-  readonly state: unknown;
+  /** Right after this command; absent when the caller may not read the entity. */
+  readonly state?: unknown;
   readonly version: number;
   readonly events: readonly AppendedBody[];
   readonly token: string;

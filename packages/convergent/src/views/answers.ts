@@ -126,9 +126,10 @@ export class Answers {
       const behind = { positions: head.position - asOf, ms: next === undefined ? 0 : Math.max(0, log.host.clock.now() - next) };
       if (mayWait && first?.state !== "parked" && isShort(level, asOf, behind)) return undefined;
       const label = { asOf, behind, fresh: isMet(level, asOf, behind), token: await log.tokenAt(asOf, tx) };
+      const reading = { ...label, ...(await body(tx)) };
+      if (level === nothing && parked === undefined) return reading; // nearly every read, and it has said all
       return {
-        ...label,
-        ...(await body(tx)),
+        ...reading,
         ...(level.unchecked.length > 0 ? { unchecked: level.unchecked } : {}),
         ...(level.unmet.length > 0 ? { unmet: level.unmet } : {}),
         ...(parked === undefined || (first && label.fresh) ? {} : { parked }),

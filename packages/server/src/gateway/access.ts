@@ -29,6 +29,16 @@ export type Question = Asked extends infer One ? (One extends Asked ? Omit<One, 
 /** Puts a question about one request. Throws `forbidden`. */
 export type Judge = (question: Question) => Grant | Promise<Grant>;
 
+/** What is allowed of a question beside the one that a request was let in for; `undefined` when nothing is. */
+export async function granted(judge: Judge, question: Question): Promise<Grant | undefined> {
+  try {
+    return await judge(question);
+  } catch (error) {
+    if (isConvergentError(error, "forbidden")) return undefined;
+    throw error;
+  }
+}
+
 /** A request that was let in. */
 export interface Visit {
   /** Absent where nobody is asked who he is. */

@@ -12,18 +12,19 @@ import {
   catalogue,
   type CommandOptions,
   ConvergentError,
+  type FieldChange,
   isConvergentError,
   type Outcome,
   parseToken,
   type ServiceRuntime,
   wire,
 } from "convergent";
-import type { Judge, Visit } from "./access.ts";
+import { type Grant, granted, type Visit } from "./access.ts";
 import { appendedBody } from "./appended-body.ts";
 import { readJson } from "./body.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandResult } from "./command-meter.ts";
-import { conflictAnswer } from "./conflict-answer.ts";
+import { type ConflictAddress, conflictAnswer } from "./conflict-answer.ts";
 import { type Directory, type EntityEntry, meterOf } from "./directory.ts";
 import { entityTag, expectedOf } from "./preconditions.ts";
 import { type CommandPreferences, commandPreferencesOf } from "./preferences.ts";
@@ -34,6 +35,12 @@ export interface CommandAddress {
   readonly entity: string;
   readonly id: string;
   readonly command: string;
+}
+
+/** What came of a command, and what its sender may read of the entity. */
+interface Ran {
+  readonly outcome: Outcome<unknown>;
+  readonly reads: Grant | undefined;
 }
 
 export class CommandRoute {
@@ -52,9 +59,9 @@ export class CommandRoute {
     let result: CommandResult = "failed";
     try {
       const preferences = commandPreferencesOf(request.headers);
-      const outcome = await this.#run(request, { entity, address, preferences, visit });
+      const { outcome, reads } = await this.#run(request, { entity, address, preferences, visit });
       result = outcome.kind === "accepted" && outcome.repeated ? "repeated" : outcome.kind;
-      return await answerOf(outcome, { entity, id: address.id, judge: visit.judge }, { ...preferences.applied });
+      return await answerOf(outcome, { entity, id: address.id, judge: visit.judge, reads }, { ...preferences.applied });
     } catch (error) {
       if (isConvergentError(error) && catalogue[error.code].status < 500) result = "invalid";
       throw error;
@@ -66,13 +73,15 @@ export class CommandRoute {
   async #run(
     request: Request,
     asked: { entity: EntityEntry; address: CommandAddress; preferences: CommandPreferences; visit: Visit },
-  ): Promise<Outcome<unknown>> {
+  ): Promise<Ran> {
     const { entity, preferences, visit } = asked;
     const { id, command } = asked.address;
     const { headers } = request;
     const { service } = entity;
     const input = await readJson(request);
     await visit.judge({ kind: "command", name: entity.name, id, command, input });
+    // Asked before anything is written: a policy that fails then leaves no doubt about the command.
+    const reads = await granted(visit.judge, { kind: "entity", name: entity.name, id });
     const options = {
       ...optionsOf(headers, service, visit.caller),
       ...(preferences.onConflict ? { onConflict: preferences.onConflict } : {}),
@@ -82,9 +91,9 @@ export class CommandRoute {
     // nothing, because it is decided on this log's head.
     if (token !== null) await service.log.demand(parseToken(token));
     const run = (): Promise<Outcome<unknown>> => entity.runtime.run({ entityId: id, command, input, options });
-    if (options.id === undefined) return run();
+    if (options.id === undefined) return { outcome: await run(), reads };
     const key = JSON.stringify([service.name, options.scope ?? options.actor ?? "", options.id]);
-    return this.#keys.run(key, run, { ms: preferences.waitMs, host: service.log.host });
+    return { outcome: await this.#keys.run(key, run, { ms: preferences.waitMs, host: service.log.host }), reads };
   }
 }
 
@@ -122,14 +131,10 @@ function traceOf(header: string | null): string | undefined {
   return header !== null && /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/.test(header) ? header : undefined;
 }
 
-function answerOf(
-  outcome: Outcome<unknown>,
-  asked: { readonly entity: EntityEntry; readonly id: string; readonly judge: Judge },
-  headers: HeaderRecord,
-): Response | Promise<Response> {
+function answerOf(outcome: Outcome<unknown>, asked: ConflictAddress, headers: HeaderRecord): Response | Promise<Response> {
   switch (outcome.kind) {
     case "accepted":
-      return acceptedAnswer(outcome, asked.entity, headers);
+      return acceptedAnswer(outcome, asked, headers);
     case "rejected":
       return problem(
         new ConvergentError("rejected", outcome.reason, {
@@ -142,21 +147,27 @@ function answerOf(
   }
 }
 
-function acceptedAnswer(outcome: Accepted<unknown>, entity: EntityEntry, headers: HeaderRecord): Response {
+// Who may send a command may yet not read the entity: his answer lacks what a read would not have shown him.
+function acceptedAnswer(outcome: Accepted<unknown>, { entity, reads }: ConflictAddress, headers: HeaderRecord): Response {
+  const shown = reads !== undefined && reads.shows?.(outcome.state) !== false;
   const token = String(outcome.token);
   const visibilityMs = entity.pace.visibilityMs;
   const body: wire.CommandBody = {
-    state: outcome.state,
+    ...(shown ? { state: outcome.state } : {}),
     version: outcome.version,
     events: outcome.events.map(appendedBody),
     token,
     ...(outcome.pending.length > 0 ? { pending: outcome.pending } : {}),
     ...(outcome.repeated ? { repeated: true } : {}),
-    ...(outcome.merged ? { merged: outcome.merged } : {}),
+    ...(outcome.merged ? { merged: shown ? outcome.merged : outcome.merged.map(ownSide) } : {}),
     ...(visibilityMs ? { visibilityMs } : {}),
   };
   headers["content-type"] = "application/json";
   if (outcome.version > 0) headers["etag"] = entityTag(entity.service.log.epoch.id, outcome.version);
   if (token !== "") headers[wire.headers.token] = token;
   return json(200, body, headers);
+}
+
+function ownSide({ field, conflicting, ...sides }: FieldChange): FieldChange {
+  return { field, ...("ours" in sides ? { ours: sides.ours } : {}), conflicting };
 }

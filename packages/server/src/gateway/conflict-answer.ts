@@ -2,8 +2,8 @@
  * The answer to a command whose expectation was not met: 412 with what the entity was and is. A caller who may send a
  * command may yet not read the entity: of state and events, the answer holds what a read would have shown him.
  */
-import { type Conflict, ConvergentError, isConvergentError, type wire } from "convergent";
-import type { Grant, Judge } from "./access.ts";
+import { type Conflict, ConvergentError, type wire } from "convergent";
+import { type Grant, granted, type Judge } from "./access.ts";
 import { changedBody } from "./appended-body.ts";
 import type { EntityEntry } from "./directory.ts";
 import { entityTag, versionNever } from "./preconditions.ts";
@@ -13,6 +13,8 @@ export interface ConflictAddress {
   readonly entity: EntityEntry;
   readonly id: string;
   readonly judge: Judge;
+  /** What the caller may read of the entity. */
+  readonly reads: Grant | undefined;
 }
 
 export async function conflictAnswer(conflict: Conflict<unknown>, address: ConflictAddress, headers: HeaderRecord): Promise<Response> {
@@ -34,23 +36,13 @@ const nothing = { changed: [], fields: [], mergeable: false };
 
 async function shownOf(
   conflict: Conflict<unknown>,
-  { entity, id, judge }: ConflictAddress,
+  { entity, id, judge, reads }: ConflictAddress,
 ): Promise<Omit<wire.ConflictBody, "version" | "expected">> {
   const { state, changed, more, fields, mergeable } = conflict;
-  const reads = await granted(() => judge({ kind: "entity", name: entity.name, id }));
   if (!reads || reads.shows?.(state) === false) return nothing;
   if (conflict.base !== undefined && reads.shows?.(conflict.base) === false) return { ...nothing, state };
-  const follows = await granted(() => judge({ kind: "events", name: entity.name, id }));
+  const follows = await granted(judge, { kind: "events", name: entity.name, id });
   const events =
     follows && follows.shows?.(state) !== false ? { changed: changed.map(changedBody), ...(more ? { more } : {}) } : { changed: [] };
   return { state, ...("base" in conflict ? { base: conflict.base } : {}), ...events, fields, mergeable };
-}
-
-async function granted(ask: () => Grant | Promise<Grant>): Promise<Grant | undefined> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (isConvergentError(error, "forbidden")) return undefined;
-    throw error;
-  }
 }

@@ -87,7 +87,7 @@ const schemas: Readonly<Record<string, Schema>> = {
   AppendedEvent: object(event),
   Event: object({ ...event, metadata: { type: "object" } }),
   Command: object({
-    state: { description: "The entity's state right after this command." },
+    "state?": { description: "The entity's state right after this command; absent when the caller may not read it." },
     version: whole,
     events: list(ref("schemas", "AppendedEvent")),
     token: text,
@@ -95,7 +95,8 @@ const schemas: Readonly<Record<string, Schema>> = {
     "repeated?": { type: "boolean" },
     "merged?": {
       ...list(ref("schemas", "FieldChange")),
-      description: "The input was merged: what others had changed of it, and what became of that.",
+      description:
+        "The input was merged: what others had changed of it, and what became of that; only the names and `ours` when the caller may not read the entity.",
     },
     "visibilityMs?": ref("schemas", "VisibilityMs"),
   }),

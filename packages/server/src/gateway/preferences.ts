@@ -16,6 +16,7 @@ export interface Preferences {
 /** The preferences of a read. Unknown and malformed ones are ignored, as RFC 7240 asks. */
 export function preferencesOf(headers: Headers): Preferences {
   const asked = askedOf(headers);
+  if (asked === nothing) return noPreferences;
   const waitMs = waitMsOf(asked);
   const handling = oneOf(asked.get("handling"), ["strict", "lenient"]);
   return {
@@ -42,6 +43,7 @@ export function commandPreferencesOf(headers: Headers): CommandPreferences {
 }
 
 const nothing: ReadonlyMap<string, string> = new Map();
+const noPreferences: Preferences = { waitMs: waitDefaultMs, strict: false, applied: Object.freeze({}) };
 
 /** Preferences by name, the first one of each; without their parameters. */
 function askedOf(headers: Headers): ReadonlyMap<string, string> {

@@ -1,11 +1,11 @@
 /**
  * Reads of views. Every answer says how fresh it is; one that is not as fresh as asked for says when to ask again.
  *
- * Profiled with --cpu-prof, 64 kept-alive connections, Node 24.21, two cores shared with others; µs of CPU a read by key:
- * 59 at first, 26 now, beside 16 for an empty handler on bare Hono and 26 for one behind the gateway, which looks for it among
- * the routes first. Saved were: the sixteen rows of the checkpoint, read by each of the reads that share a snapshot (12, see
- * `SqliteRead`), the document parsed and written out again and its hash (5), one token signed again and again (2), and what
- * a transaction is not asked about (2).
+ * Profiled with --cpu-prof, 64 kept-alive connections, Node 24.21, two cores shared with others; µs of CPU a read by key: 31,
+ * beside 17 for an empty handler on bare Hono and 26 for one behind the gateway, which looks for it among the routes first. Saved
+ * were: planning the statement that looks for parked events of the key (12 and more, see `queries.ts`), the sixteen rows of the
+ * checkpoint, read by each read (12, see `snapshot-memory.ts`), the document parsed and written out again and its hash (5), one
+ * token signed again and again (2), what a transaction is not asked about (2), promises and copies on the way (2).
  */
 import { hash } from "node:crypto";
 import { ConvergentError, type Page, type Reading, type ReadOptions, wire } from "convergent";
@@ -25,7 +25,7 @@ export async function readDocument(request: Request, { view, key }: { view: View
   const preferences = preferencesOf(request.headers);
   const stored = await view.runtime.text(key, levelOf({ request, view }, preferences));
   if (grant.shows || !stored.fresh || stored.value === undefined) return readValue(request, { view, key, grant }, { stored, preferences });
-  return answerText(request, view, { ...stored, value: stored.value }, headersOf(stored, preferences));
+  return answerText(request, { view, value: stored.value, label: stored }, headersOf(stored, preferences));
 }
 
 interface Stored {
@@ -43,7 +43,7 @@ function readValue(
   const reading = shown({ ...stored, value }, grant);
   if (!reading.fresh) return notFresh(view, reading, preferences);
   const headers = headersOf(reading, preferences);
-  if (reading.value !== undefined) return answerText(request, view, { ...stored, value: stored.value as string }, headers);
+  if (reading.value !== undefined) return answerText(request, { view, value: stored.value as string, label: stored }, headers);
   const { asOf, behind, fresh } = reading;
   const error = new ConvergentError("not_found", `the view "${view.definition.name}" has no document "${key.slice(0, 100)}"`, {
     details: { value: null, asOf, behind, fresh },
@@ -52,7 +52,11 @@ function readValue(
 }
 
 // The stored text is sent as it is: nothing is read or written again on its way.
-function answerText(request: Request, view: ViewEntry, { value, ...label }: Reading<string>, headers: HeaderRecord): Response {
+function answerText(
+  request: Request,
+  { view, value, label }: { view: ViewEntry; value: string; label: Reading<unknown> },
+  headers: HeaderRecord,
+): Response {
   const etag = etagOf(view, value);
   if (matchesTag(request.headers, etag)) return new Response(null, { status: 304, headers: { ...headers, etag } });
   const { asOf, behind, fresh } = label;
@@ -90,10 +94,14 @@ export async function findDocuments(request: Request, view: ViewEntry, judge: Ju
   return page.fresh ? json(200, bodyOf(page), headersOf(page, preferences)) : notFresh(view, page, preferences);
 }
 
+/** Nothing is asked for, so nothing is waited for and nobody can stop waiting. */
+const anyLevel: ReadOptions = {};
+
 /** The level that the headers ask for: any, after a token, no older than an age, or as of head. */
 export function levelOf({ request, view }: { request: Request; view: ViewEntry }, preferences: Preferences): ReadOptions {
   const token = request.headers.get(wire.headers.token);
   const maxAgeMs = maxAgeMsOf(request.headers);
+  if (token === null && maxAgeMs === undefined) return anyLevel;
   return {
     ...(token === null ? {} : { after: token }),
     ...(maxAgeMs === undefined ? {} : maxAgeMs === 0 ? { strong: true } : { maxAge: `${maxAgeMs}ms` as const }),
@@ -146,7 +154,9 @@ export function bodyOf(reading: Reading<unknown> | Page<unknown>): wire.ViewBody
 /** The headers of a reading. */
 export function headersOf(reading: Reading<unknown> | Page<unknown>, preferences: Preferences): HeaderRecord {
   const token = String(reading.token);
-  return { ...preferences.applied, ...(token === "" ? {} : { [wire.headers.token]: token }), "cache-control": "no-cache" };
+  const headers: HeaderRecord = { ...preferences.applied, "cache-control": "no-cache" };
+  if (token !== "") headers[wire.headers.token] = token;
+  return headers;
 }
 
 const types = new WeakMap<ViewEntry, ReturnType<typeof fieldTypes>>();

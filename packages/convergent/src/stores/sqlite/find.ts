@@ -103,7 +103,7 @@ function alongKeys(query: DocumentQuery): Clause {
   const { sql, values } = all(clauses);
   return {
     sql: `SELECT d.key, d.key, d.document FROM convergent_documents d INDEXED BY convergent_documents_by_key
-      WHERE ${sql} ORDER BY d.key${query.descending ? " DESC" : ""} LIMIT ?`,
+      WHERE ${sql} ORDER BY d.key${query.descending ? " DESC" : ""} LIMIT ? + 0`,
     values: [...values, query.limit],
   };
 }
@@ -121,7 +121,7 @@ function alongIndex(query: DocumentQuery, field: string): Clause {
     sql: `SELECT e.key, e.value, d.document
       FROM convergent_index_entries e INDEXED BY convergent_index_entries_by_value
       CROSS JOIN convergent_documents d ON d.view = e.view AND d.version = e.version AND d.key = e.key
-      WHERE ${sql} ORDER BY ${order} LIMIT ?`,
+      WHERE ${sql} ORDER BY ${order} LIMIT ? + 0`,
     values: [...values, query.limit],
   };
 }

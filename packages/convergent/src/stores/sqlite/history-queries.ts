@@ -15,10 +15,10 @@ export const dropSnapshots = "DELETE FROM convergent_snapshots WHERE stream = ?"
 export const insertPersonEvent = "INSERT INTO convergent_person_events (person, position) VALUES (?, ?)";
 
 export const readPersonPositions =
-  "SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ?";
+  "SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ? + 0";
 
 export const readPersonEvents: string = `SELECT ${eventColumns} FROM convergent_events
-  WHERE position IN (SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ?)
+  WHERE position IN (SELECT position FROM convergent_person_events WHERE person = ? AND position > ? ORDER BY position LIMIT ? + 0)
   ORDER BY position`;
 
 export const readForgettings = "SELECT person, reason, actor FROM convergent_forgettings ORDER BY person";

@@ -1,4 +1,10 @@
-/** The statements of a transaction, by what they do. Parameters stand in the order of the text. */
+/**
+ * The statements of a transaction, by what they do. Parameters stand in the order of the text.
+ *
+ * A limit is written `LIMIT ? + 0`. SQLite looks at the value of a bare `LIMIT ?` while it plans, and therefore plans the
+ * statement anew each time a value is bound: 12 µs for the parked events of a key, which are none, instead of 0.6, and
+ * 8.5 µs for one event by its position instead of 1.5 (SQLite 3.53.4).
+ */
 
 export const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
 
@@ -19,15 +25,15 @@ export const insertEpoch: string = `INSERT INTO convergent_epochs (number, id, f
 
 export const readHead = "SELECT position, at FROM convergent_events ORDER BY position DESC LIMIT 1";
 
-export const readEvents: string = `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`;
+export const readEvents: string = `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? ORDER BY position LIMIT ? + 0`;
 
 /** Of `count` types. */
 export function readEventsOfTypes(count: number): string {
-  return `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? AND type IN (${placeholders(count)}) ORDER BY position LIMIT ?`;
+  return `SELECT ${eventColumns} FROM convergent_events WHERE position > ? AND position <= ? AND type IN (${placeholders(count)}) ORDER BY position LIMIT ? + 0`;
 }
 
 export const readStreamEvents: string = `SELECT ${eventColumns} FROM convergent_events
-  WHERE stream = ? AND version > ? AND version <= ? ORDER BY version LIMIT ?`;
+  WHERE stream = ? AND version > ? AND version <= ? ORDER BY version LIMIT ? + 0`;
 
 /** Answered by the index alone: it ends in the row's number, which is the position. */
 export const readStreamHead = "SELECT version, position FROM convergent_events WHERE stream = ? ORDER BY version DESC LIMIT 1";
@@ -35,12 +41,12 @@ export const readStreamHead = "SELECT version, position FROM convergent_events W
 /** The last events of an entity's streams, by the streams' names. */
 export const readStreams: string = `SELECT ${eventColumns} FROM convergent_events WHERE position IN (
     SELECT (SELECT position FROM convergent_events last WHERE last.stream = e.stream ORDER BY version DESC LIMIT 1)
-    FROM convergent_events e WHERE stream > ? AND stream > ? AND stream < ? GROUP BY stream ORDER BY stream LIMIT ?)
+    FROM convergent_events e WHERE stream > ? AND stream > ? AND stream < ? GROUP BY stream ORDER BY stream LIMIT ? + 0)
   ORDER BY stream`;
 
 /** The events of a stream but its last one. */
 export const readEnded: string = `SELECT ${eventColumns} FROM convergent_events WHERE stream = ?1 AND version > ?2
-  AND version < (SELECT max(version) FROM convergent_events WHERE stream = ?1) ORDER BY version LIMIT ?3`;
+  AND version < (SELECT max(version) FROM convergent_events WHERE stream = ?1) ORDER BY version LIMIT ?3 + 0`;
 
 /** Stream and last version are those of the event at its position; a voided id, whose number is negative, has none. */
 export const readId: string = `SELECT i.number, i.digest, i.first_version, i.position, i.at, e.stream, e.version
@@ -51,10 +57,10 @@ const rememberedColumns = "i.scope, i.id, i.number, i.digest, i.first_version, i
 
 /** Numbers of done ids follow their positions. */
 export const readDoneIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
-  LEFT JOIN convergent_events e ON e.position = i.position WHERE i.number > ? ORDER BY i.number LIMIT ?`;
+  LEFT JOIN convergent_events e ON e.position = i.position WHERE i.number > ? ORDER BY i.number LIMIT ? + 0`;
 
 export const readVoidedIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
-  LEFT JOIN convergent_events e ON false WHERE i.number < ? ORDER BY i.number DESC LIMIT ?`;
+  LEFT JOIN convergent_events e ON false WHERE i.number < ? ORDER BY i.number DESC LIMIT ? + 0`;
 
 const checkpointColumns = `reader, version, source, slot, epoch, position, reached, seen, "check"`;
 
@@ -91,7 +97,7 @@ export const readOldestId = "SELECT at FROM convergent_ids WHERE number >= 0 ORD
 
 /** Rows lie in the order of their time, so those to forget are the first ones. */
 export const forgetOldestIds: string = `DELETE FROM convergent_ids
-  WHERE number IN (SELECT number FROM convergent_ids WHERE number >= 0 ORDER BY number LIMIT ?) AND at < ?`;
+  WHERE number IN (SELECT number FROM convergent_ids WHERE number >= 0 ORDER BY number LIMIT ? + 0) AND at < ?`;
 
 export const saveCheckpoint: string = `INSERT INTO convergent_checkpoints (${checkpointColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (reader, version, source, slot) DO UPDATE SET
@@ -120,17 +126,17 @@ export const addConsumed: string = `INSERT INTO convergent_consumed (reader, ver
   ON CONFLICT (reader, version, range) DO UPDATE SET events = events + excluded.events,
     sum_a = (sum_a + excluded.sum_a) & 4294967295, sum_b = (sum_b + excluded.sum_b) & 4294967295, verified = max(verified, excluded.verified)`;
 
-export const readSomeKeys = "SELECT key FROM convergent_documents WHERE view = ? AND version = ? LIMIT ?";
+export const readSomeKeys = "SELECT key FROM convergent_documents WHERE view = ? AND version = ? LIMIT ? + 0";
 
 export const deleteIndexEntries = "DELETE FROM convergent_index_entries WHERE view = ? AND version = ? AND key = ?";
 
 // A view is dropped in steps, so that a large one does not hold up the event loop. Versions between two bounds: one or all.
 export const dropSomeDocuments: string = `DELETE FROM convergent_documents
-  WHERE number IN (SELECT number FROM convergent_documents WHERE view = ? AND version BETWEEN ? AND ? LIMIT ?)`;
+  WHERE number IN (SELECT number FROM convergent_documents WHERE view = ? AND version BETWEEN ? AND ? LIMIT ? + 0)`;
 
 export const dropSomeIndexEntries: string = `DELETE FROM convergent_index_entries
   WHERE (view, version, key, field) IN
-    (SELECT view, version, key, field FROM convergent_index_entries WHERE view = ? AND version BETWEEN ? AND ? LIMIT ?)`;
+    (SELECT view, version, key, field FROM convergent_index_entries WHERE view = ? AND version BETWEEN ? AND ? LIMIT ? + 0)`;
 
 export const dropDefinition = "DELETE FROM convergent_definitions WHERE name = ? AND version BETWEEN ? AND ?";
 

@@ -26,7 +26,9 @@ const parkedColumns = "reader, version, source, position, slot, order_key, event
 
 const ofReader = "reader = ? AND version = ? AND source = ?";
 
-export const readParkedOfKey: string = `SELECT ${parkedColumns} FROM convergent_parked WHERE ${ofReader} AND order_key = ? ORDER BY position LIMIT ?`;
+export const hasParked: string = `SELECT 1 FROM convergent_parked WHERE ${ofReader} LIMIT 1`;
+
+export const readParkedOfKey: string = `SELECT ${parkedColumns} FROM convergent_parked WHERE ${ofReader} AND order_key = ? ORDER BY position LIMIT ? + 0`;
 
 // With min() the other columns are those of the row that has the minimum.
 const firstOfKey = `SELECT ${parkedColumns.replace("position", "min(position)")}, count(*) FROM convergent_parked`;

@@ -58,12 +58,19 @@ export class SqliteOwnership implements OwnershipWrites {
 
 export class SqliteParking implements ParkingWrites {
   readonly #run: Run;
+  readonly #once: <T>(question: string, read: (database: Database) => T) => T;
 
-  constructor(run: Run) {
+  /** `once` may remember answers. */
+  constructor(run: Run, once: <T>(question: string, read: (database: Database) => T) => T) {
     this.#run = run;
+    this.#once = once;
   }
 
   async events(of: CheckpointKey, key: string, limit: number): Promise<ParkedEvent[]> {
+    // Each read of a document asks this, and nearly always nothing is parked of the whole reader.
+    const { reader, version, source } = of;
+    const some = this.#once(`parked ${reader} ${version} ${source}`, (database) => database.get(sql.hasParked, reader, version, source));
+    if (!some) return [];
     return this.#run((database) => database.all(sql.readParkedOfKey, of.reader, of.version, of.source, key, limit).map(parkedOf));
   }
 

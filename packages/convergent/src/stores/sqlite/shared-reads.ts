@@ -6,49 +6,49 @@
 import type { Host } from "../../host/host.ts";
 import type { Database } from "./database.ts";
 import type { ReadPool } from "./read-pool.ts";
+import type { SnapshotMemories, SnapshotMemory } from "./snapshot-memory.ts";
 
-/** Answers to questions that reads of one snapshot all ask; nothing in a snapshot changes. */
-export type SnapshotMemory = Map<string, unknown>;
-
-type Body = (database: Database, memory: SnapshotMemory) => Promise<void>;
+/** A read that waits for its snapshot. */
+interface Waiting {
+  readonly run: (database: Database, memory: SnapshotMemory) => Promise<void>;
+  readonly refuse: (error: unknown) => void;
+}
 
 export class SharedReads {
   readonly #host: Host;
   readonly #pool: ReadPool;
-  #gathering: { readonly bodies: Body[]; readonly opened: Promise<void> } | undefined;
+  readonly #memories: SnapshotMemories;
+  #gathering: Waiting[] | undefined;
 
-  constructor(host: Host, pool: ReadPool) {
+  constructor(host: Host, pool: ReadPool, memories: SnapshotMemories) {
     this.#host = host;
     this.#pool = pool;
+    this.#memories = memories;
   }
 
   /** Runs `body` on a snapshot taken after this call. Throws what it throws, and what `ReadPool.use` does. */
-  async read<T>(body: (database: Database, memory: SnapshotMemory) => Promise<T>): Promise<T> {
-    const group = (this.#gathering ??= this.#gather());
-    return new Promise<T>((resolve, reject) => {
-      group.bodies.push(async (database, memory) => {
-        const answer = body(database, memory);
-        resolve(answer); // or rejects with it: one body's failure is its own
-        await answer.catch(() => undefined);
-      });
-      group.opened.catch(reject); // no connection came: nobody's body has run
+  read<T>(body: (database: Database, memory: SnapshotMemory) => Promise<T>): Promise<T> {
+    if (!this.#gathering) void this.#open((this.#gathering = []));
+    const gathering = this.#gathering;
+    // One body's failure is its own.
+    return new Promise<T>((resolve, refuse) => {
+      gathering.push({ run: (database, memory) => body(database, memory).then(resolve, refuse), refuse });
     });
   }
 
-  #gather(): { bodies: Body[]; opened: Promise<void> } {
-    const bodies: Body[] = [];
-    return { bodies, opened: this.#open(bodies) };
-  }
-
-  async #open(bodies: readonly Body[]): Promise<void> {
+  async #open(gathering: readonly Waiting[]): Promise<void> {
     try {
-      await this.#host.timers.turn();
-    } finally {
-      this.#gathering = undefined;
+      try {
+        await this.#host.timers.turn();
+      } finally {
+        this.#gathering = undefined;
+      }
+      await this.#pool.use(async (database) => {
+        const memory = this.#memories.of(database);
+        await Promise.all(gathering.map(({ run }) => run(database, memory)));
+      });
+    } catch (error) {
+      for (const { refuse } of gathering) refuse(error); // no connection came: nobody's body has run
     }
-    await this.#pool.use(async (database) => {
-      const memory: SnapshotMemory = new Map();
-      await Promise.all(bodies.map((body) => body(database, memory)));
-    });
   }
 }

@@ -85,6 +85,41 @@ test("reads asked for in one turn see one snapshot, with everything committed be
   expect(await load(store)).toBe('"y"');
 });
 
+test("what reads remember of checkpoints and parked events holds until somebody commits, this process or another one", async () => {
+  const file = newFile();
+  const [ours, theirs] = [await openStore(file, { readConnectionsMax: 1 }), await openStore(file)];
+  const key = { reader: "r", version: 1, source: "orders" };
+  const look = (): Promise<[positions: number[], parked: number]> =>
+    ours.read(async (tx) => [(await tx.checkpoints(key)).map(({ position }) => position), (await tx.parking.events(key, "k", 9)).length]);
+  const at = (store: Store, place: number): Promise<void> =>
+    store.write(async (tx) => {
+      const position = place as Position;
+      await tx.saveCheckpoints([{ ...key, slot: 0, epoch: "e", position, reached: position, seen: "{}", check: "" }]);
+      const event = {
+        position,
+        slot: 0,
+        key: "k",
+        eventId: `e-${place}`,
+        type: "t",
+        state: "parked" as const,
+        error: "",
+        attempts: 1,
+        since: 0,
+      };
+      await tx.parking.saveEvents([{ ...key, ...event }]);
+    });
+  expect(await look()).toEqual([[], 0]);
+  await at(ours, 1);
+  expect([await look(), await look()]).toEqual([
+    [[1], 1],
+    [[1], 1],
+  ]);
+  await at(theirs, 2);
+  expect(await look()).toEqual([[2], 2]);
+  await theirs.write((tx) => tx.parking.removeEvents(key, "k", [1 as Position, 2 as Position]));
+  expect(await look()).toEqual([[2], 0]);
+});
+
 test("reads beyond the limit wait for one to end, in the order they came", async () => {
   const store = await openStore(newFile(), { readConnectionsMax: 2 });
   const order: number[] = [];

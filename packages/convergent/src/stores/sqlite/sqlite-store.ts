@@ -21,6 +21,7 @@ import { connect, openFile, type OpenOptions } from "./open.ts";
 import { readEnded } from "./queries.ts";
 import { ReadPool } from "./read-pool.ts";
 import { SharedReads } from "./shared-reads.ts";
+import { dataVersion, SnapshotMemories } from "./snapshot-memory.ts";
 import { Standing } from "./standing.ts";
 import { SqliteRead, SqliteWrite } from "./transaction.ts";
 import { Wal } from "./wal.ts";
@@ -69,9 +70,11 @@ export class SqliteStore implements Store {
     this.#options = options;
     this.#gate = new Gate(host, options.transactionLimitMs);
     this.#turns = new Turns(host);
-    const source = { connect: () => connect(path), took: (some: Database) => this.#standing.look(some) };
+    const memories = new SnapshotMemories();
+    const took = (some: Database): void => memories.take(some, () => this.#standing.look(some));
+    const source = { connect: () => connect(path), took };
     this.#reads = new ReadPool(host, path, source, { connections: options.readConnections, lockWaitMs: options.lockWaitMs });
-    this.#shared = new SharedReads(host, this.#reads);
+    this.#shared = new SharedReads(host, this.#reads, memories);
     this.#wal = new Wal(path, this.#reads);
     this.#vault = new FileVault(`${path}-keys`, host.random);
     this.#writer = database;
@@ -92,7 +95,8 @@ export class SqliteStore implements Store {
     return this.#standing.identity;
   }
 
-  async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+  // No async function: each read would pay for one more promise.
+  read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
     return this.#shared.read(async (database, memory) => {
       const tx = new SqliteRead(database, this.host.timers, { archive: this.#archived(), memory });
       try {
@@ -274,8 +278,4 @@ export class SqliteStore implements Store {
   #check(): void {
     if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed; open it again before writing`);
   }
-}
-
-function dataVersion(database: Database): unknown {
-  return database.get("PRAGMA data_version")?.[0];
 }

@@ -1,7 +1,7 @@
 /**
  * What a process remembers of a store between its transactions: who it is and its epochs and its archive.
- * Another process may add to them; every snapshot therefore begins by asking for the store's generation, the statement that takes the snapshot
- * anyway, so that no token is issued for a position of an epoch that this process has not heard of.
+ * Another process may add to them; each snapshot in which anything may be new (see `snapshot-memory.ts`) therefore begins by asking
+ * for the store's generation, so that no token is issued for a position of an epoch that this process has not heard of.
  */
 import type { Epoch, Identity } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";

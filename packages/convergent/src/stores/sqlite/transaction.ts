@@ -38,14 +38,14 @@ import { saveDocument } from "./document-rows.ts";
 import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
-import type { SnapshotMemory } from "./shared-reads.ts";
+import type { SnapshotMemory } from "./snapshot-memory.ts";
 import { checkpointOf, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
 
 /** What a transaction reads with besides its connection. */
 export interface ReadContext {
   readonly archive?: Archive | undefined;
-  /** Of the snapshot, when others read it too. */
+  /** Of the snapshot; in a write there is none, because it changes the answers. */
   readonly memory?: SnapshotMemory | undefined;
 }
 
@@ -84,7 +84,7 @@ export class SqliteRead implements ReadTransaction {
   }
 
   get parking(): SqliteParking {
-    return (this.#parking ??= new SqliteParking(this.#runOf()));
+    return (this.#parking ??= new SqliteParking(this.#runOf(), (name, read) => this.#once(name, read)));
   }
 
   get sql(): SqliteSql {
@@ -171,7 +171,6 @@ export class SqliteRead implements ReadTransaction {
   async checkpoints(key?: CheckpointKey): Promise<Checkpoint[]> {
     if (!key) return this.ask((database) => database.all(sql.readAllCheckpoints).map(checkpointOf));
     const { reader, version, source } = key;
-    // Sixteen rows are 12 µs of each read of a view, and one of each snapshot's.
     return this.#once(`checkpoints ${reader} ${version} ${source}`, (database) =>
       database.all(sql.readCheckpoints, reader, version, source).map(checkpointOf),
     );
@@ -223,7 +222,7 @@ export class SqliteRead implements ReadTransaction {
     );
   }
 
-  /** Asks what may have been asked on this snapshot before. In a write nothing is remembered: it changes the answers. */
+  /** Asks what may have been asked of this state of the file before. */
   #once<T>(name: string, read: (database: Database) => T): T {
     const memory = this.#memory;
     return this.ask((database) => {

@@ -59,7 +59,7 @@ export function ownTables(database: Database, view: string, version?: number): s
 
 /** Deletes rows of a table, and the table with the last of them. Answers how many: less than `limit` when it is gone. */
 export function dropSomeOfTable(database: Database, table: string, limit: number): number {
-  const dropped = database.run(`DELETE FROM "${table}" WHERE rowid IN (SELECT rowid FROM "${table}" LIMIT ?)`, limit);
+  const dropped = database.run(`DELETE FROM "${table}" WHERE rowid IN (SELECT rowid FROM "${table}" LIMIT ? + 0)`, limit);
   if (dropped < limit) database.run(`DROP TABLE "${table}"`);
   return dropped;
 }
