@@ -103,7 +103,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Starts following; returns at once. */
   start(): void {
     if (this.options.from !== "head") this.#join(typeof this.options.from === "number" ? this.options.from : origin);
-    const unfollow = this.#quiet.start(() => this.#nap.signal());
+    const unfollow = this.#quiet.start(() => this.#nap.signal(), this.#waiters);
     this.#running ??= this.#run().finally(unfollow);
   }
 
@@ -180,9 +180,8 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** Resolves true once `position` is applied or set aside (for one order key when given), false after `waitMs`. */
   waitFor(position: Position, waitMs: number, options: { key?: string; signal?: CancelSignal } = {}): Promise<boolean> {
-    const key = options.key;
     return this.waitUntil(
-      () => comparePositions(key === undefined ? this.position : this.positionOf(key), position) >= 0,
+      () => comparePositions(options.key === undefined ? this.position : this.positionOf(options.key), position) >= 0,
       waitMs,
       options.signal,
     );
@@ -238,8 +237,10 @@ export class Reader<Item = StoredEvent> implements Participant {
   observed(rows: readonly Checkpoint[]): void {
     const known = this.#rows;
     if (!known) return;
+    const { cursor } = known.places;
     if (known.places.observe(rows)) known.took(rows);
     else this.#assigned ??= known.places.owned; // they went back: the loop reads them anew
+    if (this.#assigned || comparePositions(known.places.cursor, cursor) < 0) this.#nap.signal(); // nothing else tells it to look again
     this.#waiters.progressed();
   }
 
