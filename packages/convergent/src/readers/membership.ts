@@ -25,6 +25,8 @@ const beatMs = 2_000;
 const silentMs = 6_000;
 /** Of a longer pause between two looks only so much counts: this process may itself have stood still. */
 const observedMs = 1_000;
+/** Slots begin with any fence below. */
+const firstFenceMax = 2 ** 31;
 /** Readers whose slots are claimed before the event loop turns. */
 const readersPerTurn = 64;
 
@@ -298,8 +300,9 @@ export class Membership {
       const slots = seat.slots === leases.size ? seat.slots : await seat.participant.prepare(tx);
       const fences = new Map<number, number>();
       for (let slot = 0; slot < slots; slot++) {
-        // Whoever believes to own a slot that was reset is told by a fence it does not know.
-        const unknown = { ...seat.participant.checkpointKey, slot, owner: "", fence: seat.fences.get(slot) ?? 0 };
+        // Whoever believes to own a slot that was reset is told by a fence it does not know, whatever that process remembers.
+        const fence = seat.fences.get(slot) ?? Math.floor(this.#log.host.random.fraction() * firstFenceMax);
+        const unknown = { ...seat.participant.checkpointKey, slot, owner: "", fence };
         const before = leases.get(slot) ?? unknown;
         const after = this.#moved(before, live, candidates);
         if (after !== before) changes.push(after);
@@ -320,12 +323,13 @@ export class Membership {
     return found;
   }
 
-  // A slot is taken by the member it belongs to when nobody alive owns it, and handed over by the one that owns it.
+  // A slot is handed over by the one that owns it. Whoever finds one that nobody alive owns gives it to the member it belongs to,
+  // which may have nothing to look for: it learns by its leases.
   #moved(lease: Lease, live: ReadonlySet<string>, candidates: readonly string[]): Lease {
     const owner = ownerOf(lease.slot, lease, candidates) ?? "";
     if (lease.owner === owner) return lease;
-    const mine = lease.owner === this.id || (owner === this.id && !live.has(lease.owner));
-    return mine ? { ...lease, owner, fence: lease.fence + 1 } : lease;
+    const isMovable = lease.owner === this.id || !live.has(lease.owner);
+    return isMovable ? { ...lease, owner, fence: lease.fence + 1 } : lease;
   }
 
   async #goodbye(tx: WriteTransaction): Promise<void> {
