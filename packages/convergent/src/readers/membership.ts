@@ -13,7 +13,7 @@
  *   process's own clock: no two clocks are compared. It beats only while others look on; a lone process writes nothing.
  */
 import type { Log } from "../log/log.ts";
-import type { Lease, Member, ParkedKey } from "../log/reader-rows.ts";
+import type { Holdings, Lease, Member, ParkedKey } from "../log/reader-rows.ts";
 import type { Checkpoint, CheckpointKey, WriteTransaction } from "../log/store.ts";
 import { ownerOf } from "./rendezvous.ts";
 
@@ -74,6 +74,8 @@ export class Membership {
   #known = "";
   #live: readonly Member[] = [];
   #held = { leases: 0, fences: 0 };
+  /** Leases without an owner, as the last look found them. */
+  #unowned = { leases: 0, fences: 0 };
   #beat = 0;
   #beatAt = -Infinity;
   #lookedAt = 0;
@@ -201,18 +203,22 @@ export class Membership {
   }
 
   async #look(): Promise<void> {
-    const { members, held, requested, discarded } = await this.#log.snapshot(async (tx) => ({
+    const { members, held, unowned, requested, discarded } = await this.#log.snapshot(async (tx) => ({
       members: await tx.ownership.members(),
       held: await tx.ownership.held(this.id),
+      unowned: await tx.ownership.held(""),
       requested: await tx.parking.requested(),
       discarded: await tx.parking.discarded(),
     }));
     const gone = this.#sight(members);
     const others = members.length > 1;
     const changed = gone.length > 0 || shapeOf(members) !== this.#known;
-    const unlike = held.leases !== this.#held.leases || held.fences !== this.#held.fences;
+    const unlike = !isEqual(held, this.#held);
+    // Taken perhaps from a process that had not learnt yet that they were its, and so misses nothing. Leases of readers that nobody runs stay free.
+    const freed = unowned.leases > 0 && !isEqual(unowned, this.#unowned);
+    this.#unowned = unowned;
     const untold = [...this.#seats.values()].some((seat) => seat.untold);
-    if (changed || unlike || untold) await this.settle();
+    if (changed || unlike || freed || untold) await this.settle();
     else if (others && this.#log.host.clock.elapsed() - this.#beatAt >= beatMs) await this.#showLife();
     for (const { participant } of this.#seats.values()) participant.polled({ requested, discarded });
   }
@@ -365,6 +371,10 @@ function shapeOf(members: readonly Member[]): string {
 
 function nameOf({ reader, version, source }: CheckpointKey): string {
   return `${reader} ${version} ${source}`;
+}
+
+function isEqual(a: Holdings, b: Holdings): boolean {
+  return a.leases === b.leases && a.fences === b.fences;
 }
 
 function isSame(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {
