@@ -3,7 +3,7 @@
  * aside with its order key, and the batch goes on without that key; later events of the key are set aside behind it, in
  * order, and are applied in order once the first one succeeds or is discarded (R4).
  */
-import { ConvergentError, isConvergentError } from "../errors/error.ts";
+import { ConvergentError } from "../errors/error.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Discard, ParkedEvent, ParkedState } from "../log/reader-rows.ts";
 import type { LogPage } from "../log/source.ts";
@@ -70,8 +70,6 @@ interface Retry<Item> {
 export class Batches<Item> {
   readonly #owner: BatchOwner<Item>;
   #suspect: StoredEvent | undefined;
-  /** Of a commit it is not known whether it took place: until one is known of again, rows count only as they are stored. */
-  #unsure = false;
 
   constructor(owner: BatchOwner<Item>) {
     this.#owner = owner;
@@ -95,7 +93,6 @@ export class Batches<Item> {
       const done = await this.#persist(works, failures, (tx) => this.#commit(tx, rows, { works, failures, page }));
       if (!done) return undefined;
       options.effects.host.reached("reader.committed");
-      this.#unsure = false;
       done.believe();
       savedAll = done.all;
       this.#setAside(done.first);
@@ -139,7 +136,6 @@ export class Batches<Item> {
         if (!options.derived || strict) return await options.effects.transact(commit, { derived: options.derived ?? false });
         return await gatheredOf(options.effects).commit(works.length, commit);
       } catch (error) {
-        this.#unsure ||= isConvergentError(error, "outcome_unknown");
         const failure = this.#failureOf(
           error,
           works.filter((work) => isReady(work, failures)),
@@ -155,7 +151,7 @@ export class Batches<Item> {
     const { host } = options.effects;
     const all = !this.#ownsLog || this.#owner.savesAll;
     const slots = all ? [...rows.places.owned.keys()] : [...new Set(works.map((work) => work.slot))];
-    if (!(await this.#owner.mayCommit(tx, rows, slots)) || (this.#unsure && !(await this.#areStored(tx, rows, slots)))) return undefined;
+    if (!(await this.#owner.mayCommit(tx, rows, slots))) return undefined;
     const failed = await this.#applyItems(tx, works, failures);
     await options.passed?.(
       tx,
@@ -174,12 +170,6 @@ export class Batches<Item> {
     });
     host.reached("reader.checkpointed");
     return { believe, all, first: asideRows.filter((row) => row.state !== "waiting") };
-  }
-
-  /** R2: whether the events that follow these slots' rows, as they are remembered, are not applied yet. */
-  async #areStored(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
-    const stored = new Map((await tx.checkpoints(this.#owner.checkpointKey)).map(({ slot, position }) => [slot, position]));
-    return slots.every((slot) => stored.get(slot) === rows.places.storedOf(slot));
   }
 
   async #commitRetry(tx: WriteTransaction, rows: CheckpointRows, retry: Retry<Item>): Promise<Retried | undefined> {

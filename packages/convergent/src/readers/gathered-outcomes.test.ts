@@ -90,6 +90,28 @@ test("a commit of which nobody knows whether it took place has its events applie
   }
 });
 
+test("a reader that stops after a commit of which nobody knows does not set its rows back", async () => {
+  let isLost = false;
+  const lose = (): void => {
+    if (isLost) throw new ConvergentError("outcome_unknown", "the disk did not confirm the commit");
+  };
+  const log = await Log.open(interrupted({ after: lose }), "notes");
+  onTestFinished(() => log.close());
+  const first = tallyOf(log, "one");
+  first.start();
+  await append(log, 3);
+  expect(await first.waitFor(position(3), 5_000)).toBe(true);
+  isLost = true;
+  await append(log, 2);
+  await expect.poll(() => first.state).toBe("stuck");
+  isLost = false;
+  await first.stop();
+  const second = tallyOf(log, "one");
+  second.start();
+  expect(await second.waitFor(position(5), 5_000)).toBe(true);
+  expect(await tallies(log, ["one"])).toEqual([upTo(5)]);
+});
+
 test("of several readers that commit together, one that fails, hangs or throws half way takes back nothing of the others and doubles nothing", async () => {
   const log = await Log.open(interrupted({}, 200), "notes");
   onTestFinished(() => log.close());

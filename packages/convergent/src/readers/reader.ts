@@ -23,7 +23,7 @@ import { comparePositions, laterPosition, origin, type Position } from "../posit
 import { Batches } from "./batches.ts";
 import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
 import { gatheredOf } from "./gathered.ts";
-import { holds, revoke } from "./fence.ts";
+import { revoke } from "./fence.ts";
 import type { Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
@@ -259,7 +259,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
   async mayCommit(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
     if (rows !== this.#rows) return false;
-    if (!this.#strict) return holds(tx, this.checkpointKey, { member: this.membership.id, fences: rows.places.owned, slots });
+    if (!this.#strict) return rows.mayWrite(tx, { member: this.membership.id, fences: rows.places.owned, slots });
     await revoke(tx, this.checkpointKey);
     return rows.unmoved(await tx.checkpoints(this.checkpointKey));
   }
