@@ -74,7 +74,7 @@ export class Followers {
   follow({ types, others }: EventFilter, wake: () => void): Route {
     const wanted = types && new Set(types);
     const entry: Entry = {
-      wants: (type) => !wanted || wanted.has(type) || others?.(type) === true,
+      wants: (type) => !wanted || wanted.has(type) || unharmed(() => others?.(type) === true, true), // its reader meets the failure
       wake,
       since: this.#through,
       wanted: [],
@@ -153,7 +153,7 @@ export class Followers {
       }
     }
     this.#through = (events.at(-1) as StoredEvent).position;
-    for (const { wake } of woken) wake();
+    for (const { wake } of woken) unharmed(wake, undefined);
     this.#passed();
   }
 
@@ -200,12 +200,12 @@ export class Followers {
     this.#through = position;
     // What was wanted before is forgotten, too: passing it would take `since` back behind what was not looked at.
     for (const entry of this.#routes) [entry.since, entry.wanted, entry.full] = [position, [], false];
-    for (const { wake } of this.#routes) wake();
+    for (const { wake } of this.#routes) unharmed(wake, undefined);
     this.#passed();
   }
 
   #passed(): void {
-    for (const passed of this.#told) if (!passed()) this.#told.delete(passed);
+    for (const passed of this.#told) if (!unharmed(passed, true)) this.#told.delete(passed);
   }
 
   #poll(): { cancel(): void } {
@@ -216,14 +216,16 @@ export class Followers {
     });
   }
 
-  // What is committed is committed: a listener that throws must not turn it into a failure.
   #wakeListeners(): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener();
-      } catch {
-        // It misses a hint, and polls.
-      }
-    }
+    for (const listener of this.#listeners) unharmed(listener, undefined); // one that throws misses a hint, and polls
+  }
+}
+
+/** What is committed is committed: somebody who is told of it and throws must not turn it into a failure. */
+function unharmed<T>(tell: () => T, otherwise: T): T {
+  try {
+    return tell();
+  } catch {
+    return otherwise;
   }
 }
