@@ -122,3 +122,17 @@ test("more events of others than are looked at wake every route, and nothing of 
   await here.close();
   await elsewhere.close();
 });
+
+test("a filter that throws fails no append and holds up no other route", async () => {
+  const log = await openLog();
+  let woken = 0;
+  const others = (): boolean => {
+    throw new Error("no");
+  };
+  const failing = log.follow({ types: [], others }, () => woken++);
+  const route = log.follow({ types: ["order.paid"] }, () => woken++);
+  await append(log, "placed", "paid");
+  expect(woken).toBe(2);
+  expect([failing, route].map((each) => each.quiet(position(0)))).toEqual([0, 1]);
+  await log.close();
+});

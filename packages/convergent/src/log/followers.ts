@@ -74,7 +74,7 @@ export class Followers {
   follow({ types, others }: EventFilter, wake: () => void): Route {
     const wanted = types && new Set(types);
     const entry: Entry = {
-      wants: (type) => !wanted || wanted.has(type) || others?.(type) === true,
+      wants: (type) => !wanted || wanted.has(type) || unharmed(() => others?.(type) === true, true), // its reader meets the failure
       wake,
       since: this.#through,
       wanted: [],
@@ -98,8 +98,8 @@ export class Followers {
   published(events: readonly StoredEvent[]): void {
     const first = events[0];
     if (!first) return;
-    if (this.#looking || first.position !== this.#through + 1) this.#look();
-    else this.#dispatch(events);
+    if (first.position === this.#through + 1) this.#dispatch(events);
+    else this.#look();
     this.#wakeListeners();
   }
 
@@ -153,7 +153,7 @@ export class Followers {
       }
     }
     this.#through = (events.at(-1) as StoredEvent).position;
-    for (const { wake } of woken) wake();
+    for (const { wake } of woken) unharmed(wake, undefined);
     this.#passed();
   }
 
@@ -163,7 +163,7 @@ export class Followers {
     return wanting;
   }
 
-  // One look at a time; what is committed meanwhile is found by the next one.
+  // One look at a time; what others commit meanwhile is found by the next one.
   #look(): void {
     this.#lookAgain = true;
     if (!this.#looking) void this.#lookOn();
@@ -187,19 +187,25 @@ export class Followers {
     const head = await this.#log.head();
     if (comparePositions(head.position, this.#through) <= 0) return;
     if (head.position - this.#through > lookEventsMax) return this.#skipTo(head.position);
-    const { events } = await this.#log.read({ after: this.#through, limit: lookEventsMax });
-    if (events.length > 0) this.#dispatch(events);
+    const after = this.#through;
+    const { events } = await this.#log.read({ after, limit: lookEventsMax });
+    const untold = events.slice(this.#through - after); // what this process published meanwhile is told already
+    if (untold.length === 0) return;
+    this.#dispatch(untold);
+    // A page may end before the head: what this process remembers does, where others have gone on.
+    if (comparePositions(this.#through, head.position) < 0) this.#lookAgain = true;
   }
 
   #skipTo(position: Position): void {
     this.#through = position;
-    for (const entry of this.#routes) entry.since = position;
-    for (const { wake } of this.#routes) wake();
+    // What was wanted before is forgotten, too: passing it would take `since` back behind what was not looked at.
+    for (const entry of this.#routes) [entry.since, entry.wanted, entry.full] = [position, [], false];
+    for (const { wake } of this.#routes) unharmed(wake, undefined);
     this.#passed();
   }
 
   #passed(): void {
-    for (const passed of this.#told) if (!passed()) this.#told.delete(passed);
+    for (const passed of this.#told) if (!unharmed(passed, true)) this.#told.delete(passed);
   }
 
   #poll(): { cancel(): void } {
@@ -210,14 +216,16 @@ export class Followers {
     });
   }
 
-  // What is committed is committed: a listener that throws must not turn it into a failure.
   #wakeListeners(): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener();
-      } catch {
-        // It misses a hint, and polls.
-      }
-    }
+    for (const listener of this.#listeners) unharmed(listener, undefined); // one that throws misses a hint, and polls
+  }
+}
+
+/** What is committed is committed: somebody who is told of it and throws must not turn it into a failure. */
+function unharmed<T>(tell: () => T, otherwise: T): T {
+  try {
+    return tell();
+  } catch {
+    return otherwise;
   }
 }

@@ -7,6 +7,7 @@ import { inPresentHistory } from "../log/epochs.ts";
 import type { LogSource, Seen } from "../log/source.ts";
 import type { Checkpoint, CheckpointKey, Epoch, Head, WriteTransaction } from "../log/store.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
+import { type Holding, holds } from "./fence.ts";
 import { SlotPlaces, type SlotRow } from "./slot-places.ts";
 
 /** Characters of an event's id that a row keeps: 20 random bits. */
@@ -65,6 +66,8 @@ export class CheckpointRows {
   readonly #key: CheckpointKey;
   readonly #source: LogSource;
   #reach: Reach;
+  /** They were written, and it is not known here whether that was committed. */
+  #unsure = false;
 
   /** `fences` are those of the slots that this process owns. */
   constructor(key: CheckpointKey, source: LogSource, rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>) {
@@ -88,9 +91,18 @@ export class CheckpointRows {
     return rows.length === this.places.count && rows.every(({ slot, position }) => position === this.places.storedOf(slot));
   }
 
+  /** R3, R2: whether a member holds these slots still, and their rows are as remembered: a commit whose answer was lost may have moved them. */
+  async mayWrite(tx: WriteTransaction, holding: Holding): Promise<boolean> {
+    if (!(await holds(tx, this.#key, holding))) return false;
+    if (!this.#unsure) return true;
+    const stored = new Map((await tx.checkpoints(this.#key)).map(({ slot, position }) => [slot, position]));
+    return holding.slots.every((slot) => stored.get(slot) === this.places.storedOf(slot));
+  }
+
   /** Writes rows; what it returns is to be called once the transaction is known to have committed. */
   async save(tx: WriteTransaction, { rows, reach, event }: Progress): Promise<() => void> {
     const seen = JSON.stringify(reach.seen);
+    this.#unsure ||= rows.length > 0;
     // The present one: it begins behind everything that this reader had applied when it began.
     const epoch = (this.#source.epochs.at(-1) as Epoch).id;
     await tx.saveCheckpoints(
@@ -100,6 +112,7 @@ export class CheckpointRows {
       }),
     );
     return () => {
+      this.#unsure &&= rows.length === 0;
       this.places.wrote(rows);
       this.#reach = reach;
     };

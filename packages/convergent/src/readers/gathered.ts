@@ -3,8 +3,10 @@
  * group commit makes it for appends. A thousand readers with one event a second each then cost some hundred
  * transactions a second, and not a thousand that all pass the gate which appends pass too.
  *
- * A body that throws takes nobody with it: the transaction is rolled back, and each body runs again in one of its own.
+ * A body that throws takes nobody with it: the transaction is rolled back, and each body runs again in one of its own. A
+ * commit whose outcome is not known is everybody's failure.
  */
+import { isConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import type { WriteTransaction } from "../log/store.ts";
 
@@ -64,8 +66,10 @@ export class Gathered {
         },
         { derived: true },
       );
-    } catch {
-      for (const each of some) await this.#alone(each);
+    } catch (error) {
+      // What may have been committed is not run again: each has to look at what is stored first.
+      if (isConvergentError(error, "outcome_unknown")) for (const { reject } of some) reject(error);
+      else for (const each of some) await this.#alone(each);
       return;
     }
     some.forEach(({ resolve }, index) => resolve(results[index]));

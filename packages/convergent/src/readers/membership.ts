@@ -13,7 +13,7 @@
  *   process's own clock: no two clocks are compared. It beats only while others look on; a lone process writes nothing.
  */
 import type { Log } from "../log/log.ts";
-import type { Lease, Member, ParkedKey } from "../log/reader-rows.ts";
+import type { Holdings, Lease, Member, ParkedKey } from "../log/reader-rows.ts";
 import type { Checkpoint, CheckpointKey, WriteTransaction } from "../log/store.ts";
 import { ownerOf } from "./rendezvous.ts";
 
@@ -25,6 +25,8 @@ const beatMs = 2_000;
 const silentMs = 6_000;
 /** Of a longer pause between two looks only so much counts: this process may itself have stood still. */
 const observedMs = 1_000;
+/** Slots begin with any fence below. */
+const firstFenceMax = 2 ** 31;
 /** Readers whose slots are claimed before the event loop turns. */
 const readersPerTurn = 64;
 
@@ -72,6 +74,8 @@ export class Membership {
   #known = "";
   #live: readonly Member[] = [];
   #held = { leases: 0, fences: 0 };
+  /** Leases without an owner, as the last look found them. */
+  #unowned = { leases: 0, fences: 0 };
   #beat = 0;
   #beatAt = -Infinity;
   #lookedAt = 0;
@@ -199,18 +203,22 @@ export class Membership {
   }
 
   async #look(): Promise<void> {
-    const { members, held, requested, discarded } = await this.#log.snapshot(async (tx) => ({
+    const { members, held, unowned, requested, discarded } = await this.#log.snapshot(async (tx) => ({
       members: await tx.ownership.members(),
       held: await tx.ownership.held(this.id),
+      unowned: await tx.ownership.held(""),
       requested: await tx.parking.requested(),
       discarded: await tx.parking.discarded(),
     }));
     const gone = this.#sight(members);
     const others = members.length > 1;
     const changed = gone.length > 0 || shapeOf(members) !== this.#known;
-    const unlike = held.leases !== this.#held.leases || held.fences !== this.#held.fences;
+    const unlike = !isEqual(held, this.#held);
+    // Taken perhaps from a process that had not learnt yet that they were its, and so misses nothing. Leases of readers that nobody runs stay free.
+    const freed = unowned.leases > 0 && !isEqual(unowned, this.#unowned);
+    this.#unowned = unowned;
     const untold = [...this.#seats.values()].some((seat) => seat.untold);
-    if (changed || unlike || untold) await this.settle();
+    if (changed || unlike || freed || untold) await this.settle();
     else if (others && this.#log.host.clock.elapsed() - this.#beatAt >= beatMs) await this.#showLife();
     for (const { participant } of this.#seats.values()) participant.polled({ requested, discarded });
   }
@@ -298,8 +306,9 @@ export class Membership {
       const slots = seat.slots === leases.size ? seat.slots : await seat.participant.prepare(tx);
       const fences = new Map<number, number>();
       for (let slot = 0; slot < slots; slot++) {
-        // Whoever believes to own a slot that was reset is told by a fence it does not know.
-        const unknown = { ...seat.participant.checkpointKey, slot, owner: "", fence: seat.fences.get(slot) ?? 0 };
+        // Whoever believes to own a slot that was reset is told by a fence it does not know, whatever that process remembers.
+        const fence = seat.fences.get(slot) ?? Math.floor(this.#log.host.random.fraction() * firstFenceMax);
+        const unknown = { ...seat.participant.checkpointKey, slot, owner: "", fence };
         const before = leases.get(slot) ?? unknown;
         const after = this.#moved(before, live, candidates);
         if (after !== before) changes.push(after);
@@ -320,12 +329,13 @@ export class Membership {
     return found;
   }
 
-  // A slot is taken by the member it belongs to when nobody alive owns it, and handed over by the one that owns it.
+  // A slot is handed over by the one that owns it. Whoever finds one that nobody alive owns gives it to the member it belongs to,
+  // which may have nothing to look for: it learns by its leases.
   #moved(lease: Lease, live: ReadonlySet<string>, candidates: readonly string[]): Lease {
     const owner = ownerOf(lease.slot, lease, candidates) ?? "";
     if (lease.owner === owner) return lease;
-    const mine = lease.owner === this.id || (owner === this.id && !live.has(lease.owner));
-    return mine ? { ...lease, owner, fence: lease.fence + 1 } : lease;
+    const isMovable = lease.owner === this.id || !live.has(lease.owner);
+    return isMovable ? { ...lease, owner, fence: lease.fence + 1 } : lease;
   }
 
   async #goodbye(tx: WriteTransaction): Promise<void> {
@@ -361,6 +371,10 @@ function shapeOf(members: readonly Member[]): string {
 
 function nameOf({ reader, version, source }: CheckpointKey): string {
   return `${reader} ${version} ${source}`;
+}
+
+function isEqual(a: Holdings, b: Holdings): boolean {
+  return a.leases === b.leases && a.fences === b.fences;
 }
 
 function isSame(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): boolean {

@@ -21,12 +21,13 @@ export class QuietRoute {
     this.#filter = filter;
   }
 
-  /** Wakes from now on; returns how to stop it. */
-  start(wake: () => void): () => void {
+  /** Wakes from now on, and has those look who wait already; returns how to stop it. */
+  start(wake: () => void, waiters: Waiters): () => void {
     const { source, effects } = this.#on;
     if (source !== effects) return source.onAdvance(wake);
     const route = effects.follow(this.#filter, wake);
     this.#route = route;
+    this.tell(waiters);
     return () => route.stop();
   }
 

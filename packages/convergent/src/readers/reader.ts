@@ -23,7 +23,7 @@ import { comparePositions, laterPosition, origin, type Position } from "../posit
 import { Batches } from "./batches.ts";
 import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
 import { gatheredOf } from "./gathered.ts";
-import { holds, revoke } from "./fence.ts";
+import { revoke } from "./fence.ts";
 import type { Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
@@ -103,7 +103,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Starts following; returns at once. */
   start(): void {
     if (this.options.from !== "head") this.#join(typeof this.options.from === "number" ? this.options.from : origin);
-    const unfollow = this.#quiet.start(() => this.#nap.signal());
+    const unfollow = this.#quiet.start(() => this.#nap.signal(), this.#waiters);
     this.#running ??= this.#run().finally(unfollow);
   }
 
@@ -180,9 +180,8 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** Resolves true once `position` is applied or set aside (for one order key when given), false after `waitMs`. */
   waitFor(position: Position, waitMs: number, options: { key?: string; signal?: CancelSignal } = {}): Promise<boolean> {
-    const key = options.key;
     return this.waitUntil(
-      () => comparePositions(key === undefined ? this.position : this.positionOf(key), position) >= 0,
+      () => comparePositions(options.key === undefined ? this.position : this.positionOf(options.key), position) >= 0,
       waitMs,
       options.signal,
     );
@@ -238,8 +237,10 @@ export class Reader<Item = StoredEvent> implements Participant {
   observed(rows: readonly Checkpoint[]): void {
     const known = this.#rows;
     if (!known) return;
+    const { cursor } = known.places;
     if (known.places.observe(rows)) known.took(rows);
     else this.#assigned ??= known.places.owned; // they went back: the loop reads them anew
+    if (this.#assigned || comparePositions(known.places.cursor, cursor) < 0) this.#nap.signal(); // nothing else tells it to look again
     this.#waiters.progressed();
   }
 
@@ -258,7 +259,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   // R3. Without leases (`strict`) the rows themselves are compared, and whoever holds leases loses them.
   async mayCommit(tx: WriteTransaction, rows: CheckpointRows, slots: readonly number[]): Promise<boolean> {
     if (rows !== this.#rows) return false;
-    if (!this.#strict) return holds(tx, this.checkpointKey, { member: this.membership.id, fences: rows.places.owned, slots });
+    if (!this.#strict) return rows.mayWrite(tx, { member: this.membership.id, fences: rows.places.owned, slots });
     await revoke(tx, this.checkpointKey);
     return rows.unmoved(await tx.checkpoints(this.checkpointKey));
   }
