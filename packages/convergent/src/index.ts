@@ -54,7 +54,7 @@ export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf
 export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";
 export { Log } from "./log/log.ts";
 export { writeWitness } from "./log/witness.ts";
-export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
+export { type InputOf, jsonSchemaOf, type OutputOf, type Schema, type Schemas } from "./log/schema.ts";
 export type {
   Discard,
   Holdings,

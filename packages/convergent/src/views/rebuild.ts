@@ -16,12 +16,12 @@ import { comparePositions, type Position } from "../position/position.ts";
 import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import { dropRows } from "./dropping.ts";
-
+import { requireUnchanged } from "./fingerprint.ts";
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
 import { type Mismatch, type Reached, Verification } from "./verification.ts";
 import { answering, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
-import { type AnyView, fingerprint } from "./view.ts";
+import type { AnyView } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
 import type { ViewRows } from "./view-rows.ts";
 
@@ -348,7 +348,7 @@ export class Rebuild {
       this.#older = storedRows(definition, row, log);
       return;
     }
-    requireSame(replaced, row);
+    requireUnchanged(replaced, row, "its newer version replaces it: name the definition as it was");
     this.#previous = viewReader(replaced, log, setting);
     this.#previous.start();
     this.#older = keptRows(definition, this.#previous);
@@ -372,13 +372,3 @@ export class Rebuild {
 }
 
 type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never;
-
-function requireSame(definition: AnyView, row: DefinitionRow): void {
-  const print = fingerprint(definition);
-  if (print === row.fingerprint) return;
-  throw new ConvergentError(
-    "definition_changed",
-    `version ${row.version} of the view "${row.name}", which its newer version replaces, is defined otherwise than when its rows were written; name the definition as it was`,
-    { details: { stored: row.fingerprint, defined: print } },
-  );
-}

@@ -10,6 +10,7 @@ import { comparePositions, type Position } from "../position/position.ts";
 import type { AnyReader } from "../readers/inboxes.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Claimed, Place, Standing } from "./answers.ts";
+import { indexesIn } from "./fingerprint.ts";
 import type { Rebuild } from "./rebuild.ts";
 import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
@@ -56,7 +57,7 @@ export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): O
   const position = async (key?: string): Promise<Position> => held(await log.snapshot((tx) => slotsOf(tx, log.store, row)), key);
   return {
     version: row.version,
-    indexes: (JSON.parse(row.fingerprint) as { indexes?: string[] }).indexes ?? [],
+    indexes: indexesIn(row),
     isWhole: false,
     claim: () => held,
     position,

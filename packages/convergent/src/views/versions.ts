@@ -10,11 +10,11 @@
  * - Rows of a version are changed only while it is building, active or retired.
  * - A version whose rows are being deleted keeps its definition until none are left, so that a crash resumes it.
  */
-import { ConvergentError } from "../errors/error.ts";
 import type { Checkpoint, CheckpointKey, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { earlierPosition, origin, type Position } from "../position/position.ts";
 import { slotsDefault } from "../readers/slots.ts";
-import { type AnyView, fingerprint } from "./view.ts";
+import { fingerprint, requireUnchanged } from "./fingerprint.ts";
+import type { AnyView } from "./view.ts";
 
 /** Whether a version's rows may be changed and read. */
 export function isKept(state: DefinitionState): boolean {
@@ -59,13 +59,10 @@ export async function register(
   const { name, version } = definition;
   const rows = await versionsOf(tx, name);
   const stored = rows.find((row) => row.version === version);
-  const print = fingerprint(definition);
-  if (stored && stored.fingerprint !== print && stored.state !== "dropping") {
-    throw new ConvergentError(
-      "definition_changed",
-      `the view "${name}" is defined otherwise than when its rows were written, under the same version ${version}; raise its version, or delete its rows with: convergent view reset ${name}`,
-      { details: { stored: stored.fingerprint, defined: print } },
-    );
+  if (stored && stored.state !== "dropping") {
+    const wayOut = `raise its version, or delete its rows with: convergent view reset ${name}`;
+    const print = requireUnchanged(definition, stored, wayOut);
+    if (print !== stored.fingerprint) await tx.saveDefinition({ ...stored, fingerprint: print });
   }
   if (definition.consistency === "eventual")
     await demote(
@@ -77,7 +74,7 @@ export async function register(
   // Leftovers of a reset that was cut short. The owner of the slots writes them in this very transaction.
   if (!options.isOwner) await tx.dropView(name, version);
   const state = rows.some((row) => row.state === "active") ? "building" : "active";
-  await tx.saveDefinition({ kind: "view", name, version, fingerprint: print, state, reason: "" });
+  await tx.saveDefinition({ kind: "view", name, version, fingerprint: fingerprint(definition), state, reason: "" });
   return { state, isNew: true };
 }
 
