@@ -159,7 +159,7 @@ export type { RangeDigest } from "./transfer/log-digest.ts";
 export type { Problem } from "./transfer/problems.ts";
 export { differences, type Progress, type RangeDifference, type Verification, type VerifyOptions, verifyStore } from "./transfer/verify.ts";
 export { dropRows } from "./views/dropping.ts";
-export { cancelRebuild, dropVersions, resumeRebuild, type ViewVersion, viewVersions } from "./views/operating.ts";
+export { cancelRebuild, dropVersions, resetView, resumeRebuild, type ViewVersion, viewVersions } from "./views/operating.ts";
 export type { RebuildNews } from "./views/rebuild.ts";
 export { type AnyView, type Consistency, type Replaces, type UniqueField, type View, view } from "./views/view.ts";
 export type { OrphanedView, ViewVersionStatus } from "./service/view-versions.ts";

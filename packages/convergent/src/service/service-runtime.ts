@@ -4,14 +4,14 @@ import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
 import type { ParkedKey } from "../log/reader-rows.ts";
-import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
+import type { DefinitionRow } from "../log/store.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
 import { Membership } from "../readers/membership.ts";
-import { type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
+import { isRun, type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
@@ -180,7 +180,7 @@ export class ServiceRuntime {
     for (const view of this.views.values()) await view.start(strong);
     this.#janitor = new Janitor({
       log,
-      isUsed: async (tx, row) => this.#uses(row) || (await isRun(tx, row)),
+      isUsed: async (tx, row) => this.#uses(row) || (await isRun(tx, { reader: row.name, version: row.version })),
       news: (news) => options.onRebuild?.({ service: this.name, ...news }),
     });
     this.#janitor.start();
@@ -265,12 +265,6 @@ export class ServiceRuntime {
     await this.#membership.stop();
     await this.log.close();
   }
-}
-
-/** Whether a process that is not known to be gone runs the reader of this version. */
-async function isRun(tx: ReadTransaction, { name, version }: DefinitionRow): Promise<boolean> {
-  const members = await tx.ownership.members();
-  return members.some(({ readers }) => readers.some((reader) => reader.reader === name && reader.version === version));
 }
 
 function slowest(all: ReadonlyArray<Percentiles | undefined>): Percentiles | undefined {

@@ -12,6 +12,7 @@
  */
 import type { Checkpoint, CheckpointKey, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { earlierPosition, origin, type Position } from "../position/position.ts";
+import { recordDiscards } from "../readers/parked-requests.ts";
 import { slotsDefault } from "../readers/slots.ts";
 import { fingerprint, requireUnchanged } from "./fingerprint.ts";
 import type { AnyView } from "./view.ts";
@@ -64,6 +65,7 @@ export async function register(
     const print = requireUnchanged(definition, stored, wayOut);
     if (print !== stored.fingerprint) await tx.saveDefinition({ ...stored, fingerprint: print });
   }
+  await recordDiscards(tx, { reader: name });
   if (definition.consistency === "eventual")
     await demote(
       tx,
@@ -99,6 +101,7 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
   const state = active && active.version > own.version ? "retired" : "active";
   if (active && state === "active") await tx.saveDefinition({ ...active, state: "retired" });
   await tx.saveDefinition({ ...own, state });
+  await recordDiscards(tx, { reader: own.name });
   const older = (await versionsOf(tx, own.name)).filter((row) => row.version < own.version);
   await demote(tx, older, log);
   return state;
@@ -108,6 +111,7 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
 export async function setState(tx: WriteTransaction, row: DefinitionRow, state: DefinitionState, reason = ""): Promise<void> {
   await tx.saveDefinition({ ...row, state, reason });
   if (state !== "dropping" && state !== "restarting") return;
+  await recordDiscards(tx, { reader: row.name, version: row.version });
   const isOf = ({ reader, version }: CheckpointKey): boolean => reader === row.name && version === row.version;
   const place = { position: origin, reached: origin, seen: "{}", check: "" };
   await tx.saveCheckpoints((await tx.checkpoints()).filter(isOf).map((slot) => ({ ...slot, ...place })));
