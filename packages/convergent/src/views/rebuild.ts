@@ -17,6 +17,7 @@ import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import { dropRows } from "./dropping.ts";
 import { requireUnchanged } from "./fingerprint.ts";
+import { predecessorOf } from "./predecessors.ts";
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
 import { type Mismatch, type Reached, Verification } from "./verification.ts";
@@ -343,15 +344,15 @@ export class Rebuild {
     const { definition, log, setting } = this.#options;
     const row = await log.snapshot((tx) => answering(tx, definition.name, definition.version));
     if (!row || row.version === definition.version) return;
-    const replaced = definition.replaces?.view;
-    if (replaced?.version !== row.version || definition.consistency === "strong") {
+    const older = predecessorOf(definition, row.version);
+    if (!older || definition.consistency === "strong") {
       this.#older = storedRows(definition, row, log);
       return;
     }
-    requireUnchanged(replaced, row, "its newer version replaces it: name the definition as it was");
-    this.#previous = viewReader(replaced, log, setting);
+    requireUnchanged(older.view, row, "a newer version replaces it: name the definition as it was");
+    this.#previous = viewReader(older.view, log, setting);
     this.#previous.start();
-    this.#older = keptRows(definition, this.#previous);
+    this.#older = keptRows(older, this.#previous);
   }
 
   #tell(news: DistributiveOmit<RebuildNews, "view" | "version">): void {

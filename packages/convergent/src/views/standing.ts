@@ -1,6 +1,6 @@
 /**
  * Which rows answer the reads of a view. Its own, once they are in their place; while they are built, those of the older
- * version, either kept by a reader of this process (the definition names that version in `replaces`) or as another
+ * version, either kept by a reader of this process (the definition names that version by `replaces`) or as another
  * process left or keeps them. Which it is, each snapshot says itself: a swap in between shows nobody half of each.
  */
 import type { Log } from "../log/log.ts";
@@ -11,6 +11,7 @@ import type { AnyReader } from "../readers/inboxes.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Claimed, Place, Standing } from "./answers.ts";
 import { indexesIn } from "./fingerprint.ts";
+import type { Predecessor } from "./predecessors.ts";
 import type { Rebuild } from "./rebuild.ts";
 import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
@@ -37,16 +38,15 @@ export interface OlderRows {
 }
 
 /** Rows that a reader of this process keeps by the older definition. */
-export function keptRows(definition: AnyView, reader: AnyReader): OlderRows {
-  const replaced = definition.replaces as NonNullable<AnyView["replaces"]>;
+export function keptRows({ view, shaped }: Predecessor, reader: AnyReader): OlderRows {
   return {
-    version: replaced.view.version,
-    indexes: replaced.view.indexes as readonly string[],
+    version: view.version,
+    indexes: view.indexes as readonly string[],
     isWhole: true,
     claim: () => reader.claim(),
     position: async (key) => (key === undefined ? reader.position : reader.positionOf(key)),
     reached: (position, waitMs, place) => reader.waitFor(position, Math.min(waitMs, turnMs), place),
-    shaped: async (document) => (replaced.as ? (replaced.as(document) as unknown) : document),
+    shaped: async (document) => shaped(document),
   };
 }
 

@@ -12,6 +12,7 @@ import { Answers, type Asked, type Label } from "./answers.ts";
 import { storableKey } from "./fold.ts";
 import { forgettingReader, withForgetting } from "./forgetting.ts";
 import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
+import { predecessorOf, predecessorsOf } from "./predecessors.ts";
 import { readyQuery } from "./sql-rows.ts";
 import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
@@ -44,7 +45,7 @@ export class ViewRuntime {
   readonly rebuild: Rebuild;
   readonly #log: Log;
   readonly #forgetting: Reader | undefined;
-  readonly #forgettingReplaced: Reader | undefined;
+  readonly #forgettingReplaced: readonly Reader[];
   readonly #answers: Answers;
   #strong = false;
 
@@ -53,9 +54,9 @@ export class ViewRuntime {
     this.#log = log;
     this.reader = viewReader(definition, log, setting);
     this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, setting });
-    const replaced = definition.replaces?.view;
     this.#forgetting = forgettingReader({ definition, log, setting });
-    this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, setting });
+    const older = predecessorsOf(definition).map(({ view }) => forgettingReader({ definition: view, log, setting }));
+    this.#forgettingReplaced = older.filter((reader) => reader !== undefined);
     const standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
     this.#answers = new Answers({ view: definition.name, log, inboxes, standing: withForgetting(standing, this.#forgetting, log) });
   }
@@ -64,7 +65,7 @@ export class ViewRuntime {
   async start(strong: StrongViews): Promise<void> {
     await this.rebuild.register();
     this.#forgetting?.start();
-    this.#forgettingReplaced?.start();
+    for (const reader of this.#forgettingReplaced) reader.start();
     if (this.definition.consistency === "eventual") {
       this.reader.start();
       this.rebuild.watch();
@@ -77,13 +78,13 @@ export class ViewRuntime {
   async stop(): Promise<void> {
     await this.rebuild.stop();
     await this.#forgetting?.stop();
-    await this.#forgettingReplaced?.stop();
+    for (const reader of this.#forgettingReplaced) await reader.stop();
     if (!this.#strong) await this.reader.stop();
   }
 
   /** The readers that take forgotten persons out of it. */
   get forgetting(): Reader[] {
-    return [this.#forgetting, this.#forgettingReplaced].filter((reader) => reader !== undefined);
+    return [...(this.#forgetting ? [this.#forgetting] : []), ...this.#forgettingReplaced];
   }
 
   /** Resolves true once the rows that answer reads hold everything up to a position, false after `waitMs`. */
@@ -178,13 +179,13 @@ export class ViewRuntime {
   async query(name: string, input: unknown, options: ReadOptions = {}): Promise<Reading<unknown>> {
     const { definition } = this;
     const run = await readyQuery(definition, name, input);
-    const replaced = definition.replaces?.view;
     return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       if (!older) return { value: await run(tx) };
       // The older definition knows its tables, if this process has it; otherwise they may be the same.
-      const known = replaced?.version === older.version && Object.hasOwn(replaced.queries ?? {}, name);
-      return { value: await (known ? (await readyQuery(replaced, name, input))(tx) : run(tx, older.version)) };
+      const known = predecessorOf(definition, older.version)?.view;
+      const asks = known && Object.hasOwn(known.queries ?? {}, name);
+      return { value: await (asks ? (await readyQuery(known, name, input))(tx) : run(tx, older.version)) };
     });
   }
 

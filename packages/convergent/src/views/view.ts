@@ -79,7 +79,7 @@ export interface ViewShape<
    */
   readonly unique?: readonly Unique[];
   readonly consistency?: Consistency;
-  /** The definition before this one, so that reads stay current while this version is built. Without it they are answered from the rows the older version left. */
+  /** The definition before this one, with the one that it replaced in its turn, so that reads stay current while this version is built. Without it they are answered from the rows the older version left. */
   readonly replaces?: Replaces<Previous, OutputOf<Document>>;
 }
 
