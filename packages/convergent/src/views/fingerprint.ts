@@ -7,7 +7,7 @@ import { canonicalJson } from "../log/digest.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { jsonSchemaOf, type Schema } from "../log/schema.ts";
 import type { DefinitionRow } from "../log/store.ts";
-import type { AnyView } from "./view.ts";
+import type { AnyView, Consistency } from "./view.ts";
 
 type Fingerprint = Readonly<Record<string, unknown>>;
 
@@ -28,6 +28,11 @@ export function fingerprint(definition: AnyView): string {
 /** The fields by which documents of a stored version can be found. */
 export function indexesIn(row: DefinitionRow): readonly string[] {
   return (JSON.parse(row.fingerprint) as { readonly indexes?: readonly string[] }).indexes ?? [];
+}
+
+/** Whether a stored version was declared to be strong, also while it is built as an eventual one. */
+export function consistencyIn(row: DefinitionRow): Consistency {
+  return (JSON.parse(row.fingerprint) as { readonly consistency?: Consistency }).consistency ?? "eventual";
 }
 
 /**

@@ -82,22 +82,22 @@ export class CannotAnswer extends Error {}
 export interface StandingOptions {
   readonly definition: AnyView;
   readonly log: Log;
-  readonly reader: AnyReader;
+  readonly reader: () => AnyReader;
   readonly rebuild: Rebuild;
   /** Whether the view is folded inside appends by now. */
   readonly strong: () => boolean;
 }
 
-export function standingOf({ definition, log, reader, rebuild, strong }: StandingOptions): Standing {
+export function standingOf({ definition, log, reader: readerOf, rebuild, strong }: StandingOptions): Standing {
   const { name, version } = definition;
   const elapsed = (): number => log.host.clock.elapsed();
   const isReached = (position: Position, { key }: Place): boolean =>
-    comparePositions(key === undefined ? reader.position : reader.positionOf(key), position) >= 0;
+    comparePositions(key === undefined ? readerOf().position : readerOf().positionOf(key), position) >= 0;
   const slots = (tx: ReadTransaction, of: number): Promise<Checkpoint[]> => slotsOf(tx, log.store, { name, version: of });
   return {
     position: async (key) => {
       if (strong()) return undefined;
-      return rebuild.older ? rebuild.older.position(key) : key === undefined ? reader.position : reader.positionOf(key);
+      return rebuild.older ? rebuild.older.position(key) : key === undefined ? readerOf().position : readerOf().positionOf(key);
     },
     waitFor: async (position, waitMs, place) => {
       if (strong()) return true;
@@ -115,12 +115,13 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
         const older = rebuild.older;
         if (!older && isReached(position, place)) return true;
         if (await parkedBefore()) return false;
-        if (!older) return reader.waitFor(position, deadline - elapsed(), place);
+        if (!older) return readerOf().waitFor(position, deadline - elapsed(), place);
         if (await older.reached(position, deadline - elapsed(), place)) return true;
         if (elapsed() >= deadline || place.signal?.aborted) return false;
       }
     },
     claim: () => {
+      const reader = readerOf();
       const own = reader.claim();
       const known = rebuild.older;
       const olderClaim = known?.claim();
