@@ -54,7 +54,7 @@ export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf
 export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";
 export { Log } from "./log/log.ts";
 export { writeWitness } from "./log/witness.ts";
-export type { InputOf, OutputOf, Schema, Schemas } from "./log/schema.ts";
+export { type InputOf, jsonSchemaOf, type OutputOf, type Schema, type Schemas } from "./log/schema.ts";
 export type {
   Discard,
   Holdings,
@@ -159,7 +159,7 @@ export type { RangeDigest } from "./transfer/log-digest.ts";
 export type { Problem } from "./transfer/problems.ts";
 export { differences, type Progress, type RangeDifference, type Verification, type VerifyOptions, verifyStore } from "./transfer/verify.ts";
 export { dropRows } from "./views/dropping.ts";
-export { cancelRebuild, dropVersions, resumeRebuild, type ViewVersion, viewVersions } from "./views/operating.ts";
+export { cancelRebuild, dropVersions, resetView, resumeRebuild, type ViewVersion, viewVersions } from "./views/operating.ts";
 export type { RebuildNews } from "./views/rebuild.ts";
 export { type AnyView, type Consistency, type Replaces, type UniqueField, type View, view } from "./views/view.ts";
 export type { OrphanedView, ViewVersionStatus } from "./service/view-versions.ts";

@@ -53,6 +53,8 @@ export interface Entity<Name extends string, State, Events extends Schemas, Inpu
   readonly retired: readonly string[];
   readonly evolve: { readonly [Type in keyof Events]: (state: State, data: OutputOf<Events[Type]>) => State };
   readonly pending: (state: State) => readonly string[];
+  /** Whether nothing more is expected of it, so that its events may be archived; `undefined` when the definition does not say. */
+  readonly ended: ((state: State) => boolean) | undefined;
   readonly snapshot: SnapshotPolicy | undefined;
   readonly commands: Commands<State, Events, Inputs>;
 }
@@ -83,6 +85,8 @@ export interface EvolveOptions<State> {
   readonly snapshot?: SnapshotPolicy;
   /** Names of parts that this state does not have yet and that will come later, for example a number another service gives. */
   readonly pending?: (state: State) => readonly string[];
+  /** Whether nothing more is expected of an entity in this state: `convergent archive --services` may move its events. Nothing is refused by it; events may still come. */
+  readonly ended?: (state: State) => boolean;
 }
 
 /** An entity that knows its events and lacks its fold. */
@@ -137,6 +141,7 @@ export function entity<const Name extends string, State, const Events extends Sc
           retired,
           evolve: by,
           pending: options.pending ?? (() => []),
+          ended: options.ended,
           snapshot: options.snapshot,
           commands,
         }),

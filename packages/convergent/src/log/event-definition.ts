@@ -28,7 +28,7 @@ export interface PersonalForm {
 export interface PersonalOptions<Data> {
   /** Id of the person. It is kept as a pseudonym; where the data itself names it outside of `fields`, it stays readable there. */
   readonly person: (data: Data) => string;
-  /** What each field reads as once the person is forgotten; a value of the field's own type, because nobody validates it then. Where a view keeps the field unique it is null, which two persons may share. */
+  /** What each field reads as once the person is forgotten; a value of the field's own type, because nobody validates it then. Where a view keeps the field unique, no living person's: two who are forgotten share it, and so may others. */
   readonly fields: { readonly [Field in keyof Data]?: Data[Field] };
 }
 

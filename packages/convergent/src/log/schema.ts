@@ -1,5 +1,5 @@
 /** Schemas at the boundary: any Standard Schema, run once, with every problem listed by path. */
-import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { ConvergentError } from "../errors/error.ts";
 
 /** A schema of any library that implements Standard Schema. */
@@ -32,6 +32,19 @@ export async function validated<S extends Schema>(schema: S, value: unknown, wha
       details: { issues },
     },
   );
+}
+
+/**
+ * What a schema takes (`input`) or gives (`output`) as JSON Schema, by Standard JSON Schema, which Zod, Valibot, ArkType and others
+ * implement; `undefined` when the library cannot say or the schema has no such form.
+ */
+export function jsonSchemaOf(schema: unknown, side: "input" | "output"): Record<string, unknown> | undefined {
+  const standard = (schema as { readonly "~standard"?: Partial<StandardJSONSchemaV1.Props> })["~standard"];
+  try {
+    return standard?.jsonSchema?.[side]({ target: "draft-2020-12" });
+  } catch {
+    return undefined; // a transform, a date: the schema works and has no JSON form
+  }
 }
 
 function segment(part: PropertyKey | { readonly key: PropertyKey }): string {

@@ -1,11 +1,12 @@
 /**
  * What operators ask about events that are set aside. A request is written to the rows; the owner of the slot sees it at
  * its next look and carries it out under its lease, so this works on a store whose servers run, and waits for one that
- * does not.
+ * does not. A discard is kept whatever becomes of the version that it names (R4): it is put on record when its owner carries
+ * it out, or before the rows are deleted, or another version is built, or at once when no process runs that version.
  */
 import { ConvergentError } from "../errors/error.ts";
-import type { ParkedKey, ParkedRequest } from "../log/reader-rows.ts";
-import type { WriteTransaction } from "../log/store.ts";
+import type { Discard, ParkedEvent, ParkedKey, ParkedRequest } from "../log/reader-rows.ts";
+import type { CheckpointKey, ReadTransaction, WriteTransaction } from "../log/store.ts";
 
 /** Which order keys of which reader; all of its keys, and all of its versions, unless named. */
 export interface ParkedChoice {
@@ -38,10 +39,35 @@ export async function requestDiscard(
   let count = 0;
   for (const key of await chosen(tx, choice)) {
     const events = await tx.parking.events(key, key.key, choice.all ? Number.MAX_SAFE_INTEGER : 1);
-    await tx.parking.saveEvents(events.map((event) => ({ ...event, request: { ...request, kind: "discard" } })));
+    const asked = events.map((event): ParkedEvent => ({ ...event, request: { ...request, kind: "discard" } }));
+    await tx.parking.saveEvents(asked);
+    if (!(await isRun(tx, key))) await tx.parking.saveDiscards(asked.flatMap(discardOf));
     count += events.length;
   }
   return count;
+}
+
+/** Puts on record what was asked to be discarded of a reader, or of one version of it, and was not yet done: no other version applies it. */
+export async function recordDiscards(
+  tx: WriteTransaction,
+  { reader, version }: { readonly reader: string; readonly version?: number },
+): Promise<void> {
+  for (const row of await tx.parking.requested()) {
+    if (row.reader !== reader || (version !== undefined && row.version !== version)) continue;
+    await tx.parking.saveDiscards((await tx.parking.events(row, row.key, Number.MAX_SAFE_INTEGER)).flatMap(discardOf));
+  }
+}
+
+/** Whether a process that is not known to be gone runs this version of a reader, on whatever source. */
+export async function isRun(tx: ReadTransaction, of: Pick<CheckpointKey, "reader" | "version">): Promise<boolean> {
+  const members = await tx.ownership.members();
+  return members.some(({ readers }) => readers.some(({ reader, version }) => reader === of.reader && version === of.version));
+}
+
+function discardOf({ reader, source, eventId, position, type, key, error, request }: ParkedEvent): Discard[] {
+  if (request?.kind !== "discard") return [];
+  const { reason, by, at } = request;
+  return [{ reader, source, eventId, position, type, key, error, reason, by, at }];
 }
 
 async function chosen(tx: WriteTransaction, { reader, version, key }: ParkedChoice): Promise<ParkedKey[]> {

@@ -4,15 +4,16 @@ import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal } from "../host/host.ts";
 import { Log } from "../log/log.ts";
 import type { ParkedKey } from "../log/reader-rows.ts";
-import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
+import type { DefinitionRow } from "../log/store.ts";
 import type { LogSource } from "../log/source.ts";
 import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
 import { Membership } from "../readers/membership.ts";
-import { type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
+import { isRun, type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
+import { FormerVersions, takeBack } from "../reactions/former-versions.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import { Janitor } from "../views/janitor.ts";
@@ -178,18 +179,20 @@ export class ServiceRuntime {
     if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
     await this.#reportOrphans(options);
     for (const view of this.views.values()) await view.start(strong);
+    const former = new FormerVersions(log, () => [...this.reactions.values()].map(({ reader }) => reader.checkpointKey));
     this.#janitor = new Janitor({
       log,
-      isUsed: async (tx, row) => this.#uses(row) || (await isRun(tx, row)),
+      also: () => former.look(),
+      isUsed: async (tx, row) => this.#uses(row) || (await isRun(tx, { reader: row.name, version: row.version })),
       news: (news) => options.onRebuild?.({ service: this.name, ...news }),
     });
     this.#janitor.start();
     await finishForgetting(log);
-    for (const part of Object.values(this.parts)) if (part.kind === "reaction") this.#startReaction(part, options);
+    for (const part of Object.values(this.parts)) if (part.kind === "reaction") await this.#startReaction(part, options);
     await this.#membership.start();
   }
 
-  #startReaction(definition: AnyReaction, options: StartOptions): void {
+  async #startReaction(definition: AnyReaction, options: StartOptions): Promise<void> {
     const onRefusal = (refusal: Refusal): void => {
       this.refusals++;
       options.onRefusal?.(refusal);
@@ -206,6 +209,7 @@ export class ServiceRuntime {
       this.#inboxes.add(reaction.reader);
       this.log.addInbox(reaction.reader.checkpointKey, reaction.reader.source);
     }
+    await takeBack(this.log, reaction.reader.checkpointKey);
     reaction.reader.start();
   }
 
@@ -265,12 +269,6 @@ export class ServiceRuntime {
     await this.#membership.stop();
     await this.log.close();
   }
-}
-
-/** Whether a process that is not known to be gone runs the reader of this version. */
-async function isRun(tx: ReadTransaction, { name, version }: DefinitionRow): Promise<boolean> {
-  const members = await tx.ownership.members();
-  return members.some(({ readers }) => readers.some((reader) => reader.reader === name && reader.version === version));
 }
 
 function slowest(all: ReadonlyArray<Percentiles | undefined>): Percentiles | undefined {

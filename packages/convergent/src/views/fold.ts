@@ -10,7 +10,7 @@ import { isSealed } from "../log/marks.ts";
 import { validated } from "../log/schema.ts";
 import type { DocumentRow, WriteTransaction } from "../log/store.ts";
 import { encodeIndexValue } from "./index-value.ts";
-import { UniqueOwners } from "./unique.ts";
+import { type ForgottenValues, forgottenValuesOf, UniqueOwners } from "./unique.ts";
 import type { AnyView } from "./view.ts";
 
 /** An event with the document it belongs to. */
@@ -57,10 +57,12 @@ export class DocumentFold {
   readonly #documents = new Map<string, Held>();
   readonly #changed = new Set<string>();
   readonly #owners: UniqueOwners | undefined;
+  readonly #forgotten: ForgottenValues;
 
   /** `unique`: whether to refuse events that lead to two documents with the same value of a unique field. */
   constructor(definition: AnyView, options: { readonly unique?: boolean } = {}) {
     this.#definition = definition;
+    this.#forgotten = forgottenValuesOf(definition);
     this.#owners = options.unique && definition.unique.length > 0 ? new UniqueOwners(definition) : undefined;
   }
 
@@ -144,7 +146,7 @@ export class DocumentFold {
 
   #entries(fields: Readonly<Record<string, unknown>>): DocumentRow["indexes"] {
     return (this.#definition.indexes as readonly string[]).flatMap((field) => {
-      const value = fields[field];
+      const value = this.#forgotten.get(field)?.has(fields[field]) ? null : fields[field];
       return value === undefined ? [] : [{ field, value: encodeIndexValue(value, field) }];
     });
   }

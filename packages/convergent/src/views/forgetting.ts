@@ -19,6 +19,7 @@ import type { EventFilter, LogPage, LogSource } from "../log/source.ts";
 import type { Head, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { Reader } from "../readers/reader.ts";
+import { recordDiscards } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Standing } from "./answers.ts";
@@ -188,7 +189,9 @@ class AffectedDocuments implements LogSource {
   async #buildAgain(tx: WriteTransaction, forgotten: readonly StoredEvent[]): Promise<void> {
     const concerned = forgotten.some((event) => (this.#plans.get(event.id)?.keys.size ?? 1) > 0);
     if (!concerned) return;
-    await tx.dropView(this.#definition.name, this.#definition.version);
+    const { name, version } = this.#definition;
+    await recordDiscards(tx, { reader: name, version });
+    await tx.dropView(name, version);
     await register(tx, this.#definition, this.#log);
     await rowsOf(this.#definition).prepare(tx);
   }

@@ -17,6 +17,8 @@ export interface JanitorOptions {
   /** Whether a process that lives uses this version. */
   readonly isUsed: (tx: ReadTransaction, row: DefinitionRow) => Promise<boolean>;
   readonly news: (news: RebuildNews) => void;
+  /** What else is cleaned up at each look. */
+  readonly also?: () => Promise<void>;
 }
 
 export class Janitor {
@@ -43,6 +45,7 @@ export class Janitor {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       await this.#look().catch(() => undefined); // the store is away, for instance: looked at again
+      await this.#options.also?.().catch(() => undefined);
       if (!this.#stopped) await this.#nap();
     }
   }

@@ -5,6 +5,7 @@
 import { ConvergentError } from "../errors/error.ts";
 import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import type { Position } from "../position/position.ts";
+import { recordDiscards } from "../readers/parked-requests.ts";
 import { lowestOf, setState, slotsOf, versionsOf } from "./versions.ts";
 
 /** One stored version of a view. */
@@ -75,6 +76,12 @@ export async function dropVersions(tx: WriteTransaction, name: string, version?:
     );
   for (const row of dropped) await setState(tx, { ...row, kind: "view" }, "dropping");
   return dropped.map((row) => row.version);
+}
+
+/** Deletes what a view has stored, every version of it, while no process runs it: the next start builds it from the first event. What was discarded stays so. */
+export async function resetView(tx: WriteTransaction, name: string): Promise<void> {
+  await recordDiscards(tx, { reader: name });
+  await tx.dropView(name);
 }
 
 function found(rows: readonly DefinitionRow[], name: string, version: number): DefinitionRow {

@@ -16,12 +16,13 @@ import { comparePositions, type Position } from "../position/position.ts";
 import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import { dropRows } from "./dropping.ts";
-
+import { requireUnchanged } from "./fingerprint.ts";
+import { predecessorOf } from "./predecessors.ts";
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
 import { type Mismatch, type Reached, Verification } from "./verification.ts";
-import { answering, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
-import { type AnyView, fingerprint } from "./view.ts";
+import { answering, isKept, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
+import type { AnyView } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
 import type { ViewRows } from "./view-rows.ts";
 
@@ -52,7 +53,8 @@ export type RebuildNews = { readonly view: string; readonly version: number } & 
 export interface RebuildOptions {
   readonly definition: AnyView;
   readonly log: Log;
-  readonly reader: Reader<ReadEvent>;
+  /** The version's own; another one each time a strong version is begun anew. */
+  readonly reader: () => Reader<ReadEvent>;
   readonly rows: ViewRows;
   readonly news: (news: RebuildNews) => void;
   /** How its readers run. */
@@ -100,12 +102,13 @@ export class Rebuild {
 
   /** Positions a second, and time left. */
   pace(head: Position): Pace {
-    return this.#pace.pace(this.#options.reader.position, head);
+    return this.#pace.pace(this.#options.reader().position, head);
   }
 
   /** The failure of a question that has to wait for this version, with how far it is and when to ask again. */
   notYet(cause: Error): ConvergentError {
-    const { definition, log, reader } = this.#options;
+    const { definition, log } = this.#options;
+    const reader = this.#options.reader();
     const { name: view, version } = definition;
     const head = log.headKnown.position;
     const { leftMs } = this.pace(head);
@@ -178,20 +181,49 @@ export class Rebuild {
     const { log } = this.#options;
     const reached = this.#reached();
     const { position } = await log.snapshot(reached);
+    // Another process has begun the build anew: what was verified is gone.
+    if (comparePositions(position, this.#verification.through) < 0) await this.#forgetProgress();
     const mismatch = await this.#verification.advance(position, () => this.#stopped);
     if (mismatch) await log.transact((tx) => this.#fail(mismatch, tx));
     return mismatch === undefined;
   }
 
-  /** To be taken before a transaction; says in it whether the build may be put in place, and fails it when it may never be. */
-  claim(): (tx: WriteTransaction) => Promise<boolean> {
+  /** To be taken before a transaction; says in it up to where the rows go, and whether the build may be put in place; fails it when it may never be. */
+  claim(): (tx: WriteTransaction) => Promise<{ readonly position: Position; readonly isVerified: () => Promise<boolean> }> {
     const reached = this.#reached();
-    return async (tx) => this.#isVerified(tx, await reached(tx));
+    return async (tx) => {
+      const place = await reached(tx);
+      return { position: place.position, isVerified: () => this.#isVerified(tx, place) };
+    };
+  }
+
+  /** Begins anew what somebody has dropped while it was built and nobody watched. Answers whether that was so. Throws `rebuilding` when the build is to stand still. */
+  async beginAnew(): Promise<boolean> {
+    const { definition, log } = this.#options;
+    const { name: view, version } = definition;
+    const row = await log.snapshot((tx) => storedVersion(tx, view, version));
+    if (row && isKept(row.state)) return false;
+    if (row?.state === "cancelled" || row?.state === "failed")
+      throw new ConvergentError(
+        "rebuilding",
+        `the build of version ${version} of the view "${view}" stands still (${row.state}); let it go on by: convergent view rebuild ${view}`,
+        { details: { view, version, state: row.state } },
+      );
+    if (row?.state === "restarting") await dropRows(log, definition);
+    else await this.register();
+    await this.#forgetProgress();
+    return true;
+  }
+
+  async #forgetProgress(): Promise<void> {
+    await this.#verification.resume();
+    this.#target = undefined;
   }
 
   /** Measures, and now and then tells how far it is. */
   measure(): void {
-    const { reader, log } = this.#options;
+    const { log } = this.#options;
+    const reader = this.#options.reader();
     this.#pace.measure(reader.position);
     const now = log.host.clock.elapsed();
     if (now - this.#toldAt < progressMs) return;
@@ -202,7 +234,8 @@ export class Rebuild {
 
   /** The version's own rows answer from now on. */
   async finish(state: DefinitionState): Promise<void> {
-    const { reader, log } = this.#options;
+    const { log } = this.#options;
+    const reader = this.#options.reader();
     const wasBuilt = this.#state === "building";
     this.#state = state;
     this.#older = undefined;
@@ -222,7 +255,8 @@ export class Rebuild {
 
   /** Answers whether the version is in place. */
   async #look(): Promise<boolean> {
-    const { definition, log, reader } = this.#options;
+    const { definition, log } = this.#options;
+    const reader = this.#options.reader();
     const row = await log.snapshot((tx) => storedVersion(tx, definition.name, definition.version));
     if (!row) await this.#registerAgain();
     const before = row ? this.#state : "building";
@@ -234,13 +268,21 @@ export class Rebuild {
     this.#state = state;
     if (state !== "building") return this.#standStill(before);
     if (before !== "building") {
-      await this.#verification.resume();
-      this.#target = undefined;
+      await this.#forgetProgress();
       reader.resume();
       this.#tell({ kind: "resumed", beside: this.#older?.version });
     }
     this.measure();
+    await this.#claimSlots();
     return (await this.verify()) && this.#swap();
+  }
+
+  // A process that had just come when the rows were dropped waits for its slots to be handed over, by one that has none any more.
+  async #claimSlots(): Promise<void> {
+    const { log, reader, setting } = this.#options;
+    const key = reader().checkpointKey;
+    const isShort = await log.snapshot(async (tx) => (await tx.ownership.leases(key)).length < (await tx.checkpoints(key)).length);
+    if (isShort) await setting.membership?.settle();
   }
 
   // Somebody reset the view, or dropped this version: it is built again from the first event.
@@ -250,12 +292,12 @@ export class Rebuild {
     this.#older = undefined;
     this.#target = undefined;
     await this.register();
-    this.#options.reader.resume();
+    this.#options.reader().resume();
   }
 
   async #standStill(before: DefinitionState): Promise<boolean> {
-    const { definition, log, reader } = this.#options;
-    reader.pause();
+    const { definition, log } = this.#options;
+    this.#options.reader().pause();
     if (this.#state === "cancelled" && before !== "cancelled") this.#tell({ kind: "cancelled" });
     if (this.#state === "restarting") await dropRows(log, definition);
     return false;
@@ -292,8 +334,8 @@ export class Rebuild {
 
   /** To be taken before a transaction. */
   #reached(): (tx: ReadTransaction) => Promise<Reached> {
-    const { definition, log, reader } = this.#options;
-    const claim = reader.claim();
+    const { definition, log } = this.#options;
+    const claim = this.#options.reader().claim();
     return async (tx) => {
       const slots = await slotsOf(tx, log.store, definition);
       return { slots, position: claim(slots) };
@@ -328,9 +370,8 @@ export class Rebuild {
   }
 
   async #fail({ from, to, consumed, logged }: Mismatch, tx: WriteTransaction): Promise<void> {
-    const { definition, reader } = this.#options;
-    const { name, version } = definition;
-    reader.pause();
+    const { name, version } = this.#options.definition;
+    this.#options.reader().pause();
     const reason = `of positions ${from} to ${to} it consumed ${consumed.events} events, and the log holds ${logged.events}${consumed.events === logged.events ? " others" : ""}; build it again with: convergent view rebuild ${name}`;
     const row = await storedVersion(tx, name, version);
     if (row?.state === "building") await setState(tx, row, "failed", reason);
@@ -343,15 +384,15 @@ export class Rebuild {
     const { definition, log, setting } = this.#options;
     const row = await log.snapshot((tx) => answering(tx, definition.name, definition.version));
     if (!row || row.version === definition.version) return;
-    const replaced = definition.replaces?.view;
-    if (replaced?.version !== row.version || definition.consistency === "strong") {
+    const older = predecessorOf(definition, row.version);
+    if (!older || definition.consistency === "strong") {
       this.#older = storedRows(definition, row, log);
       return;
     }
-    requireSame(replaced, row);
-    this.#previous = viewReader(replaced, log, setting);
+    requireUnchanged(older.view, row, "a newer version replaces it: name the definition as it was");
+    this.#previous = viewReader(older.view, log, setting);
     this.#previous.start();
-    this.#older = keptRows(definition, this.#previous);
+    this.#older = keptRows(older, this.#previous);
   }
 
   #tell(news: DistributiveOmit<RebuildNews, "view" | "version">): void {
@@ -372,13 +413,3 @@ export class Rebuild {
 }
 
 type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never;
-
-function requireSame(definition: AnyView, row: DefinitionRow): void {
-  const print = fingerprint(definition);
-  if (print === row.fingerprint) return;
-  throw new ConvergentError(
-    "definition_changed",
-    `version ${row.version} of the view "${row.name}", which its newer version replaces, is defined otherwise than when its rows were written; name the definition as it was`,
-    { details: { stored: row.fingerprint, defined: print } },
-  );
-}

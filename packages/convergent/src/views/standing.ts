@@ -1,6 +1,6 @@
 /**
  * Which rows answer the reads of a view. Its own, once they are in their place; while they are built, those of the older
- * version, either kept by a reader of this process (the definition names that version in `replaces`) or as another
+ * version, either kept by a reader of this process (the definition names that version by `replaces`) or as another
  * process left or keeps them. Which it is, each snapshot says itself: a swap in between shows nobody half of each.
  */
 import type { Log } from "../log/log.ts";
@@ -10,6 +10,8 @@ import { comparePositions, type Position } from "../position/position.ts";
 import type { AnyReader } from "../readers/inboxes.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Claimed, Place, Standing } from "./answers.ts";
+import { indexesIn } from "./fingerprint.ts";
+import type { Predecessor } from "./predecessors.ts";
 import type { Rebuild } from "./rebuild.ts";
 import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
@@ -36,16 +38,15 @@ export interface OlderRows {
 }
 
 /** Rows that a reader of this process keeps by the older definition. */
-export function keptRows(definition: AnyView, reader: AnyReader): OlderRows {
-  const replaced = definition.replaces as NonNullable<AnyView["replaces"]>;
+export function keptRows({ view, shaped }: Predecessor, reader: AnyReader): OlderRows {
   return {
-    version: replaced.view.version,
-    indexes: replaced.view.indexes as readonly string[],
+    version: view.version,
+    indexes: view.indexes as readonly string[],
     isWhole: true,
     claim: () => reader.claim(),
     position: async (key) => (key === undefined ? reader.position : reader.positionOf(key)),
     reached: (position, waitMs, place) => reader.waitFor(position, Math.min(waitMs, turnMs), place),
-    shaped: async (document) => (replaced.as ? (replaced.as(document) as unknown) : document),
+    shaped: async (document) => shaped(document),
   };
 }
 
@@ -56,7 +57,7 @@ export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): O
   const position = async (key?: string): Promise<Position> => held(await log.snapshot((tx) => slotsOf(tx, log.store, row)), key);
   return {
     version: row.version,
-    indexes: (JSON.parse(row.fingerprint) as { indexes?: string[] }).indexes ?? [],
+    indexes: indexesIn(row),
     isWhole: false,
     claim: () => held,
     position,
@@ -81,22 +82,22 @@ export class CannotAnswer extends Error {}
 export interface StandingOptions {
   readonly definition: AnyView;
   readonly log: Log;
-  readonly reader: AnyReader;
+  readonly reader: () => AnyReader;
   readonly rebuild: Rebuild;
   /** Whether the view is folded inside appends by now. */
   readonly strong: () => boolean;
 }
 
-export function standingOf({ definition, log, reader, rebuild, strong }: StandingOptions): Standing {
+export function standingOf({ definition, log, reader: readerOf, rebuild, strong }: StandingOptions): Standing {
   const { name, version } = definition;
   const elapsed = (): number => log.host.clock.elapsed();
   const isReached = (position: Position, { key }: Place): boolean =>
-    comparePositions(key === undefined ? reader.position : reader.positionOf(key), position) >= 0;
+    comparePositions(key === undefined ? readerOf().position : readerOf().positionOf(key), position) >= 0;
   const slots = (tx: ReadTransaction, of: number): Promise<Checkpoint[]> => slotsOf(tx, log.store, { name, version: of });
   return {
     position: async (key) => {
       if (strong()) return undefined;
-      return rebuild.older ? rebuild.older.position(key) : key === undefined ? reader.position : reader.positionOf(key);
+      return rebuild.older ? rebuild.older.position(key) : key === undefined ? readerOf().position : readerOf().positionOf(key);
     },
     waitFor: async (position, waitMs, place) => {
       if (strong()) return true;
@@ -114,12 +115,13 @@ export function standingOf({ definition, log, reader, rebuild, strong }: Standin
         const older = rebuild.older;
         if (!older && isReached(position, place)) return true;
         if (await parkedBefore()) return false;
-        if (!older) return reader.waitFor(position, deadline - elapsed(), place);
+        if (!older) return readerOf().waitFor(position, deadline - elapsed(), place);
         if (await older.reached(position, deadline - elapsed(), place)) return true;
         if (elapsed() >= deadline || place.signal?.aborted) return false;
       }
     },
     claim: () => {
+      const reader = readerOf();
       const own = reader.claim();
       const known = rebuild.older;
       const olderClaim = known?.claim();

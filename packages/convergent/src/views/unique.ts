@@ -4,6 +4,8 @@
  * value over from one document to another, and of two that claim it at once one is refused.
  */
 import { ConvergentError } from "../errors/error.ts";
+import { formOf, type PersonalForm } from "../log/event-definition.ts";
+import type { Schema } from "../log/schema.ts";
 import type { DocumentRow, ReadTransaction } from "../log/store.ts";
 import { valueLeast } from "./index-value.ts";
 import type { AnyView } from "./view.ts";
@@ -67,6 +69,38 @@ export async function requireUnique(tx: ReadTransaction, definition: AnyView): P
     const keys = await tx.duplicate({ view, version, field, from: valueLeast, where: [] });
     if (keys) throw violation(definition, field, keys);
   }
+}
+
+/** By unique field, the values that it has in documents of forgotten persons, as far as the definitions say so: text of any personal field, other values of the field of the same name. */
+export type ForgottenValues = ReadonlyMap<string, ReadonlySet<unknown>>;
+
+const forgottenValues = new WeakMap<AnyView, ForgottenValues>();
+
+/**
+ * Forgotten persons have these values in common, so they are indexed like null, which no two documents have in conflict.
+ * By the value alone: the handlers between an event and a document are code, and later events of a document say nothing of it.
+ */
+export function forgottenValuesOf(definition: AnyView): ForgottenValues {
+  let known = forgottenValues.get(definition);
+  if (!known) forgottenValues.set(definition, (known = valuesOf(definition)));
+  return known;
+}
+
+function valuesOf(definition: AnyView): ForgottenValues {
+  const personal = definition.from.flatMap((entity) =>
+    Object.entries(entity.events as Readonly<Record<string, Schema>>).flatMap(([event, schema]): PersonalForm[] => {
+      const form = formOf(schema).personal;
+      return form && definition.handlers.has(`${entity.name}.${event}`) ? [form] : [];
+    }),
+  );
+  const fields = personal.flatMap((form) => Object.entries(form.fields));
+  const values = (unique: string): unknown[] =>
+    fields.flatMap(([field, value]) => leavesOf(value).filter((leaf) => typeof leaf === "string" || field === unique));
+  return new Map((definition.unique as readonly string[]).map((unique) => [unique, new Set(values(unique))]));
+}
+
+function leavesOf(value: unknown): unknown[] {
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
 }
 
 function violation({ name, version }: AnyView, field: string, keys: readonly [string, string]): ConvergentError {

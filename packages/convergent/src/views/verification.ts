@@ -84,8 +84,12 @@ export class Verification {
   /** Compares all that is left, up to what the reader has reached in this very snapshot. */
   async complete(tx: ReadTransaction, { slots, position }: Reached): Promise<Mismatch | undefined> {
     const end = laterPosition(highest(slots), position);
+    // An event that was discarded has passed by the key under which it was, whatever this version makes of it.
+    const discards = await tx.parking.discards({ reader: this.#definition.name, source: this.#log.store });
+    const discarded = new Map(discards.map(({ eventId, key }) => [eventId, key]));
     const isConsumed = (event: StoredEvent): boolean => {
-      const slot = slots[slotOf(keyedIn(this.#definition, this.#codec, event).key, slots.length)];
+      const key = discarded.get(event.id) ?? keyedIn(this.#definition, this.#codec, event).key;
+      const slot = slots[slotOf(key, slots.length)];
       return slot !== undefined && comparePositions(event.position, slot.position) <= 0;
     };
     const events = (await this.#events(tx, end)).filter((event) => comparePositions(event.position, position) <= 0 || isConsumed(event));

@@ -10,11 +10,12 @@
  * - Rows of a version are changed only while it is building, active or retired.
  * - A version whose rows are being deleted keeps its definition until none are left, so that a crash resumes it.
  */
-import { ConvergentError } from "../errors/error.ts";
 import type { Checkpoint, CheckpointKey, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { earlierPosition, origin, type Position } from "../position/position.ts";
+import { recordDiscards } from "../readers/parked-requests.ts";
 import { slotsDefault } from "../readers/slots.ts";
-import { type AnyView, fingerprint } from "./view.ts";
+import { fingerprint, requireUnchanged } from "./fingerprint.ts";
+import type { AnyView } from "./view.ts";
 
 /** Whether a version's rows may be changed and read. */
 export function isKept(state: DefinitionState): boolean {
@@ -59,14 +60,12 @@ export async function register(
   const { name, version } = definition;
   const rows = await versionsOf(tx, name);
   const stored = rows.find((row) => row.version === version);
-  const print = fingerprint(definition);
-  if (stored && stored.fingerprint !== print && stored.state !== "dropping") {
-    throw new ConvergentError(
-      "definition_changed",
-      `the view "${name}" is defined otherwise than when its rows were written, under the same version ${version}; raise its version, or delete its rows with: convergent view reset ${name}`,
-      { details: { stored: stored.fingerprint, defined: print } },
-    );
+  if (stored && stored.state !== "dropping") {
+    const wayOut = `raise its version, or delete its rows with: convergent view reset ${name}`;
+    const print = requireUnchanged(definition, stored, wayOut);
+    if (print !== stored.fingerprint) await tx.saveDefinition({ ...stored, fingerprint: print });
   }
+  await recordDiscards(tx, { reader: name });
   if (definition.consistency === "eventual")
     await demote(
       tx,
@@ -77,7 +76,7 @@ export async function register(
   // Leftovers of a reset that was cut short. The owner of the slots writes them in this very transaction.
   if (!options.isOwner) await tx.dropView(name, version);
   const state = rows.some((row) => row.state === "active") ? "building" : "active";
-  await tx.saveDefinition({ kind: "view", name, version, fingerprint: print, state, reason: "" });
+  await tx.saveDefinition({ kind: "view", name, version, fingerprint: fingerprint(definition), state, reason: "" });
   return { state, isNew: true };
 }
 
@@ -102,6 +101,7 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
   const state = active && active.version > own.version ? "retired" : "active";
   if (active && state === "active") await tx.saveDefinition({ ...active, state: "retired" });
   await tx.saveDefinition({ ...own, state });
+  await recordDiscards(tx, { reader: own.name });
   const older = (await versionsOf(tx, own.name)).filter((row) => row.version < own.version);
   await demote(tx, older, log);
   return state;
@@ -111,6 +111,7 @@ export async function putInPlace(tx: WriteTransaction, own: DefinitionRow, log: 
 export async function setState(tx: WriteTransaction, row: DefinitionRow, state: DefinitionState, reason = ""): Promise<void> {
   await tx.saveDefinition({ ...row, state, reason });
   if (state !== "dropping" && state !== "restarting") return;
+  await recordDiscards(tx, { reader: row.name, version: row.version });
   const isOf = ({ reader, version }: CheckpointKey): boolean => reader === row.name && version === row.version;
   const place = { position: origin, reached: origin, seen: "{}", check: "" };
   await tx.saveCheckpoints((await tx.checkpoints()).filter(isOf).map((slot) => ({ ...slot, ...place })));

@@ -20,7 +20,13 @@ export interface ReadEvent extends KeyedEvent {
   readonly generation: string;
 }
 
-export function viewReader(definition: AnyView, log: Log, setting: ReaderSetting): Reader<ReadEvent> {
+/** `isBuilding`: whether somebody in this process follows the build of the version, and registers it again should it be dropped. */
+export function viewReader(
+  definition: AnyView,
+  log: Log,
+  setting: ReaderSetting,
+  isBuilding: () => boolean = () => false,
+): Reader<ReadEvent> {
   const rows = rowsOf(definition);
   const codec = new EventCodec(definition.from, log);
   const prepare = (stored: StoredEvent): ReadEvent => {
@@ -44,7 +50,7 @@ export function viewReader(definition: AnyView, log: Log, setting: ReaderSetting
     prepare,
     orderKey: (item) => item.key,
     derived: true,
-    apply: (tx, items) => apply(tx, { definition, rows, log }, current(items)),
+    apply: (tx, items) => apply(tx, { definition, rows, log, isBuilding }, current(items)),
     passed: (tx, events) => count(tx, definition, events),
   });
 }
@@ -53,17 +59,24 @@ interface Kept {
   readonly definition: AnyView;
   readonly rows: ViewRows;
   readonly log: Log;
+  readonly isBuilding: () => boolean;
 }
 
-async function apply(tx: WriteTransaction, { definition, rows, log }: Kept, items: readonly KeyedEvent[]): Promise<readonly Failed[]> {
+async function apply(tx: WriteTransaction, kept: Kept, items: readonly KeyedEvent[]): Promise<readonly Failed[]> {
+  const { definition, rows, log, isBuilding } = kept;
   const { name, version } = definition;
-  const stored = (await storedVersion(tx, name, version)) ?? (await registerAgain(tx, definition, log));
-  if (!isKept(stored.state))
+  const known = await storedVersion(tx, name, version);
+  // A build that was dropped must not end in its place by way of its reader: it is begun anew, beside what answers.
+  const state = known?.state ?? (isBuilding() ? "dropped" : "active");
+  if (state === "dropped" || !isKept(state))
     throw new ConvergentError(
       "rebuilding",
-      `version ${version} of the view "${name}" stands still (${stored.state}): nothing is applied to its rows`,
-      { details: { view: name, version, state: stored.state } },
+      `version ${version} of the view "${name}" stands still (${state}): nothing is applied to its rows`,
+      {
+        details: { view: name, version, state },
+      },
     );
+  const stored = known ?? (await registerAgain(tx, definition, log));
   // Another process has switched the view that this one still builds: appends fold these events.
   if (stored.kind === "strong-view") return [];
   return rows.apply(tx, items);

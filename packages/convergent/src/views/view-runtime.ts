@@ -2,7 +2,7 @@
  * A view at work: keeps its documents by a reader (eventual) or inside appends (strong), and answers reads with the
  * level they ask for. An answer's `asOf` and its value come from one snapshot: the label is never better than the value.
  */
-import { ConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
@@ -10,8 +10,10 @@ import type { Counted, FindOptions, Page, Reading, ReadOptions } from "../protoc
 import type { Inboxes } from "../readers/inboxes.ts";
 import { Answers, type Asked, type Label } from "./answers.ts";
 import { storableKey } from "./fold.ts";
+import { consistencyIn } from "./fingerprint.ts";
 import { forgettingReader, withForgetting } from "./forgetting.ts";
 import { type Conditions, cursorAfter, findQuery, requireDocuments } from "./find-query.ts";
+import { predecessorOf, predecessorsOf } from "./predecessors.ts";
 import { readyQuery } from "./sql-rows.ts";
 import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
@@ -20,7 +22,7 @@ import type { StrongViews } from "./strong-views.ts";
 import { requireUnique } from "./unique.ts";
 import { Rebuild, type RebuildNews } from "./rebuild.ts";
 import { CannotAnswer, type OlderRows, standingOf } from "./standing.ts";
-import { putInPlace, versionsOf } from "./versions.ts";
+import { isKept, putInPlace, versionsOf } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
 import { rowsOf } from "./view-rows.ts";
@@ -39,32 +41,40 @@ export interface ViewOptions {
 /** A view at work: its reader and the reads of its documents. */
 export class ViewRuntime {
   readonly definition: AnyView;
-  readonly reader: Reader<ReadEvent>;
   /** How the version gets into its place. */
   readonly rebuild: Rebuild;
   readonly #log: Log;
   readonly #forgetting: Reader | undefined;
-  readonly #forgettingReplaced: Reader | undefined;
+  readonly #forgettingReplaced: readonly Reader[];
   readonly #answers: Answers;
+  readonly #newReader: () => Reader<ReadEvent>;
+  #reader: Reader<ReadEvent>;
   #strong = false;
 
   constructor(definition: AnyView, { log, inboxes, setting, news }: ViewOptions) {
     this.definition = definition;
     this.#log = log;
-    this.reader = viewReader(definition, log, setting);
-    this.rebuild = new Rebuild({ definition, log, reader: this.reader, rows: rowsOf(definition), news, setting });
-    const replaced = definition.replaces?.view;
+    this.#newReader = () => viewReader(definition, log, setting, () => this.rebuild.state === "building");
+    this.#reader = this.#newReader();
+    const reader = (): Reader<ReadEvent> => this.#reader;
+    this.rebuild = new Rebuild({ definition, log, reader, rows: rowsOf(definition), news, setting });
     this.#forgetting = forgettingReader({ definition, log, setting });
-    this.#forgettingReplaced = replaced && forgettingReader({ definition: replaced, log, setting });
-    const standing = standingOf({ definition, log, reader: this.reader, rebuild: this.rebuild, strong: () => this.#strong });
+    const older = predecessorsOf(definition).map(({ view }) => forgettingReader({ definition: view, log, setting }));
+    this.#forgettingReplaced = older.filter((reader) => reader !== undefined);
+    const standing = standingOf({ definition, log, reader, rebuild: this.rebuild, strong: () => this.#strong });
     this.#answers = new Answers({ view: definition.name, log, inboxes, standing: withForgetting(standing, this.#forgetting, log) });
+  }
+
+  /** The reader of its own rows. */
+  get reader(): Reader<ReadEvent> {
+    return this.#reader;
   }
 
   /** Checks the stored definition against this one, builds a strong view to head, and starts the reader. Throws `definition_changed`. */
   async start(strong: StrongViews): Promise<void> {
     await this.rebuild.register();
     this.#forgetting?.start();
-    this.#forgettingReplaced?.start();
+    for (const reader of this.#forgettingReplaced) reader.start();
     if (this.definition.consistency === "eventual") {
       this.reader.start();
       this.rebuild.watch();
@@ -77,13 +87,13 @@ export class ViewRuntime {
   async stop(): Promise<void> {
     await this.rebuild.stop();
     await this.#forgetting?.stop();
-    await this.#forgettingReplaced?.stop();
+    for (const reader of this.#forgettingReplaced) await reader.stop();
     if (!this.#strong) await this.reader.stop();
   }
 
   /** The readers that take forgotten persons out of it. */
   get forgetting(): Reader[] {
-    return [this.#forgetting, this.#forgettingReplaced].filter((reader) => reader !== undefined);
+    return [...(this.#forgetting ? [this.#forgetting] : []), ...this.#forgettingReplaced];
   }
 
   /** Resolves true once the rows that answer reads hold everything up to a position, false after `waitMs`. */
@@ -178,39 +188,47 @@ export class ViewRuntime {
   async query(name: string, input: unknown, options: ReadOptions = {}): Promise<Reading<unknown>> {
     const { definition } = this;
     const run = await readyQuery(definition, name, input);
-    const replaced = definition.replaces?.view;
     return this.#answer(options, async (tx) => {
       const older = await this.rebuild.olderIn(tx);
       if (!older) return { value: await run(tx) };
       // The older definition knows its tables, if this process has it; otherwise they may be the same.
-      const known = replaced?.version === older.version && Object.hasOwn(replaced.queries ?? {}, name);
-      return { value: await (known ? (await readyQuery(replaced, name, input))(tx) : run(tx, older.version)) };
+      const known = predecessorOf(definition, older.version)?.view;
+      const asks = known && Object.hasOwn(known.queries ?? {}, name);
+      return { value: await (asks ? (await readyQuery(known, name, input))(tx) : run(tx, older.version)) };
     });
   }
 
   // Applies what there is, measured and verified on the way: nobody is served before that is done.
   async #build(): Promise<void> {
-    const caught = this.reader.catchUp().then(() => "caught up");
-    const measured = (): Promise<string> => {
-      this.rebuild.measure();
-      return this.#log.host.timers.sleep(measureMs).then(() => "measured");
-    };
-    while ((await Promise.race([caught, measured()])) === "measured");
-    await this.rebuild.verify();
+    try {
+      const caught = this.reader.catchUp().then(() => "caught up");
+      const measured = (): Promise<string> => {
+        this.rebuild.measure();
+        return this.#log.host.timers.sleep(measureMs).then(() => "measured");
+      };
+      while ((await Promise.race([caught, measured()])) === "measured");
+      await this.rebuild.verify();
+    } catch (error) {
+      if (!isConvergentError(error, "rebuilding")) throw error;
+    }
+    // What a reader knows of rows that were dropped since, it would take for true.
+    if (await this.rebuild.beginAnew()) this.#reader = this.#newReader();
   }
 
   // Built as an eventual view and switched under the lock: at that moment nothing can be appended that it has not folded.
   async #switch(strong: StrongViews): Promise<boolean> {
     const { name, version } = this.definition;
-    const isVerified = this.rebuild.claim();
+    const claim = this.rebuild.claim();
     const switched = await this.#log.transact(async (tx) => {
       const head = await tx.lock();
       const rows = await versionsOf(tx, name);
       requireNewest(rows, version);
       const own = rows.find((row) => row.version === version);
-      if (own && own.kind !== "strong-view") {
-        if (comparePositions(this.reader.position, head.position) < 0) return undefined;
-        if (own.state === "building" && !(await isVerified(tx))) return undefined;
+      if (!own || !isKept(own.state)) return undefined;
+      if (own.kind !== "strong-view") {
+        const { position, isVerified } = await claim(tx);
+        if (comparePositions(position, head.position) < 0) return undefined;
+        if (own.state === "building" && !(await isVerified())) return undefined;
         await requireUnique(tx, this.definition);
         // From here on a release that knows only the older version is refused its appends.
         await putInPlace(tx, { ...own, kind: "strong-view" }, this.#log);
@@ -223,13 +241,16 @@ export class ViewRuntime {
   }
 }
 
-// Two versions of a strong view cannot both be folded inside appends: the releases would refuse each other's.
+// Two versions of a strong view cannot both be folded inside appends: the releases would refuse each other's. And beside a
+// newer version that is eventual, a strong one would refuse the appends of its release.
 function requireNewest(rows: readonly DefinitionRow[], version: number): void {
-  const newer = rows.find((row) => row.version > version && row.kind === "strong-view");
+  const newer = rows.find(
+    (row) => row.version > version && (row.kind === "strong-view" || (isKept(row.state) && consistencyIn(row) === "eventual")),
+  );
   if (!newer) return;
   throw new ConvergentError(
     "definitions_outdated",
-    `this store keeps the strong view "${newer.name}" in version ${newer.version} already, and this process has version ${version}; start the newer release`,
+    `this store keeps the view "${newer.name}" in version ${newer.version} already, and this process has version ${version}, which is strong; start the newer release, or, to go back, delete the view's rows: convergent view reset ${newer.name}`,
     { details: { view: newer.name, version: newer.version } },
   );
 }

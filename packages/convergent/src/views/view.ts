@@ -4,7 +4,6 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { AnyEntity, EventOf } from "../entities/entity.ts";
-import { canonicalJson } from "../log/digest.ts";
 import type { Envelope } from "../log/event.ts";
 import type { OutputOf, Schema } from "../log/schema.ts";
 import { requireEarlier, requireEmitted, requireNamed } from "./named.ts";
@@ -80,7 +79,7 @@ export interface ViewShape<
    */
   readonly unique?: readonly Unique[];
   readonly consistency?: Consistency;
-  /** The definition before this one, so that reads stay current while this version is built. Without it they are answered from the rows the older version left. */
+  /** The definition before this one, with the one that it replaced in its turn, so that reads stay current while this version is built. Without it they are answered from the rows the older version left. */
   readonly replaces?: Replaces<Previous, OutputOf<Document>>;
 }
 
@@ -138,15 +137,3 @@ export const view: typeof documentView & {
   /** Begins a view that keeps tables of its own, changed and asked by SQL. */
   readonly sql: typeof sqlView;
 } = Object.assign(documentView, { sql: sqlView });
-
-/** The parts of a definition that its stored rows depend on and that can be compared: code cannot. */
-export function fingerprint(definition: AnyView): string {
-  return canonicalJson({
-    from: definition.from.map((entity) => entity.name).sort(),
-    handles: [...definition.handlers.keys()].sort(),
-    indexes: [...(definition.indexes as readonly string[])].sort(),
-    consistency: definition.consistency,
-    ...(definition.sql ? { tables: definition.sql.tables, tableIndexes: definition.sql.indexes } : {}),
-    ...(definition.unique.length > 0 ? { unique: [...(definition.unique as readonly string[])].sort() } : {}),
-  });
-}

@@ -3,9 +3,11 @@
  * small steps beside a running server. Nothing leaves the log: reads, rebuilds and audits find every event as before.
  */
 import { existsSync, statSync } from "node:fs";
-import { ConvergentError, type Duration, durationMs, type Store } from "convergent";
+import { type AnyEntity, ConvergentError, type Duration, durationMs, EntityRuntime, Log, type Store, type StoredEvent } from "convergent";
 import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
-import { openStore } from "./store-file.ts";
+import { loadModule } from "./load-module.ts";
+import { exportedServices } from "./service-order.ts";
+import { driverOf, kindOf, openStore, ownerOf } from "./store-file.ts";
 import { linesOf } from "./text-lines.ts";
 
 /** Streams looked at, and streams moved, at a time. */
@@ -16,13 +18,13 @@ export interface ArchiveOptions {
   readonly entity?: string;
   readonly endedBy?: string;
   readonly endedBefore: string;
+  readonly services?: string;
   readonly streamsFrom?: string;
   readonly json?: true;
 }
 
 export async function archive(options: ArchiveOptions): Promise<void> {
-  const streams = chosen(options);
-  const store = await openStore(options.store);
+  const { store, streams } = options.services === undefined ? await asked(options) : await declared(options, options.services);
   await requireKnown(store, options).catch(async (error: unknown) => {
     await store.close();
     throw error;
@@ -58,7 +60,7 @@ export async function archive(options: ArchiveOptions): Promise<void> {
 }
 
 /** A slip in a name would look like a store in which nothing has ended. Throws `not_found`. */
-async function requireKnown(store: Store, { entity, endedBy, streamsFrom }: ArchiveOptions): Promise<void> {
+async function requireKnown(store: Archivable, { entity, endedBy, streamsFrom }: ArchiveOptions): Promise<void> {
   if (streamsFrom !== undefined || entity === undefined) return;
   const all = (await store.read((tx) => tx.eventTypes(0))).filter((type) => !type.startsWith("$"));
   const entities = [...new Set(all.map((type) => type.slice(0, type.indexOf("."))))];
@@ -76,18 +78,70 @@ function unknown(what: string, known: readonly string[]): ConvergentError {
   return new ConvergentError("not_found", `the store holds no ${what}; it holds ${known.join(", ") || "none"}`, { details: { known } });
 }
 
-type Choice = (store: Store) => AsyncIterable<readonly string[]>;
+/** A store as far as archiving needs it. */
+type Archivable = Pick<Store, "read" | "archive" | "close">;
 
-function chosen({ entity, endedBy, endedBefore, streamsFrom }: ArchiveOptions): Choice {
-  if (streamsFrom !== undefined) return () => listed(streamsFrom);
+interface Chosen {
+  readonly store: Archivable;
+  readonly streams: (store: Archivable) => AsyncIterable<readonly string[]>;
+}
+
+async function asked({ store, entity, endedBy, endedBefore, streamsFrom }: ArchiveOptions): Promise<Chosen> {
+  if (streamsFrom !== undefined) return { store: await openStore(store), streams: () => listed(streamsFrom) };
   if (entity === undefined || endedBy === undefined)
     throw new ConvergentError(
       "invalid_input",
-      "say which streams have ended: --entity order --ended-by order.shipped,order.cancelled, or --streams-from FILE",
+      "say which streams have ended: --entity order --ended-by order.shipped,order.cancelled, or --services MODULE whose entities say it themselves, or --streams-from FILE",
     );
   const types = endedBy.split(",");
   const before = Date.now() - ageOf(endedBefore);
-  return (store) => ended(store, entity, (type, at) => types.includes(type) && at < before);
+  return {
+    store: await openStore(store),
+    streams: (opened) => ended(opened, entity, ({ type, at }) => types.includes(type) && at < before),
+  };
+}
+
+/** By what entities declare of their states. Throws `not_found`, `invalid_input`, and what folding a stream throws. */
+async function declared(options: ArchiveOptions, module: string): Promise<Chosen> {
+  if (options.endedBy !== undefined || options.streamsFrom !== undefined)
+    throw new ConvergentError(
+      "invalid_input",
+      "--services says by itself which streams have ended; leave out --ended-by and --streams-from",
+    );
+  const before = Date.now() - ageOf(options.endedBefore);
+  const entities = await declaringEntities(options, module);
+  const log = await Log.open(driverOf(options.store, kindOf(options.store)), ownerOf(options.store));
+  const store: Archivable = { read: (body) => log.snapshot(body), archive: (streams) => log.archive(streams), close: () => log.close() };
+  return {
+    store,
+    streams: async function* () {
+      for (const definition of entities) {
+        const runtime = new EntityRuntime(definition, log);
+        const hasEnded = async (stream: string): Promise<boolean> =>
+          definition.ended?.((await runtime.read(stream.slice(definition.name.length + 1))).state) ?? false;
+        yield* ended(store, definition.name, async ({ stream, at }) => at < before && (await hasEnded(stream)));
+      }
+    },
+  };
+}
+
+async function declaringEntities({ store, entity }: ArchiveOptions, module: string): Promise<readonly AnyEntity[]> {
+  const { services } = exportedServices(await loadModule(module), module);
+  const name = ownerOf(store);
+  const service = services.find((each) => each.name === name);
+  if (!service) {
+    const known = services.map((each) => each.name);
+    throw new ConvergentError("not_found", `${store} is the store of "${name}", and ${module} exports ${known.join(", ")}`, {
+      details: { known },
+    });
+  }
+  const parts = Object.values(service.parts).filter((part) => part.kind === "entity");
+  const entities = parts.filter((part) => part.ended && (entity === undefined || part.name === entity));
+  if (entities.length > 0) return entities;
+  throw new ConvergentError(
+    "invalid_input",
+    `${entity === undefined ? `no entity of "${name}" declares` : `"${entity}" of "${name}" does not declare`} \`ended\`, with evolve: { ended: (state) => … }; or say it by --ended-by`,
+  );
 }
 
 async function* listed(path: string): AsyncGenerator<readonly string[]> {
@@ -102,13 +156,19 @@ async function* listed(path: string): AsyncGenerator<readonly string[]> {
   yield page;
 }
 
-async function* ended(store: Store, entity: string, has: (type: string, at: number) => boolean): AsyncGenerator<readonly string[]> {
+async function* ended(
+  store: Archivable,
+  entity: string,
+  has: (last: StoredEvent) => boolean | Promise<boolean>,
+): AsyncGenerator<readonly string[]> {
   let after: string | undefined;
   for (;;) {
     const from = after;
     const last = await store.read((tx) => tx.streams({ entity, limit: pageStreams, ...(from === undefined ? {} : { after: from }) }));
     if (last.length === 0) return;
-    yield last.filter(({ type, at }) => has(type, at)).map(({ stream }) => stream);
+    const found: string[] = [];
+    for (const event of last) if (await has(event)) found.push(event.stream);
+    yield found;
     after = last.at(-1)?.stream;
   }
 }

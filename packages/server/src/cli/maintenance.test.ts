@@ -296,3 +296,27 @@ test("ended streams are archived beside a live server; backup, export and verify
   for (const file of [store, join(directory, "copy.db"), join(directory, "new.db")])
     expect((await found(file)).ranges).toEqual(before.ranges);
 }, 180_000);
+
+test("streams are archived whose entity says of its state that it has ended", async () => {
+  const directory = newDirectory();
+  const store = join(directory, "orders.db");
+  const log = await openLog(store, "sqlite");
+  for (const stream of ["order/1", "order/2"]) await append(log, 20, stream);
+  // Ended by what came before the last event, which no list of types tells.
+  for (const type of ["order.shipped", "order.amended"])
+    await log.append({ stream: "order/1", expected: "any", events: [{ type, data: {} }] });
+  const define = (ended: string): string => `
+    import { entity, service } from "${import.meta.resolve("convergent")}";
+    const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+    const order = entity("order", { initial: () => ({ shipped: false }), events: { amended: any, shipped: any } })
+      .evolve({ amended: (state) => state, shipped: () => ({ shipped: true }) }, { ${ended} }).commands({});
+    export const orders = service("orders", { parts: { order } });`;
+  writeFileSync(join(directory, "orders.mjs"), define("ended: (state) => state.shipped"));
+  writeFileSync(join(directory, "mute.mjs"), define(""));
+  const archive = (...more: string[]): Promise<Ran> => convergent(directory, "archive", "--store", store, ...more, "--json");
+  expect((await archive("--services", "mute.mjs")).err).toMatch(/no entity of "orders" declares `ended`[^]*invalid_input/);
+  expect((await archive("--services", "orders.mjs", "--ended-by", "order.shipped")).err).toContain("invalid_input");
+  expect(JSON.parse((await archive("--services", "orders.mjs")).out)).toMatchObject({ streams: 0, events: 0 });
+  expect(JSON.parse((await archive("--services", "orders.mjs", "--ended-before", "0s")).out)).toMatchObject({ streams: 1, events: 21 });
+  expect(await log.stream("order/1")).toHaveLength(22);
+}, 60_000);

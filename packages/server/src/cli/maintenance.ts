@@ -33,13 +33,18 @@ function addArchive(root: Command): void {
     .requiredOption("--store <file>", "the store file; a running server is not disturbed")
     .option("--entity <name>", "streams of this entity")
     .option("--ended-by <types>", "of them those whose last event is of one of these types, with commas between them")
-    .option("--ended-before <age>", "and lies at least so long back", "90d")
+    .option(
+      "--services <module>",
+      "instead: those in whose state an entity's own ended says so, of all entities that declare it; the module exports the service",
+    )
+    .option("--ended-before <age>", "and whose last event lies at least so long back", "90d")
     .option("--streams-from <file>", "instead: the streams named in a file, one entity/id a line")
     .option("--json", "as JSON")
     .addHelpText(
       "after",
       examples(
         "convergent archive --store data/orders.db --entity order --ended-by order.shipped,order.cancelled --ended-before 90d",
+        "convergent archive --store data/orders.db --services orders.ts",
         "convergent archive --store data/orders.db --streams-from ended.txt",
       ),
     )

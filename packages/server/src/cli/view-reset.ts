@@ -1,5 +1,5 @@
 /** `convergent view reset`: deletes what a view has stored. The log is not touched; the next start builds the view from it. */
-import { ConvergentError } from "convergent";
+import { ConvergentError, resetView as resetRows } from "convergent";
 import { confirmed } from "./confirmation.ts";
 import { openStore, ownerOf, requireUnused } from "./store-file.ts";
 
@@ -35,7 +35,7 @@ export async function resetView(name: string, options: ResetOptions): Promise<vo
       console.log("nothing was deleted");
       return;
     }
-    await store.write((tx) => tx.dropView(name));
+    await store.write((tx) => resetRows(tx, name));
     console.log(`deleted ${what}; it is built again from the first event when ${owner} starts`);
   } finally {
     await store.close();

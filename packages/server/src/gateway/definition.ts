@@ -1,7 +1,6 @@
 /** `GET /definition`: what is served here, for clients that learn wire names and kinds from it and for people who look. */
-import { type AnyEntity, type AnyPart, type AnyView, wire } from "convergent";
+import { type AnyEntity, type AnyPart, type AnyView, jsonSchemaOf, wire } from "convergent";
 import type { Directory } from "./directory.ts";
-import { jsonSchemaOf } from "./field-types.ts";
 
 /** The body, made once: definitions do not change while they run. */
 export function definitionBody(directory: Directory): wire.DefinitionBody {

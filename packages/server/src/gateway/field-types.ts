@@ -2,21 +2,9 @@
  * Which JSON types a view's indexed fields hold, as far as the document's schema says so itself (Standard JSON Schema,
  * which Zod, Valibot, ArkType and others implement). It is how `42` in an address is told from `"42"`.
  */
-import type { AnyView } from "convergent";
+import { type AnyView, jsonSchemaOf } from "convergent";
 
 export type JsonType = "string" | "number" | "boolean" | "null";
-
-/** The JSON Schema of a Standard Schema; `undefined` when the library cannot say or the schema has no such form. */
-export function jsonSchemaOf(schema: unknown, side: "input" | "output"): Record<string, unknown> | undefined {
-  const standard = (schema as { "~standard"?: { jsonSchema?: Record<string, (options: { target: string }) => Record<string, unknown>> } })[
-    "~standard"
-  ];
-  try {
-    return standard?.jsonSchema?.[side]?.({ target: "draft-2020-12" });
-  } catch {
-    return undefined; // a transform, a date: the schema works and has no JSON form
-  }
-}
 
 /** The types of each field of an input, as far as its schema says so. */
 export function inputTypes(schema: unknown): ReadonlyMap<string, ReadonlySet<JsonType>> {
