@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { summarize } from "./test-counts.ts";
+import { summarize, summarizeSimulations } from "./test-counts.ts";
 
 const file = (status: string, ...tests: string[]) => ({ status, assertionResults: tests.map((each) => ({ status: each })) });
 
@@ -21,4 +21,11 @@ test("a file that could not be loaded is a failure, although it has no tests", (
 
 test("a run that failed outside every test is a failure", () => {
   expect(summarize({ success: false, testResults: [file("passed", "passed")] })).toEqual({ passed: 1, failed: 1, skipped: 0 });
+});
+
+test("simulations are three tests; each way to fail is one of them, and no seeds are no success", () => {
+  expect(summarizeSimulations({ seeds: 10, failures: [] })).toEqual({ passed: 3, failed: 0, skipped: 0 });
+  expect(summarizeSimulations({ seeds: 10, failures: ["a violation"] })).toEqual({ passed: 2, failed: 1, skipped: 0 });
+  expect(summarizeSimulations({ seeds: 10, failures: ["a", "b", "c", "d"] })).toEqual({ passed: 0, failed: 3, skipped: 0 });
+  expect(summarizeSimulations({ seeds: 0, failures: [] })).toEqual({ passed: 0, failed: 3, skipped: 0 });
 });

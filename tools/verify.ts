@@ -5,11 +5,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { summarize, type Counts, type VitestReport } from "./test-counts.ts";
+import { summarize, summarizeSimulations, type Counts, type SimulationFigures, type VitestReport } from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "convergent-verify-"));
 const report = join(scratch, "tests.json");
+const figures = join(scratch, "simulations.json");
 
 type Step = {
   readonly name: string;
@@ -27,6 +28,11 @@ const steps: readonly Step[] = [
     name: "tests",
     commands: [["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]],
     counts: () => summarize(JSON.parse(readFileSync(report, "utf8")) as VitestReport),
+  },
+  {
+    name: "simulations",
+    commands: [["npm", "run", "--silent", "simulate", "--", "--seeds", "3000", "--twice", "100", "--least", "30", "--json", figures]],
+    counts: () => summarizeSimulations(JSON.parse(readFileSync(figures, "utf8")) as SimulationFigures),
   },
   { name: "unused", commands: [["knip"]] },
   {

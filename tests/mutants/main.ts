@@ -74,7 +74,7 @@ function simulated({ folder }: Sandbox): Catch {
     const { failed, checkers } = JSON.parse(readFileSync(file, "utf8")) as { failed: readonly number[]; checkers: readonly string[] };
     return `simulator: ${checkers.join(", ")} (seed ${failed[0] ?? "?"})`;
   } catch {
-    return `simulator: it ended early (${stderr.trim().split("\n").at(-1) ?? "no reason given"})`;
+    return `simulator: it ended early (${/\w*Error.*/.exec(stderr)?.[0] ?? "no reason given"})`;
   }
 }
 
@@ -88,6 +88,7 @@ function tested({ folder }: Sandbox, { suites = [] }: Mutant): Catch {
     env: { ...process.env, NO_COLOR: "1" },
   });
   if (status === 0) return undefined;
-  const first = /FAIL\s+(.+)/.exec(stdout)?.[1] ?? "a suite did not end";
+  const first = /(?:FAIL|×)\s+(.+)/.exec(stdout)?.[1];
+  if (first === undefined) throw new Error(`vitest ended with ${status} and names no test:\n${stdout.slice(-2000)}`);
   return `test: ${first.slice(0, 160)}`;
 }

@@ -27,12 +27,11 @@ export const mutants: readonly Mutant[] = [
     suites: ["packages/convergent/src/log", "packages/convergent/src/readers"],
   },
   {
-    name: "position-given-before-the-lock",
-    reason: "Head is read before the lock is taken: two processes give the same positions (L1).",
-    file: "log/log.ts",
-    find: "this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);",
-    replace:
-      "this.#group = new GroupCommit(async (batch) => { const early = await this.head(); return this.transact((tx) => this.#admit(Object.assign(Object.create(tx), { lock: async () => early }) as WriteTransaction, batch)); }, store.host);",
+    name: "gate-lets-several-through",
+    reason: "Transactions of one process do not wait for each other: two of them give the same positions (L1).",
+    file: "stores/gate.ts",
+    find: "const turn = this.#last.then(work);",
+    replace: "const turn = work();",
   },
   {
     name: "checkpoint-not-fenced",

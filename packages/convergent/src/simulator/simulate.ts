@@ -14,7 +14,7 @@ import type { FaultChoice, FaultKind } from "./faults.ts";
 import type { HistoryRecord, Violation } from "./history.ts";
 import { beginNemesis } from "./nemesis.ts";
 import { ProcessDied, type SimulatedProcess } from "./process.ts";
-import type { SeededRandom } from "./random.ts";
+import { SeededRandom } from "./random.ts";
 import type { Gateway, Server } from "./server.ts";
 import { World } from "./world.ts";
 
@@ -110,10 +110,10 @@ class Simulation<S extends AnyService & Served> {
       const made = typeof services === "function" ? services(circumstances) : services;
       return Array.isArray(made) ? (made as readonly S[]) : [made as S];
     };
-    const shape = new World({ ...this.#worldOptions(1), servers: 0 }).random("shape");
+    const shape = new SeededRandom(options.seed, "shape");
     const drawn = 1 + shape.below(3); // drawn in any case, so that a number that is given changes nothing else
     const servers = options.servers ?? drawn;
-    this.#world = new World({ ...this.#worldOptions(servers), onePlace: shape.chance(0.4) });
+    this.#world = new World(this.#worldOptions({ servers, onePlace: shape.chance(0.4) }));
   }
 
   async run(): Promise<SimulationReport> {
@@ -123,47 +123,54 @@ class Simulation<S extends AnyService & Served> {
     };
     process.on("unhandledRejection", unhandled);
     try {
-      return await this.#run();
+      const steps = await this.#run();
+      return this.#report(steps);
+    } catch (error) {
+      // The world itself could not go on, for instance because what a store left on the disk cannot be read.
+      this.#found.push({ checker: "run", message: textOf(error) });
+      return this.#report(this.#world.scheduler.steps);
     } finally {
       process.off("unhandledRejection", unhandled);
     }
   }
 
-  async #run(): Promise<SimulationReport> {
+  /** Answers after how many steps everything was healed. */
+  async #run(): Promise<number> {
     const world = this.#world;
-    const { seed, steps = 2000 } = this.#options;
+    const { steps = 2000 } = this.#options;
     for (const server of world.servers) server.begin();
     beginNemesis(world);
     this.#beginActors();
     await this.#work(() => world.scheduler.steps >= steps);
     const worked = world.scheduler.steps;
     await this.#settle();
-    const violations = [
-      ...this.#found,
-      ...world.complaints.map((message) => ({ checker: "complaints", message })),
-      ...checkHistory(world.history, { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores() }),
-    ];
+    const checked = { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores() };
+    this.#found.push(...checkHistory(world.history, checked));
+    return worked;
+  }
+
+  #report(steps: number): SimulationReport {
+    const world = this.#world;
     return {
-      seed,
-      steps: worked,
+      seed: this.#options.seed,
+      steps,
       virtualMs: Math.round(world.scheduler.now),
       servers: world.servers.length,
       rates: world.faults.rates,
       faults: Object.fromEntries(world.faults.counts),
       marks: Object.fromEntries(world.marks),
-      violations,
+      violations: [...this.#found, ...world.complaints.map((message) => ({ checker: "complaints", message }))],
       history: world.history,
       hash: world.scheduler.hash,
     };
   }
 
-  #worldOptions(servers: number): ConstructorParameters<typeof World>[0] {
+  #worldOptions(shape: { readonly servers: number; readonly onePlace: boolean }): ConstructorParameters<typeof World>[0] {
     const { seed, faults = "swarm", gateway } = this.#options;
     return {
       seed,
       faults,
-      servers,
-      onePlace: true,
+      ...shape,
       gateway,
       stores: this.#definitions().map(({ name }) => name),
       services: (life, server) => {
