@@ -16,14 +16,22 @@ import type { Position } from "../../position/position.ts";
 import type { Database, Row } from "./database.ts";
 import * as sql from "./reader-queries.ts";
 
+/** What statements change: rows, also such as writes remember the answers about (`write-memory.ts`). */
+export type Changes = "changes" | "changes-remembered";
+
 /** Runs statements in the open transaction; marks it as one that changes something when told so. */
-type Run = <T>(statements: (database: Database) => T, changes?: "changes") => T;
+type Run = <T>(statements: (database: Database) => T, changes?: Changes) => T;
+
+/** Asks what writes may remember. */
+type Lasting = <T>(name: string, read: (database: Database) => T[]) => T[];
 
 export class SqliteOwnership implements OwnershipWrites {
   readonly #run: Run;
+  readonly #lasting: Lasting;
 
-  constructor(run: Run) {
+  constructor(run: Run, lasting: Lasting) {
     this.#run = run;
+    this.#lasting = lasting;
   }
 
   async members(): Promise<Member[]> {
@@ -31,8 +39,10 @@ export class SqliteOwnership implements OwnershipWrites {
   }
 
   async leases(key?: CheckpointKey): Promise<Lease[]> {
-    return this.#run((database) =>
-      (key ? database.all(sql.readLeases, key.reader, key.version, key.source) : database.all(sql.readAllLeases)).map(leaseOf),
+    if (!key) return this.#run((database) => database.all(sql.readAllLeases).map(leaseOf));
+    const { reader, version, source } = key;
+    return this.#lasting(`leases\u0000${reader}\u0000${version}\u0000${source}`, (database) =>
+      database.all(sql.readLeases, reader, version, source).map(leaseOf),
     );
   }
 
@@ -52,7 +62,7 @@ export class SqliteOwnership implements OwnershipWrites {
   async saveLeases(leases: readonly Lease[]): Promise<void> {
     this.#run((database) => {
       for (const row of leases) database.run(sql.saveLease, row.reader, row.version, row.source, row.slot, row.owner, row.fence);
-    }, "changes");
+    }, "changes-remembered");
   }
 }
 
