@@ -192,7 +192,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
     this.#quiet.tell(this.#waiters);
-    if (this.watches) this.membership.observe();
+    if (this.watches) this.membership.watch(this);
     return waiting;
   }
 
@@ -349,8 +349,8 @@ export class Reader<Item = StoredEvent> implements Participant {
   }
 
   async #idle(rows: CheckpointRows): Promise<void> {
-    const seen = this.seenBy(this.position);
-    if (JSON.stringify(seen) !== this.#savedSeen) await this.#save({ ...rows.reach, seen });
+    const seen = this.source === this.options.effects ? undefined : this.seenBy(this.position);
+    if (seen && JSON.stringify(seen) !== this.#savedSeen) await this.#save({ ...rows.reach, seen });
     await this.#saveLazily(false);
   }
 
@@ -407,6 +407,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     if (rows.length === 0) return this.#lost();
     if (this.#rows?.places.adopt(rows, fences)) this.#rows.took(rows);
     else await this.#begin(rows, fences);
+    if (this.watches) this.membership.watch(this); // of slots that were its own until now
     if (fences.size > 0) this.#host.reached("lease.adopted");
   }
 

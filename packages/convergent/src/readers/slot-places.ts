@@ -30,11 +30,13 @@ export interface SlotRow {
 
 export class SlotPlaces {
   #slots: readonly Slot[];
+  #owned: ReadonlyMap<number, number>;
   #cursor: Position;
 
   /** `fences` are those of the slots that this process owns. */
   constructor(rows: readonly SlotRow[], fences: ReadonlyMap<number, number>) {
     this.#slots = rows.map(({ slot, position }) => ({ fence: fences.get(slot), stored: position, quiet: position, missing: [] }));
+    this.#owned = ownedOf(this.#slots);
     this.#cursor = rows.map((row) => row.position).reduce(earlierPosition);
   }
 
@@ -44,12 +46,12 @@ export class SlotPlaces {
 
   /** Slots that this process owns, with the fences of their leases. */
   get owned(): ReadonlyMap<number, number> {
-    return new Map(this.#slots.flatMap(({ fence }, slot) => (fence === undefined ? [] : [[slot, fence]])));
+    return this.#owned;
   }
 
   /** How many slots this process owns. */
   get ownedCount(): number {
-    return this.#slots.reduce((count, { fence }) => (fence === undefined ? count : count + 1), 0);
+    return this.#owned.size;
   }
 
   /** Up to here the log was looked through, for all slots. */
@@ -149,6 +151,7 @@ export class SlotPlaces {
       if (again) next = earlierPosition(next, quiet);
       return { fence, stored, quiet, missing: fence === undefined ? missing : [] };
     });
+    this.#owned = ownedOf(this.#slots);
     this.#cursor = next;
     return true;
   }
@@ -173,6 +176,10 @@ export class SlotPlaces {
         .reduce(earlierPosition);
     };
   }
+}
+
+function ownedOf(slots: readonly Slot[]): ReadonlyMap<number, number> {
+  return new Map(slots.flatMap(({ fence }, slot) => (fence === undefined ? [] : [[slot, fence]])));
 }
 
 function place({ fence, stored, quiet, missing }: Slot, cursor: Position): Position {
