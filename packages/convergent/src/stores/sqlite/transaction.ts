@@ -30,6 +30,7 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import type { Archive } from "./archive.ts";
+import { saveCheckpoints } from "./checkpoint-rows.ts";
 import type { Database, Row } from "./database.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
@@ -367,12 +368,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   }
 
   async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
-    this.#change((database) => {
-      for (const row of checkpoints) {
-        const { reader, version, source, slot, epoch, position, reached, seen, check } = row;
-        database.run(sql.saveCheckpoint, reader, version, source, slot, epoch, position, reached, seen, check);
-      }
-    });
+    this.#change((database) => saveCheckpoints(database, checkpoints));
   }
 
   async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
