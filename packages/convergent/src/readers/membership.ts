@@ -371,9 +371,18 @@ function handedOver(lease: Lease, candidates: readonly string[]): Lease {
 /** Who is there and runs what; beats left aside. */
 function shapeOf(members: readonly Member[]): string {
   return members
-    .map(({ id, readers }) => `${id} ${readers.map(nameOf).sort().join("\n")}`)
+    .map(({ id, readers }) => `${id} ${namesOf(readers)}`)
     .sort()
     .join("\n\n");
+}
+
+const names = new WeakMap<readonly CheckpointKey[], string>();
+
+// A store that gives the same list again spares a thousand names to be sorted at each look.
+function namesOf(readers: readonly CheckpointKey[]): string {
+  let known = names.get(readers);
+  if (known === undefined) names.set(readers, (known = readers.map(nameOf).sort().join("\n")));
+  return known;
 }
 
 function nameOf({ reader, version, source }: CheckpointKey): string {
