@@ -94,7 +94,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
-    this.#nap = new Nap(this.#host.timers);
+    this.#nap = new Nap(this.#host);
     this.#quiet = new QuietRoute(options, this.filter);
     this.#seen = new SeenBySource(options.source, this.#host.clock);
     this.#visibility = new Visibility(this.#host.clock);
@@ -110,7 +110,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Finishes the batch under way, writes the checkpoint, gives back its slots, and stops. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#nap.signal();
+    this.#nap.stop();
     this.#waiters.end();
     await this.#running;
     this.#state = "stopped";

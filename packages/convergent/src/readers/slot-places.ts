@@ -29,7 +29,9 @@ export interface SlotRow {
 }
 
 export class SlotPlaces {
-  #slots: readonly Slot[];
+  #slots: Slot[];
+  /** A claim has been given these slots: they are not changed any more but replaced. */
+  #isClaimed = false;
   #owned: ReadonlyMap<number, number>;
   #cursor: Position;
 
@@ -111,12 +113,12 @@ export class SlotPlaces {
 
   /** Rows that this process has written. */
   wrote(rows: readonly SlotRow[]): void {
-    const slots = [...this.#slots];
+    if (this.#isClaimed) this.#slots = [...this.#slots];
+    this.#isClaimed = false;
     for (const { slot, position } of rows) {
-      const known = slots[slot] as Slot;
-      slots[slot] = { ...known, stored: position, quiet: laterPosition(known.quiet, position) };
+      const known = this.#slots[slot] as Slot;
+      this.#slots[slot] = { ...known, stored: position, quiet: laterPosition(known.quiet, position) };
     }
-    this.#slots = slots;
   }
 
   /**
@@ -161,7 +163,8 @@ export class SlotPlaces {
    * known then is sure to be in it.
    */
   claim(): (rows: readonly SlotRow[], key?: string) => Position {
-    const slots = this.#slots;
+    const slots: readonly Slot[] = this.#slots;
+    this.#isClaimed = true;
     const cursor = this.#cursor;
     return (rows, key) => {
       if (rows.length !== slots.length) return origin;
