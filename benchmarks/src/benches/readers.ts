@@ -1,7 +1,7 @@
 // What the number of readers costs those who append, when each event is of interest to one of them.
 import type { Bench } from "../bench.ts";
 
-const figures = { p99: "ms", p50: "ms", behind: "ms" };
+const figures = { p99: "ms", p50: "ms", behind: "ms", cpu: "µs" };
 
 export const readers: Bench = {
   name: "readers",

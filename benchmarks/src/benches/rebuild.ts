@@ -11,7 +11,7 @@ export const rebuild: Bench = {
       subjects: [
         {
           name: "convergent, rebuild",
-          figures: { rate: "events/s", memory: "MB more" },
+          figures: { rate: "events/s", "heap at 1/4": "MB", "heap at end": "MB", "rss at 1/4": "MB", "rss at end": "MB" },
           load: async () => (await import("../convergent/rebuild.ts")).convergentRebuild,
         },
         {
@@ -38,6 +38,12 @@ export const rebuild: Bench = {
       basis: "events/s of a rebuild, verified, by its projection",
       floor: 5,
       ratio: (median) => median("convergent, rebuild/rate") / median("emmett, projection/rate"),
+    },
+    {
+      label: "memory",
+      basis: "heap after a collection at a quarter of the events and 10 % more, by that at the end",
+      floor: 1,
+      ratio: (median) => (1.1 * median("convergent, rebuild/heap at 1/4")) / median("convergent, rebuild/heap at end"),
     },
     {
       label: "appends under rebuild",

@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type AnyView, entity, type Log, runtimeOf, service, streamOf, view } from "convergent";
 import { z } from "zod";
 import type { SubjectCode } from "../bench.ts";
+import { type Memory, memoryHeld } from "../harness/memory.ts";
 import { offered } from "../harness/offered.ts";
 import { percentile } from "../harness/statistics.ts";
 import { addTo, noTotals, orderPlaced } from "../workload.ts";
@@ -61,7 +62,10 @@ export async function seedRounds(directory: string): Promise<void> {
   await log.close();
 }
 
-/** Figures: `rate` in events/s that were applied and verified until the version was in place or the box ended; `memory` in MB by which the heap grew meanwhile. */
+/**
+ * Figures: `rate` in events/s that were applied and verified until the version was in place or the box ended; what the
+ * process held at a quarter of the events, and at the end, in MB.
+ */
 export const convergentRebuild: SubjectCode = {
   prepare: seedRounds,
   async sample({ directory, boxMs }) {
@@ -74,13 +78,14 @@ export const convergentRebuild: SubjectCode = {
       },
     });
     const { reader } = runtimeOf(running).view("totals");
-    const heap: number[] = [];
+    let early: Memory | undefined;
     const looked = (): Promise<"looked"> => pause(lookMs, "looked" as const);
     while (performance.now() - startedAt < boxMs && (await Promise.race([swapped, looked()])) === "looked")
-      heap.push(process.memoryUsage().rss / 1e6);
+      if (reader.position >= events / 4) early ??= memoryHeld();
     const rate = (reader.position * 1_000) / (performance.now() - startedAt);
-    const early = heap.slice(0, Math.ceil(heap.length / 3));
-    return { rate, memory: Math.max(...heap) - Math.max(...early) };
+    assert.ok(early, "a quarter of the events was not reached before the box ended");
+    const end = memoryHeld();
+    return { rate, "heap at 1/4": early.heap, "heap at end": end.heap, "rss at 1/4": early.rss, "rss at end": end.rss };
   },
 };
 

@@ -1,7 +1,7 @@
 // Rows about readers: members, leases, events that are set aside and events that were discarded.
-import type { Lease, Member, ParkedEvent } from "convergent";
+import type { Lease, Member, ParkedEvent, ReadTransaction, Store } from "convergent";
 import { describe, expect, test } from "vitest";
-import { openStore, type StoreKind } from "./store-kinds.ts";
+import { newPlace, openStore, type StoreKind } from "./store-kinds.ts";
 
 const of = { reader: "summary", version: 1, source: "orders" };
 
@@ -12,6 +12,27 @@ function lease(slot: number, owner: string, fence: number, more: Partial<Lease> 
 function parked(key: string, position: number, more: Partial<ParkedEvent> = {}): ParkedEvent {
   const event = { ...of, slot: 3, key, position: position as never, eventId: `e${position}`, type: "order.placed" };
   return { ...event, state: "waiting", error: "", attempts: 0, since: 5, ...more };
+}
+
+/** What a batch of a view's reader asks before it writes: who owns its slots, and what has become of its version. */
+async function standing(tx: ReadTransaction): Promise<string[]> {
+  const owners = (await tx.ownership.leases(of)).map(({ slot, owner, fence }) => `${slot} ${owner} ${fence}`);
+  const states = (await tx.definitions({ name: "summary" })).map(({ version, state }) => `${version} ${state}`);
+  const strong = (await tx.definitions({ kind: "strong-view" })).map(({ name }) => name);
+  return [...owners, ...states, ...strong];
+}
+
+type Definition = Awaited<ReturnType<ReadTransaction["definitions"]>>[number];
+
+function definition(state: Definition["state"], kind: Definition["kind"] = "view"): Definition {
+  return { kind, name: "summary", version: 1, fingerprint: "", state, reason: "" };
+}
+
+async function take(store: Store, owner: string, fence: number): Promise<void> {
+  await store.write(async (tx) => {
+    await tx.ownership.saveLeases([lease(0, owner, fence)]);
+    await tx.saveDefinition(definition("active"));
+  });
 }
 
 export function readerRowContract(kind: StoreKind): void {
@@ -43,6 +64,40 @@ export function readerRowContract(kind: StoreKind): void {
         { leases: 4, fences: 13 },
         { leases: 0, fences: 0 },
       ]);
+    });
+
+    test("a write sees who owns slots and which versions there are as they are: after its own changes, after a rollback, after a drop", async () => {
+      const store = await openStore(kind);
+      await take(store, "a", 1);
+      const before = ["0 a 1", "1 active"];
+      expect(await store.write(standing)).toEqual(before);
+      expect(await store.write(standing)).toEqual(before);
+      const changed = store.write(async (tx) => {
+        await tx.ownership.saveLeases([lease(0, "b", 2)]);
+        await tx.saveDefinition(definition("retired", "strong-view"));
+        expect(await standing(tx)).toEqual(["0 b 2", "1 retired", "summary"]);
+        throw new Error("rolled back");
+      });
+      await expect(changed).rejects.toThrow("rolled back");
+      expect(await store.write(standing)).toEqual(before);
+      await take(store, "c", 3);
+      expect(await store.write(standing)).toEqual(["0 c 3", "1 active"]);
+      await store.write((tx) => tx.dropView("summary", 1));
+      expect(await store.write(standing)).toEqual([]);
+    });
+
+    test("a write sees who owns slots and which versions there are after another one has changed that", async () => {
+      const place = newPlace();
+      const store = await openStore(kind, place);
+      const other = kind.severalProcesses ? await openStore(kind, place) : store;
+      await take(store, "a", 1);
+      for (let fence = 2; fence < 20; fence++) {
+        await take(other, "b", fence);
+        expect(await store.write(standing)).toEqual([`0 b ${fence}`, "1 active"]);
+        expect(await store.write(standing)).toEqual([`0 b ${fence}`, "1 active"]);
+      }
+      await other.write((tx) => tx.dropView("summary"));
+      expect(await store.write(standing)).toEqual([]);
     });
 
     test("events set aside come by key in the order of the log, and a key is its first event", async () => {

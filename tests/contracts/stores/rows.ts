@@ -50,6 +50,32 @@ export function rowContract(kind: StoreKind): void {
       expect(await store.read((tx) => tx.checkpoints({ ...key, reader: "none" }))).toEqual([]);
       expect(await store.read((tx) => tx.checkpoints())).toHaveLength(6);
     });
+
+    test("many saved at once are as if each was saved by itself, whichever of them were there before", async () => {
+      const store = await openStore(kind);
+      const run = fc.record({
+        reader: fc.constantFrom("a", "b"),
+        first: fc.nat(12),
+        count: fc.integer({ min: 1, max: 8 }),
+        position: fc.nat(3),
+        epoch: fc.constantFrom("e", "f"),
+        check: fc.constantFrom("", "abcd"),
+      });
+      const rowsOf = (runs: ReadonlyArray<typeof run extends fc.Arbitrary<infer T> ? T : never>): Checkpoint[] =>
+        runs.flatMap(({ reader, first, count, position, epoch, check }) =>
+          Array.from({ length: count }, (_, index) => at(reader, first + index, position, { epoch, check })),
+        );
+      const expected = new Map<string, Checkpoint>();
+      await fc.assert(
+        fc.asyncProperty(fc.array(run, { maxLength: 5 }).map(rowsOf), async (rows) => {
+          await store.write((tx) => tx.saveCheckpoints(rows));
+          for (const each of rows) expected.set(`${each.reader} ${each.slot}`, each);
+          const stored = await store.read((tx) => tx.checkpoints());
+          expect(new Map(stored.map((each) => [`${each.reader} ${each.slot}`, each]))).toEqual(expected);
+        }),
+        { numRuns: 60 },
+      );
+    });
   });
 
   describe("documents", () => {

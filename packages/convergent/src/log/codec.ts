@@ -34,6 +34,24 @@ export interface EventFamily {
   readonly retired: readonly string[];
 }
 
+/** By stored type; "retired" for those that mean nothing any more. */
+type Forms = ReadonlyMap<string, EventForm | "retired">;
+
+// Made once for all who read the entity: each view has three codecs, and a thousand views of an entity with a thousand
+// events held 200 MB of them, which made every collection of young objects four times as long.
+const formsKnown = new WeakMap<EventFamily, Forms>();
+
+function formsOf(family: EventFamily): Forms {
+  const known = formsKnown.get(family);
+  if (known) return known;
+  const { name, events, retired } = family;
+  const forms = new Map<string, EventForm | "retired">();
+  for (const [event, schema] of Object.entries(events)) forms.set(`${name}.${event}`, formOf(schema));
+  for (const event of retired) forms.set(`${name}.${event}`, "retired");
+  formsKnown.set(family, forms);
+  return forms;
+}
+
 /** What seals and opens personal data. A service without a vault has definitions without any. */
 export interface Sealing {
   readonly vault: KeyVault | undefined;
@@ -45,17 +63,14 @@ export class EventCodec {
   /** Whether any of the events has fields with personal data. */
   readonly isPersonal: boolean;
   readonly #families: readonly string[];
-  // By stored type; "retired" for those that mean nothing any more.
-  readonly #forms = new Map<string, EventForm | "retired">();
+  readonly #forms: Forms;
   readonly #sealing: Sealing | undefined;
 
   constructor(families: readonly EventFamily[], sealing?: Sealing) {
     this.#sealing = sealing;
     this.#families = families.map(({ name }) => `${name}.`);
-    for (const { name, events, retired } of families) {
-      for (const [event, schema] of Object.entries(events)) this.#forms.set(`${name}.${event}`, formOf(schema));
-      for (const event of retired) this.#forms.set(`${name}.${event}`, "retired");
-    }
+    const all = families.map(formsOf);
+    this.#forms = all.length === 1 ? (all[0] as Forms) : new Map(all.flatMap((forms) => [...forms]));
     this.isPersonal = [...this.#forms.values()].some((form) => form !== "retired" && form.personal);
   }
 

@@ -88,8 +88,6 @@ export class Batches<Item> {
     const { works, elsewhere } = this.#sort(rows, page.events, failures);
     let savedAll = false;
     if (works.length > 0) {
-      // A batch and the appends around it are each some milliseconds without a pause; the event loop turns in between.
-      await options.effects.host.timers.turn();
       const done = await this.#persist(works, failures, (tx) => this.#commit(tx, rows, { works, failures, page }));
       if (!done) return undefined;
       options.effects.host.reached("reader.committed");
@@ -133,7 +131,11 @@ export class Batches<Item> {
     for (;;) {
       try {
         // Alone when it is not derived: what it appends is acknowledged by its own commit. And a view that is built before its service starts waits for nobody.
-        if (!options.derived || strict) return await options.effects.transact(commit, { derived: options.derived ?? false });
+        if (!options.derived || strict) {
+          // A batch and the appends around it are each some milliseconds without a pause; the event loop turns in between.
+          await options.effects.host.timers.turn();
+          return await options.effects.transact(commit, { derived: options.derived ?? false });
+        }
         return await gatheredOf(options.effects).commit(works.length, commit);
       } catch (error) {
         const failure = this.#failureOf(

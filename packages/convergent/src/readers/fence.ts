@@ -11,8 +11,11 @@ export interface Holding {
 /** Whether the member holds all these slots still, under the same fences. */
 export async function holds(tx: WriteTransaction, key: CheckpointKey, { member, fences, slots }: Holding): Promise<boolean> {
   const leases = await tx.ownership.leases(key);
-  const held = new Map(leases.filter((lease) => lease.owner === member).map((lease) => [lease.slot, lease.fence]));
-  return slots.every((slot) => held.has(slot) && held.get(slot) === fences.get(slot));
+  return slots.every((slot) => {
+    // By slot, and from the first on; a map of them was a tenth of a small batch.
+    const lease = leases[slot]?.slot === slot ? leases[slot] : leases.find((each) => each.slot === slot);
+    return lease?.owner === member && lease.fence === fences.get(slot);
+  });
 }
 
 /** Takes the slots of a reader from everybody. */

@@ -10,8 +10,11 @@ import { isConvergentError } from "../errors/error.ts";
 import type { Log } from "../log/log.ts";
 import type { WriteTransaction } from "../log/store.ts";
 
-/** Events applied in one transaction; a single body may bring more. As many as one reader's batch: the lock is held no longer for many readers than for one. */
+/** Events applied in one transaction; a single body may bring more. As many as one reader's batch. */
 const eventsMax = 128;
+
+/** A transaction that has taken so long begins no further body: an append that came meanwhile goes first. */
+const heldMs = 2;
 
 interface Waiting {
   readonly events: number;
@@ -39,7 +42,12 @@ export class Gathered {
 
   async #run(): Promise<void> {
     this.#running = true;
-    while (this.#waiting.length > 0) await this.#together(this.#next());
+    while (this.#waiting.length > 0) {
+      // Whatever one append wakes joins in this turn; without it each reader's transaction was over before the next one's
+      // batch was ready (1,010 a second where one reader of all had 880). And appends go in between.
+      await this.#log.host.timers.turn();
+      await this.#together(this.#next());
+    }
     this.#running = false;
   }
 
@@ -58,21 +66,27 @@ export class Gathered {
     if (some.length === 1) return this.#alone(some[0] as Waiting);
     let results: unknown[];
     try {
-      results = await this.#log.transact(
-        async (tx) => {
-          const done: unknown[] = [];
-          for (const { body } of some) done.push(await body(tx));
-          return done;
-        },
-        { derived: true },
-      );
+      results = await this.#log.transact((tx) => this.#inTurn(tx, some), { derived: true });
     } catch (error) {
       // What may have been committed is not run again: each has to look at what is stored first.
       if (isConvergentError(error, "outcome_unknown")) for (const { reject } of some) reject(error);
       else for (const each of some) await this.#alone(each);
       return;
     }
-    some.forEach(({ resolve }, index) => resolve(results[index]));
+    this.#waiting.unshift(...some.slice(results.length));
+    results.forEach((result, index) => some[index]?.resolve(result));
+  }
+
+  /** What the bodies answer, as far as there was time for them. */
+  async #inTurn(tx: WriteTransaction, some: readonly Waiting[]): Promise<unknown[]> {
+    const { clock } = this.#log.host;
+    const startedAt = clock.elapsed();
+    const results: unknown[] = [];
+    for (const { body } of some) {
+      if (results.length > 0 && clock.elapsed() - startedAt >= heldMs) break;
+      results.push(await body(tx));
+    }
+    return results;
   }
 
   async #alone({ body, resolve, reject }: Waiting): Promise<void> {

@@ -27,6 +27,9 @@ const silentMs = 6_000;
 const observedMs = 1_000;
 /** Slots begin with any fence below. */
 const firstFenceMax = 2 ** 31;
+/** Leases that are counted at each look; of more, every so many looks, but not more seldom than every fourth: 16,000 take 1.6 ms, in which nobody appends. */
+const leasesPerLook = 2_048;
+const looksPerCountMax = 4;
 /** Readers whose slots are claimed before the event loop turns. */
 const readersPerTurn = 64;
 
@@ -69,6 +72,8 @@ export class Membership {
   readonly id: string;
   readonly #log: Log;
   readonly #seats = new Map<string, Seat>();
+  /** Readers for whose slots elsewhere somebody waits, or has waited since the last look: an advance concerns no others. */
+  readonly #watchers = new Set<Participant>();
   #sightings = new Map<string, Sighting>();
   /** Members of which the last round knew, with what they run. */
   #known = "";
@@ -79,6 +84,7 @@ export class Membership {
   #beat = 0;
   #beatAt = -Infinity;
   #lookedAt = 0;
+  #looks = 0;
   #state: "new" | "running" | "stopped" = "new";
   #round: Promise<void> | undefined;
   #again = false;
@@ -106,6 +112,7 @@ export class Membership {
   async leave(participant: Participant): Promise<void> {
     if (this.#seats.get(nameOf(participant.checkpointKey))?.participant !== participant) return;
     this.#seats.delete(nameOf(participant.checkpointKey));
+    this.#watchers.delete(participant);
     if (this.#state === "running") await this.settle().catch(() => undefined); // they are this process's until the next round
   }
 
@@ -156,27 +163,34 @@ export class Membership {
     }
   }
 
-  /** Reads again how far slots of other processes are, for those who wait for them. */
-  observe(): void {
-    if (this.#state !== "running" || !this.#some((each) => each.watches)) return;
-    this.#observeAgain = true;
-    if (!this.#observing) void this.#observe((each) => each.watches);
+  /** Somebody waits for slots of a reader that other processes own. */
+  watch(participant: Participant): void {
+    this.#watchers.add(participant);
+    this.observe();
   }
 
-  #some(is: (participant: Participant) => boolean): boolean {
-    for (const { participant } of this.#seats.values()) if (is(participant)) return true;
-    return false;
+  /** Reads again how far slots of other processes are, for those who wait for them. */
+  observe(): void {
+    if (this.#state !== "running" || this.#watching().length === 0) return;
+    this.#observeAgain = true;
+    if (!this.#observing) void this.#observe(this.#watching());
+  }
+
+  // Asked with every commit: of a thousand readers that nobody waits for it must ask none.
+  #watching(): readonly Participant[] {
+    for (const each of this.#watchers) if (!each.watches) this.#watchers.delete(each);
+    return [...this.#watchers];
   }
 
   // One at a time, so that what is found later was read later.
-  async #observe(is: (participant: Participant) => boolean): Promise<void> {
+  async #observe(first: readonly Participant[]): Promise<void> {
     this.#observing = true;
     try {
-      for (let wanted = is; this.#state === "running"; wanted = (each) => each.watches) {
+      for (let watching = first; this.#state === "running"; watching = this.#watching()) {
         this.#observeAgain = false;
-        const watching = [...this.#seats.values()].map((seat) => seat.participant).filter(wanted);
-        const rows = await this.#log.snapshot((tx) => Promise.all(watching.map((each) => tx.checkpoints(each.checkpointKey))));
-        watching.forEach((each, index) => each.observed(rows[index] ?? []));
+        const some = watching;
+        const rows = await this.#log.snapshot((tx) => Promise.all(some.map((each) => tx.checkpoints(each.checkpointKey))));
+        some.forEach((each, index) => each.observed(rows[index] ?? []));
         if (!this.#observeAgain) break;
       }
     } catch {
@@ -196,17 +210,20 @@ export class Membership {
     const tick = async (): Promise<void> => {
       await this.#look().catch(() => undefined); // the store does not answer: it is asked again
       if (this.#state !== "running") return;
-      if (!this.#observing && this.#some((each) => each.shares)) void this.#observe((each) => each.shares);
+      const sharing = [...this.#seats.values()].map((seat) => seat.participant).filter((each) => each.shares);
+      if (!this.#observing && sharing.length > 0) void this.#observe(sharing);
       timer = timers.after(pollMs, () => void tick());
     };
     return () => timer.cancel();
   }
 
   async #look(): Promise<void> {
+    const looksPerCount = Math.min(looksPerCountMax, 1 + Math.floor(this.#held.leases / leasesPerLook));
+    const counts = this.#looks++ % looksPerCount === 0;
     const { members, held, unowned, requested, discarded } = await this.#log.snapshot(async (tx) => ({
       members: await tx.ownership.members(),
-      held: await tx.ownership.held(this.id),
-      unowned: await tx.ownership.held(""),
+      held: counts ? await tx.ownership.held(this.id) : this.#held,
+      unowned: counts ? await tx.ownership.held("") : this.#unowned,
       requested: await tx.parking.requested(),
       discarded: await tx.parking.discarded(),
     }));
@@ -364,9 +381,18 @@ function handedOver(lease: Lease, candidates: readonly string[]): Lease {
 /** Who is there and runs what; beats left aside. */
 function shapeOf(members: readonly Member[]): string {
   return members
-    .map(({ id, readers }) => `${id} ${readers.map(nameOf).sort().join("\n")}`)
+    .map(({ id, readers }) => `${id} ${namesOf(readers)}`)
     .sort()
     .join("\n\n");
+}
+
+const names = new WeakMap<readonly CheckpointKey[], string>();
+
+// A store that gives the same list again spares a thousand names to be sorted at each look.
+function namesOf(readers: readonly CheckpointKey[]): string {
+  let known = names.get(readers);
+  if (known === undefined) names.set(readers, (known = readers.map(nameOf).sort().join("\n")));
+  return known;
 }
 
 function nameOf({ reader, version, source }: CheckpointKey): string {

@@ -9,9 +9,6 @@
  * - R2, R3: effects and checkpoint are one transaction, which first compares the fences of the slots it writes with those
  *   of its leases: a process that lost a slot drops its work. Ownership is `membership.ts`'s.
  * - R5: the reader is moving, idle at head, standing by, paused, or stuck, and says which.
- *
- * A position that moved without effects is kept in memory and written now and then: following a log that holds
- * nothing of interest costs no writes.
  */
 import { type Backoff, backoffMs } from "../host/backoff.ts";
 import type { CancelSignal, Host } from "../host/host.ts";
@@ -27,6 +24,7 @@ import { revoke } from "./fence.ts";
 import type { Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
+import { LazyRows, restMs } from "./lazy-rows.ts";
 import { Nap } from "./nap.ts";
 import { QuietRoute } from "./quiet-route.ts";
 import { SeenBySource } from "./seen-by-source.ts";
@@ -44,12 +42,6 @@ const batchEventsDefault = 128;
 const pollMs = 500;
 
 const retryBackoff: Backoff = { firstMs: 50, maxMs: 10_000, factor: 2 };
-
-/** Positions and milliseconds after which an advance without effects is written. */
-const lazyPositions = 10_000;
-const lazyMs = 5_000;
-/** A batch writes the slots that had events; so long the others may be behind in their rows. */
-const unevenMs = 2_000;
 
 /** Follows a log, applies its events in the slots this process owns, and keeps its checkpoint in the transaction of the effects. */
 export class Reader<Item = StoredEvent> implements Participant {
@@ -79,8 +71,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   #running: Promise<void> | undefined;
   #stopped = false;
   #paused = false;
-  #savedAt = 0;
-  #savedSeen = "{}";
+  readonly #lazy: LazyRows;
 
   constructor(options: ReaderOptions<Item>) {
     this.options = options;
@@ -94,9 +85,10 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
-    this.#nap = new Nap(this.#host.timers);
+    this.#nap = new Nap(this.#host);
     this.#quiet = new QuietRoute(options, this.filter);
     this.#seen = new SeenBySource(options.source, this.#host.clock);
+    this.#lazy = new LazyRows(this.#host.clock);
     this.#visibility = new Visibility(this.#host.clock);
   }
 
@@ -110,7 +102,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Finishes the batch under way, writes the checkpoint, gives back its slots, and stops. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#nap.signal();
+    this.#nap.stop();
     this.#waiters.end();
     await this.#running;
     this.#state = "stopped";
@@ -191,7 +183,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
     this.#quiet.tell(this.#waiters);
-    if (this.watches) this.membership.observe();
+    if (this.watches) this.membership.watch(this);
     return waiting;
   }
 
@@ -300,7 +292,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   // Woken for all that it wants, it has only its rows to bring up to date now and then.
   get #restMs(): number {
     if (this.#paused) return pollMs;
-    const rowsMs = this.#rows?.places.isEven ? lazyMs : unevenMs;
+    const rowsMs = restMs(this.#rows?.places);
     return Math.max(0, Math.min(this.#quiet.isOn && this.#rows ? rowsMs : pollMs, this.aside.dueInMs));
   }
 
@@ -341,7 +333,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     const applied = await this.#batches.apply(rows, page, after);
     if (!applied) await this.#lost();
     else {
-      if (applied.savedAll) this.#savedAt = this.#host.clock.elapsed();
+      if (applied.savedAll) this.#lazy.saved();
       if (applied.events.length === 0) await this.#saveLazily(false);
       this.#visibility.record(applied.events);
     }
@@ -350,22 +342,18 @@ export class Reader<Item = StoredEvent> implements Participant {
   }
 
   async #idle(rows: CheckpointRows): Promise<void> {
-    const seen = this.seenBy(this.position);
-    if (JSON.stringify(seen) !== this.#savedSeen) await this.#save({ ...rows.reach, seen });
+    const seen = this.source === this.options.effects ? undefined : this.seenBy(this.position);
+    if (seen && this.#lazy.hasNews(seen)) await this.#save({ ...rows.reach, seen });
     await this.#saveLazily(false);
   }
 
   async #saveLazily(stopping: boolean): Promise<void> {
     const rows = this.#moved;
-    const lowest = rows?.places.lowestOwnedRow;
-    if (!rows || lowest === undefined || comparePositions(rows.places.cursor, lowest) <= 0) return;
-    const waited = this.#host.clock.elapsed() - this.#savedAt;
-    const due = rows.places.cursor - lowest >= lazyPositions || waited >= (rows.places.isEven ? lazyMs : unevenMs);
-    if (stopping || due) await this.#save(rows.reach);
+    if (rows && this.#lazy.isDue(rows.places, stopping)) await this.#save(rows.reach);
   }
 
   get savesAll(): boolean {
-    return this.#host.clock.elapsed() - this.#savedAt >= unevenMs;
+    return this.#lazy.savesAll;
   }
 
   async #save(reach: Reach): Promise<void> {
@@ -380,8 +368,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     );
     if (!believe) return this.#lost();
     believe();
-    this.#savedSeen = JSON.stringify(reach.seen);
-    this.#savedAt = this.#host.clock.elapsed();
+    this.#lazy.saved(reach.seen);
     this.#waiters.progressed();
   }
 
@@ -408,12 +395,13 @@ export class Reader<Item = StoredEvent> implements Participant {
     if (rows.length === 0) return this.#lost();
     if (this.#rows?.places.adopt(rows, fences)) this.#rows.took(rows);
     else await this.#begin(rows, fences);
+    if (this.watches) this.membership.watch(this); // of slots that were its own until now
     if (fences.size > 0) this.#host.reached("lease.adopted");
   }
 
   async #begin(rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>): Promise<CheckpointRows> {
     await requireSameHistory(rows, this.source, await this.source.head());
-    this.#savedSeen = rows[0]?.seen ?? "{}";
+    this.#lazy.read(rows[0]?.seen ?? "{}");
     return (this.#rows = new CheckpointRows(this.checkpointKey, this.source, rows, fences));
   }
 
@@ -438,7 +426,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     if (this.#joined) return;
     this.#joined = true;
     this.#first = first;
-    this.#savedAt = this.#host.clock.elapsed();
+    this.#lazy.saved();
     this.membership.join(this);
   }
 

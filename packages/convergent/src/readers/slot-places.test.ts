@@ -40,3 +40,23 @@ test("what is to be looked for again is not passed by a page that was read befor
   places.observe(rowAt(3_000));
   expect(places.lowest).toBe(3_000);
 });
+
+test("a claim says what was known when it was taken, whatever is written later", () => {
+  const places = new SlotPlaces(
+    [0, 1].map((slot) => ({ slot, position: position(5) })),
+    new Map([
+      [0, 1],
+      [1, 1],
+    ]),
+  );
+  places.pass({ after: position(5), scanned: position(8) }, []);
+  const claim = places.claim();
+  const behind = [0, 1].map((slot): SlotRow => ({ slot, position: position(3) }));
+  expect(claim(behind)).toBe(3); // below what was known: the rows were reset
+  places.wrote(rowAt(9));
+  places.wrote([{ slot: 1, position: position(9) }]);
+  const seen = [0, 1].map((slot): SlotRow => ({ slot, position: position(5) }));
+  expect(claim(seen)).toBe(8);
+  expect(places.claim()(seen)).toBe(5);
+  expect(places.lowest).toBe(9);
+});

@@ -29,12 +29,16 @@ export interface SlotRow {
 }
 
 export class SlotPlaces {
-  #slots: readonly Slot[];
+  #slots: Slot[];
+  /** A claim has been given these slots: they are not changed any more but replaced. */
+  #isClaimed = false;
+  #owned: ReadonlyMap<number, number>;
   #cursor: Position;
 
   /** `fences` are those of the slots that this process owns. */
   constructor(rows: readonly SlotRow[], fences: ReadonlyMap<number, number>) {
     this.#slots = rows.map(({ slot, position }) => ({ fence: fences.get(slot), stored: position, quiet: position, missing: [] }));
+    this.#owned = ownedOf(this.#slots);
     this.#cursor = rows.map((row) => row.position).reduce(earlierPosition);
   }
 
@@ -44,12 +48,12 @@ export class SlotPlaces {
 
   /** Slots that this process owns, with the fences of their leases. */
   get owned(): ReadonlyMap<number, number> {
-    return new Map(this.#slots.flatMap(({ fence }, slot) => (fence === undefined ? [] : [[slot, fence]])));
+    return this.#owned;
   }
 
   /** How many slots this process owns. */
   get ownedCount(): number {
-    return this.#slots.reduce((count, { fence }) => (fence === undefined ? count : count + 1), 0);
+    return this.#owned.size;
   }
 
   /** Up to here the log was looked through, for all slots. */
@@ -109,12 +113,12 @@ export class SlotPlaces {
 
   /** Rows that this process has written. */
   wrote(rows: readonly SlotRow[]): void {
-    const slots = [...this.#slots];
+    if (this.#isClaimed) this.#slots = [...this.#slots];
+    this.#isClaimed = false;
     for (const { slot, position } of rows) {
-      const known = slots[slot] as Slot;
-      slots[slot] = { ...known, stored: position, quiet: laterPosition(known.quiet, position) };
+      const known = this.#slots[slot] as Slot;
+      this.#slots[slot] = { ...known, stored: position, quiet: laterPosition(known.quiet, position) };
     }
-    this.#slots = slots;
   }
 
   /**
@@ -149,6 +153,7 @@ export class SlotPlaces {
       if (again) next = earlierPosition(next, quiet);
       return { fence, stored, quiet, missing: fence === undefined ? missing : [] };
     });
+    this.#owned = ownedOf(this.#slots);
     this.#cursor = next;
     return true;
   }
@@ -158,7 +163,8 @@ export class SlotPlaces {
    * known then is sure to be in it.
    */
   claim(): (rows: readonly SlotRow[], key?: string) => Position {
-    const slots = this.#slots;
+    const slots: readonly Slot[] = this.#slots;
+    this.#isClaimed = true;
     const cursor = this.#cursor;
     return (rows, key) => {
       if (rows.length !== slots.length) return origin;
@@ -173,6 +179,10 @@ export class SlotPlaces {
         .reduce(earlierPosition);
     };
   }
+}
+
+function ownedOf(slots: readonly Slot[]): ReadonlyMap<number, number> {
+  return new Map(slots.flatMap(({ fence }, slot) => (fence === undefined ? [] : [[slot, fence]])));
 }
 
 function place({ fence, stored, quiet, missing }: Slot, cursor: Position): Position {

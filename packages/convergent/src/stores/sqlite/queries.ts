@@ -103,6 +103,10 @@ export const saveCheckpoint: string = `INSERT INTO convergent_checkpoints (${che
   ON CONFLICT (reader, version, source, slot) DO UPDATE SET
     epoch = excluded.epoch, position = excluded.position, reached = excluded.reached, seen = excluded.seen, "check" = excluded."check"`;
 
+/** Rows that are there, of slots between two, brought to one position. */
+export const moveCheckpoints: string = `UPDATE convergent_checkpoints SET epoch = ?, position = ?, reached = ?, seen = ?, "check" = ?
+  WHERE reader = ? AND version = ? AND source = ? AND slot BETWEEN ? AND ?`;
+
 export const saveDocument: string = `INSERT INTO convergent_documents (view, version, key, document) VALUES (?, ?, ?, ?)
   ON CONFLICT (view, version, key) DO UPDATE SET document = excluded.document`;
 

@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync, statSync, utimesSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { nodeHost } from "../../host-node/host.ts";
 import type { Host } from "../../host/host.ts";
 import type { Store } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";
+import { Database } from "./database.ts";
 import { type SqliteOptions, sqlite } from "./index.ts";
 
 function newFile(): string {
@@ -248,4 +249,19 @@ test("nothing can be inserted into the log in a transaction that need not be dur
   await insert(false);
   await expect(insert(true)).rejects.toThrow("durable");
   await save(store, "x"); // and what follows is durable again
+});
+
+test("writes ask about leases and definitions anew only when somebody may have changed them", async () => {
+  const store = await openStore(newFile());
+  const key = { reader: "v", version: 1, source: "orders" };
+  await store.write((tx) => tx.ownership.saveLeases([{ ...key, slot: 0, owner: "a", fence: 1 }]));
+  const asked = vi.spyOn(Database.prototype, "all");
+  onTestFinished(() => asked.mockRestore());
+  for (let count = 0; count < 3; count++)
+    await store.write(async (tx) => {
+      expect(await tx.ownership.leases(key)).toEqual([{ ...key, slot: 0, owner: "a", fence: 1 }]);
+      expect(await tx.definitions({ name: "v" })).toEqual([]);
+      await tx.saveDocuments([{ view: "v", version: 1, key: "k", document: `${count}`, indexes: [] }]);
+    });
+  expect(asked.mock.calls.filter(([sql]) => /convergent_(leases|definitions)/.test(sql))).toHaveLength(2);
 });

@@ -25,6 +25,7 @@ import { dataVersion, SnapshotMemories } from "./snapshot-memory.ts";
 import { Standing } from "./standing.ts";
 import { SqliteRead, SqliteWrite } from "./transaction.ts";
 import { Wal } from "./wal.ts";
+import { WriteMemory } from "./write-memory.ts";
 
 /** How long `close` lets reads that are under way go on. */
 const closeWaitMs = 5_000;
@@ -55,6 +56,7 @@ export class SqliteStore implements Store {
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
+  readonly #remembered = new WriteMemory();
   #writer: Database | undefined;
   #archive: Archive | undefined;
   #dataVersion: unknown;
@@ -198,7 +200,9 @@ export class SqliteStore implements Store {
     const waited = await whenUnlocked(this.host, attempt, { path, ms: lockWaitMs });
     const database = this.#writer as Database;
     if (waited) this.#turns.begin();
-    if (waited || dataVersion(database) !== this.#dataVersion) this.#turns.rival();
+    const version = dataVersion(database);
+    if (waited || version !== this.#dataVersion) this.#turns.rival();
+    this.#remembered.begin(database, version);
     return database;
   }
 
@@ -207,7 +211,8 @@ export class SqliteStore implements Store {
     try {
       this.#standing.look(database);
       const logOpen = this.#synchronous.mode === "FULL";
-      const open = (tx = new SqliteWrite(database, this.host.timers, { archive: this.#archived(), logOpen, types: this.#types }));
+      const options = { archive: this.#archived(), logOpen, types: this.#types, remembered: this.#remembered };
+      const open = (tx = new SqliteWrite(database, this.host.timers, options));
       const value = await this.#gate.body(() => body(open));
       tx.end();
       if (tx.failure) throw tx.failure;

@@ -30,6 +30,7 @@ import type {
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
 import type { Archive } from "./archive.ts";
+import { saveCheckpoints } from "./checkpoint-rows.ts";
 import type { Database, Row } from "./database.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
@@ -39,8 +40,9 @@ import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 import type { SnapshotMemory } from "./snapshot-memory.ts";
-import { checkpointOf, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
+import { type Changes, checkpointOf, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
+import type { WriteMemory } from "./write-memory.ts";
 
 /** What a transaction reads with besides its connection. */
 export interface ReadContext {
@@ -80,7 +82,7 @@ export class SqliteRead implements ReadTransaction {
   }
 
   get ownership(): SqliteOwnership {
-    return (this.#ownership ??= new SqliteOwnership(this.#runOf()));
+    return (this.#ownership ??= new SqliteOwnership(this.#runOf(), (name, read) => this.lasting(name, read)));
   }
 
   get parking(): SqliteParking {
@@ -205,7 +207,11 @@ export class SqliteRead implements ReadTransaction {
   }
 
   async definitions(of?: { readonly name: string } | { readonly kind: "strong-view" }): Promise<DefinitionRow[]> {
-    return this.ask((database) => definitionRows(database, of).map(definitionOf));
+    if (!of) return this.ask((database) => database.all(sql.readDefinitions).map(definitionOf));
+    const isNamed = "name" in of;
+    return this.lasting(isNamed ? `definitions\u0000${of.name}` : "strong definitions", (database) =>
+      (isNamed ? database.all(sql.readDefinitionsOf, of.name) : database.all(sql.readStrongDefinitions)).map(definitionOf),
+    );
   }
 
   async consumed(reader: string, version: number): Promise<ConsumedRange[]> {
@@ -244,13 +250,18 @@ export class SqliteRead implements ReadTransaction {
     }
   }
 
+  /** Asks what a write may remember of those before it (`write-memory.ts`). */
+  protected lasting<T>(_name: string, read: (database: Database) => T[]): T[] {
+    return this.ask(read);
+  }
+
   /** Runs statements of a subject that has a file of its own. */
-  protected run<T>(statements: (database: Database) => T, changes?: "changes"): T {
+  protected run<T>(statements: (database: Database) => T, changes?: Changes): T {
     assert(changes === undefined, "a read changes nothing");
     return this.ask(statements);
   }
 
-  #runOf(): <T>(statements: (open: Database) => T, changes?: "changes") => T {
+  #runOf(): <T>(statements: (open: Database) => T, changes?: Changes) => T {
     return (statements, changes) => this.run(statements, changes);
   }
 
@@ -264,6 +275,7 @@ interface WriteOptions {
   readonly logOpen: boolean;
   /** Types of events that are known to be registered. */
   readonly types: ReadonlySet<string>;
+  readonly remembered: WriteMemory;
 }
 
 export class SqliteWrite extends SqliteRead implements WriteTransaction {
@@ -271,6 +283,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   readonly newTypes: Set<string> = new Set();
   readonly #logOpen: boolean;
   readonly #types: ReadonlySet<string>;
+  readonly #remembered: WriteMemory;
   #changed = false;
   #changedStanding = false;
 
@@ -278,6 +291,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     super(database, timers, options);
     this.#logOpen = options.logOpen;
     this.#types = options.types;
+    this.#remembered = options.remembered;
   }
 
   /** Whether there may be something to commit. */
@@ -353,12 +367,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   }
 
   async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
-    this.#change((database) => {
-      for (const row of checkpoints) {
-        const { reader, version, source, slot, epoch, position, reached, seen, check } = row;
-        database.run(sql.saveCheckpoint, reader, version, source, slot, epoch, position, reached, seen, check);
-      }
-    });
+    this.#change((database) => saveCheckpoints(database, checkpoints));
   }
 
   async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
@@ -368,6 +377,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   }
 
   async saveDefinition(row: DefinitionRow): Promise<void> {
+    this.#remembered.forget();
     this.#change((database) => database.run(sql.saveDefinition, row.kind, row.name, row.version, row.fingerprint, row.state, row.reason));
   }
 
@@ -390,6 +400,7 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
   }
 
   async dropView(view: string, version?: number): Promise<void> {
+    this.#remembered.forget();
     const lowest = version ?? 0;
     const highest = version ?? Number.MAX_SAFE_INTEGER;
     for (const some of [sql.dropSomeDocuments, sql.dropSomeIndexEntries]) {
@@ -403,7 +414,12 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     this.#change((database) => dropReaderRows(database, view, lowest, highest));
   }
 
-  protected override run<T>(statements: (database: Database) => T, changes?: "changes"): T {
+  protected override lasting<T>(name: string, read: (database: Database) => T[]): T[] {
+    return [...this.ask((database) => this.#remembered.once(name, () => read(database)))];
+  }
+
+  protected override run<T>(statements: (database: Database) => T, changes?: Changes): T {
+    if (changes === "changes-remembered") this.#remembered.forget();
     return changes === undefined ? this.ask(statements) : this.#change(statements);
   }
 
@@ -415,11 +431,6 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
 
 function headOf(row: Row | undefined): Head {
   return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
-}
-
-function definitionRows(database: Database, of?: { readonly name: string } | { readonly kind: "strong-view" }): Row[] {
-  if (of === undefined) return database.all(sql.readDefinitions);
-  return "name" in of ? database.all(sql.readDefinitionsOf, of.name) : database.all(sql.readStrongDefinitions);
 }
 
 function definitionOf(row: Row): DefinitionRow {
