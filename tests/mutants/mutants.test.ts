@@ -1,0 +1,18 @@
+// Running the mutants takes long (`npm run mutants`); that each still fits the code it makes wrong is asked here.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { mutants } from "./mutants.ts";
+
+const sources = join(import.meta.dirname, "..", "..", "packages", "convergent", "src");
+
+test.each(mutants)("the mutant $name fits the code", ({ file, find, replace, reason }) => {
+  expect(readFileSync(join(sources, file), "utf8").split(find)).toHaveLength(2);
+  expect(replace).not.toBe(find);
+  expect(reason).toMatch(/^[A-Z].+\.$/);
+});
+
+test("there are at least 25, each of its own name", () => {
+  expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
+  expect(mutants.length).toBeGreaterThanOrEqual(25);
+});
