@@ -9,7 +9,7 @@ import type { Epoch } from "../log/store.ts";
 /** Something that a client asked. A command that is repeated under its id is one operation. */
 export interface Invoked {
   readonly kind: "invoke";
-  /** Virtual milliseconds. */
+  /** Milliseconds since the run began: virtual ones in the simulator. */
   readonly t: number;
   readonly session: string;
   readonly op: number;
@@ -113,6 +113,21 @@ export interface EpochsHeld {
   readonly epochs: readonly Epoch[];
 }
 
+/** An append that a store remembers in the end by the id it came with (L4). */
+export interface IdHeld {
+  readonly kind: "id";
+  readonly store: string;
+  readonly lineage: number;
+  /** Whoever gave the id: of a client's command its session. */
+  readonly scope: string;
+  readonly id: string;
+  readonly stream: string;
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** Of its last event. */
+  readonly position: number;
+}
+
 /** All documents of one version of a view in one snapshot of its store, with how far their slots were there. */
 export interface ViewHeld {
   readonly kind: "held";
@@ -137,6 +152,16 @@ export interface FaultMade {
   readonly kind: "fault";
   readonly t: number;
   readonly fault: string;
+}
+
+/**
+ * The power was cut under a store that commits what can be derived without waiting for the disk: such commits may be taken
+ * back, the newest first, up to the last append that was acknowledged.
+ */
+export interface PowerCut {
+  readonly kind: "power";
+  readonly t: number;
+  readonly store: string;
 }
 
 /** A process began, or died. */
@@ -165,8 +190,10 @@ export type HistoryRecord =
   | LineageBegun
   | EventHeld
   | EpochsHeld
+  | IdHeld
   | ViewHeld
   | FaultMade
+  | PowerCut
   | LifeChanged
   | Settled;
 

@@ -18,6 +18,7 @@ interface Operation {
   closed: boolean;
 }
 
+/** Makes the records of one run; `write` is called with each as it comes. */
 export class Recorder {
   readonly #write: (record: HistoryRecord) => void;
   readonly #now: () => number;
@@ -29,6 +30,7 @@ export class Recorder {
     this.#write = write;
   }
 
+  /** A request leaves for the gateway; `arrived` is to be called as often as it may have come there. */
   request(session: string, request: NetworkRequest): Recorded {
     const operation = this.#invoked(session, request);
     return {

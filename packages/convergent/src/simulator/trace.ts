@@ -24,6 +24,8 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
       return `${record.reader} v${record.version} commits its slot ${record.slot} at ${record.position}`;
     case "fault":
       return `fault: ${record.fault}`;
+    case "power":
+      return `the power of ${record.store} is cut`;
     case "life":
       return `${record.process} ${record.what}`;
     case "lineage":
@@ -32,6 +34,7 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
       return record.behind.length === 0 ? "everything has settled" : `not settled: ${record.behind.join("; ")}`;
     case "event":
     case "epochs":
+    case "id":
     case "held":
       return undefined;
   }

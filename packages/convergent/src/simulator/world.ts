@@ -8,14 +8,14 @@ import type { HistoryLost } from "../client/session.ts";
 import type { Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Store } from "../log/store.ts";
-import type { Position } from "../position/position.ts";
 import { type AnyService, runtimeOf, type StartOptions } from "../service/service.ts";
 import { memoryDisk } from "../stores/memory/memory-disk.ts";
 import { MemoryStore } from "../stores/memory/memory-store.ts";
 import { type Commit, Database } from "./database.ts";
 import { SimulatedDisk } from "./disk.ts";
+import { dumpLog, heldViews, type LogDump } from "./dump.ts";
 import { type FaultChoice, Faults } from "./faults.ts";
-import type { HistoryRecord, ViewHeld } from "./history.ts";
+import type { HistoryRecord } from "./history.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { SimulatedProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
@@ -132,10 +132,10 @@ export class World {
   async restore(database: Database, copy: Uint8Array, options: { readonly witness: "kept" | "lost" }): Promise<void> {
     const { name, path } = database;
     this.cutPower("processes");
-    const before = await eventsIn(this.disk.content(path), name);
+    const before = (await dumpOf(this.disk.content(path), name)).events;
     this.disk.put(path, copy);
     if (options.witness === "lost") this.disk.remove(`${path}-witness`);
-    const kept = (await eventsIn(copy, name)).length;
+    const kept = (await dumpOf(copy, name)).events.length;
     this.#endLineage(name, before);
     const lineage = (this.lineages.get(name) ?? 0) + 1;
     this.lineages.set(name, lineage);
@@ -146,10 +146,12 @@ export class World {
   /** Records what the stores hold in the end. */
   async recordEnd(): Promise<void> {
     for (const { name, path } of this.databases) {
-      const bytes = this.disk.content(path);
-      this.#endLineage(name, await eventsIn(bytes, name));
-      const store = await scratchStore(bytes, name);
-      this.record({ kind: "epochs", store: name, epochs: store.identity.epochs });
+      const { events, epochs, ids } = await dumpOf(this.disk.content(path), name);
+      this.#endLineage(name, events);
+      this.record({ kind: "epochs", store: name, epochs });
+      const lineage = this.lineages.get(name) ?? 0;
+      for (const { scope, id, stream, firstVersion, lastVersion, position } of ids)
+        this.record({ kind: "id", store: name, lineage, scope, id, stream, firstVersion, lastVersion, position });
     }
   }
 
@@ -157,7 +159,8 @@ export class World {
   async recordViews(database: Database): Promise<void> {
     const store = await database.opened();
     const lineage = this.lineages.get(database.name) ?? 0;
-    for (const held of await heldViews(store)) this.record({ kind: "held", t: this.scheduler.now, store: database.name, lineage, ...held });
+    for (const held of await store.read(heldViews))
+      this.record({ kind: "held", t: this.scheduler.now, store: database.name, lineage, ...held });
   }
 
   #endLineage(store: string, events: readonly StoredEvent[]): void {
@@ -263,12 +266,8 @@ async function scratchStore(bytes: Uint8Array, name: string): Promise<Store> {
   return MemoryStore.open({ host: { ...outsideHost, disk }, path, name });
 }
 
-async function eventsIn(bytes: Uint8Array, name: string): Promise<StoredEvent[]> {
-  const store = await scratchStore(bytes, name);
-  return store.read(async (tx) => {
-    const head = await tx.head();
-    return tx.events({ after: 0 as Position, upTo: head.position, limit: Number.MAX_SAFE_INTEGER });
-  });
+async function dumpOf(bytes: Uint8Array, name: string): Promise<LogDump> {
+  return (await scratchStore(bytes, name)).read(dumpLog);
 }
 
 const outsideHost: Host = {
@@ -280,31 +279,3 @@ const outsideHost: Host = {
   processes: { self: { place: "outside", process: "outside" }, isGone: () => false },
   reached: () => undefined,
 };
-
-type Held = Omit<ViewHeld, "kind" | "t" | "store" | "lineage">;
-
-async function heldViews(store: Store): Promise<Held[]> {
-  return store.read(async (tx) => {
-    const head = (await tx.head()).position;
-    const all = await tx.checkpoints();
-    const parked = await tx.parking.keys();
-    const held: Held[] = [];
-    for (const { name: view, version, kind, state } of await tx.definitions()) {
-      const rows = all.filter((row) => row.reader === view && row.version === version).sort((a, b) => a.slot - b.slot);
-      if (kind === "view" && rows.length === 0) continue;
-      const page = await tx.find({ view, version, field: undefined, where: [], descending: false, limit: Number.MAX_SAFE_INTEGER });
-      held.push({
-        view,
-        version,
-        state,
-        head,
-        slots: kind === "view" ? rows.map((row) => row.position) : [],
-        parked: Object.fromEntries(
-          parked.filter((each) => each.reader === view && each.version === version).map((each) => [each.key, each.position]),
-        ),
-        documents: Object.fromEntries(page.map(({ key, document }) => [key, JSON.parse(document) as unknown])),
-      });
-    }
-    return held;
-  });
-}

@@ -72,6 +72,17 @@ function read(op: number, t: number, answer: { sum: number; asOf: number; fresh?
   return { kind: "ok", what: "document", t, op, value: { sum: answer.sum }, asOf: answer.asOf, fresh: answer.fresh ?? true, parked: false };
 }
 
+function checkpoint(position: number, t = 1): HistoryRecord {
+  return { kind: "checkpoint", t, store: "purses", reader: "sums", version: 1, slot: 0, source: "purses", position };
+}
+
+const cut: HistoryRecord = { kind: "power", t: 8, store: "purses" };
+
+function remembered(op: number, over: Partial<Extract<HistoryRecord, { kind: "id" }>> = {}): HistoryRecord {
+  const at = { stream: "purse/a", firstVersion: op, lastVersion: op, position: op };
+  return { kind: "id", store: "purses", lineage: 0, scope: "s", id: `c${op}`, ...at, ...over };
+}
+
 function held(sum: number, position: number, parked: Record<string, number> = {}): HistoryRecord {
   const at = { kind: "held", t: 9, store: "purses", lineage: 0, view: "sums", version: 1, state: "active", head: 3 } as const;
   return { ...at, slots: [position], parked, documents: { a: { sum } } };
@@ -169,13 +180,40 @@ const cases: ReadonlyArray<{ name: string; checker?: string; history: readonly H
   {
     name: "a checkpoint goes back",
     checker: "readers",
-    history: [
-      ...good,
-      ...[3, 2].map(
-        (position) =>
-          ({ kind: "checkpoint", t: 1, store: "purses", reader: "sums", version: 1, slot: 0, source: "purses", position }) as const,
-      ),
-    ],
+    history: [...good, checkpoint(3), checkpoint(2)],
+  },
+  {
+    name: "a power cut takes back a checkpoint that no append came after",
+    history: [...good, checkpoint(1), checkpoint(2), cut, checkpoint(1), checkpoint(2)],
+  },
+  {
+    name: "a power cut takes back a checkpoint, and not the append that was acknowledged after it",
+    checker: "readers",
+    history: [...good.slice(0, 3), checkpoint(2), asked(2, 3), done(2, 4), checkpoint(3), cut, checkpoint(1), event(1), event(2)],
+    says: /went back from 2 to 1/,
+  },
+  {
+    name: "an append that was under way when the checkpoint was seen keeps it for nobody",
+    history: [...good.slice(0, 4), checkpoint(2), done(2, 4), cut, checkpoint(1), event(1), event(2)],
+  },
+  { name: "the ids of all appends are remembered", history: [...good, remembered(1), remembered(2), remembered(3)] },
+  {
+    name: "the id of an acknowledged append is not remembered",
+    checker: "ids",
+    history: [...good, remembered(1)],
+    says: /c2\) is not remembered/,
+  },
+  {
+    name: "an id is remembered at another position than was answered",
+    checker: "ids",
+    history: [...good, remembered(1), remembered(2, { position: 3 })],
+    says: /c2\) is remembered at 3/,
+  },
+  {
+    name: "an id is remembered of an append that is not in the log",
+    checker: "ids",
+    history: [...good, remembered(1), remembered(2), remembered(9)],
+    says: /no event 9/,
   },
   {
     name: "a reader does not come to head",

@@ -3,6 +3,7 @@ import type { AnyView } from "../../views/view.ts";
 import type { HistoryRecord, Violation } from "../history.ts";
 import { checkAcknowledged } from "./acknowledged.ts";
 import { checkFolds, type Folded } from "./folds.ts";
+import { checkIds } from "./ids.ts";
 import { Lineages } from "./lineages.ts";
 import { checkLog } from "./log.ts";
 import { checkReaders } from "./readers.ts";
@@ -27,6 +28,7 @@ export function checkHistory(history: readonly HistoryRecord[], { views, entitie
     ...checkAcknowledged(history, lineages, storeOf),
     ...checkSessions(history, lineages, storeOf),
     ...checkFolds(history, lineages, { views, entities, storeOf }),
-    ...checkReaders(history),
+    ...checkIds(history, lineages, storeOf),
+    ...checkReaders(history, storeOf),
   ];
 }
