@@ -17,6 +17,7 @@ export const sameFloor: Readonly<Record<string, readonly string[]>> = {
   position: ["errors"],
   host: ["errors"],
   protocol: ["merge"],
+  testing: ["simulator"],
 };
 
 /** Rooms beside the chain, with the rooms they may import. Only entry points (the files named in `exports`) and tests import them. */

@@ -101,6 +101,7 @@ export type {
 } from "./protocol/reading.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
+export { type Lag, type LagRange, parseLag } from "./readers/lag.ts";
 export { Reader } from "./readers/reader.ts";
 export type {
   EventName,
@@ -127,6 +128,7 @@ export type {
   SqlViewFacade,
   ViewFacade,
 } from "./service/facade.ts";
+export { readerNames } from "./service/lags.ts";
 export {
   type AnyService,
   inProcess,

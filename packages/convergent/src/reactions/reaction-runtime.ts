@@ -5,12 +5,13 @@
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { EventCodec, isDropped, requireReadable } from "../log/codec.ts";
-import type { Envelope } from "../log/event.ts";
+import { type Envelope, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
+import { late } from "../readers/lag.ts";
 import { Reader } from "../readers/reader.ts";
-import type { ReaderSetting } from "../readers/reader-options.ts";
+import type { ReaderOptions, ReaderSetting } from "../readers/reader-options.ts";
 import { ItemError } from "../readers/verdict.ts";
 import type { AnyReaction, PlannedCommand } from "./reaction.ts";
 
@@ -48,7 +49,7 @@ export class ReactionRuntime {
     this.#entities = options.entities;
     this.#onRefusal = options.onRefusal;
     const { decode, isUnknown } = new EventCodec(definition.from, options.effects);
-    this.reader = new Reader<Envelope>({
+    const reader: ReaderOptions<Envelope> = {
       ...options.setting,
       name: definition.name,
       version: definition.version,
@@ -64,7 +65,8 @@ export class ReactionRuntime {
       committed: () => {
         for (const refusal of this.#refused.splice(0)) this.#onRefusal(refusal);
       },
-    });
+    };
+    this.reader = new Reader<Envelope>(late(reader, ({ entity, entityId }) => streamOf(entity, entityId)));
   }
 
   async #apply(tx: WriteTransaction, events: readonly Envelope[]): Promise<void> {

@@ -6,6 +6,7 @@ import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
 import type { Position } from "../position/position.ts";
 import type { Percentiles } from "./histogram.ts";
+import type { Lag } from "./lag.ts";
 import type { Membership } from "./membership.ts";
 import type { Failed } from "./verdict.ts";
 
@@ -60,6 +61,8 @@ export interface ReaderOptions<Item> {
   readonly committed?: () => void;
   /** Whether the effects are rows that can be derived again: their commit then need not wait for the disk (see `Store.write`). */
   readonly derived?: boolean;
+  /** For development: how late it is made; see `lag.ts`. */
+  readonly lag?: Lag;
   /** Whether a new version goes on where the one before it stands. Default: it begins anew, like a view that is built again. */
   readonly inherits?: boolean;
 }
@@ -120,4 +123,4 @@ export interface ParkedNotice {
 }
 
 /** What all readers of a service are given alike. */
-export type ReaderSetting = Pick<ReaderOptions<never>, "attemptsMax" | "failed" | "membership" | "parked">;
+export type ReaderSetting = Pick<ReaderOptions<never>, "attemptsMax" | "failed" | "lag" | "membership" | "parked">;

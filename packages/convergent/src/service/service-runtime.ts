@@ -10,6 +10,7 @@ import { laterPosition } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import type { Percentiles } from "../readers/histogram.ts";
 import { type AnyReader, type Exchanged, Inboxes } from "../readers/inboxes.ts";
+import type { Lag } from "../readers/lag.ts";
 import { Membership } from "../readers/membership.ts";
 import { isRun, type ParkedChoice, requestDiscard, requestReplay } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
@@ -21,6 +22,7 @@ import { StrongViews } from "../views/strong-views.ts";
 import { type ViewOptions, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import { destroyForgotten, finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
+import { lagsOf } from "./lags.ts";
 import type { StartOptions } from "./service.ts";
 import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
 import { unknownEvents } from "./unknown-events.ts";
@@ -36,12 +38,14 @@ export class ServiceRuntime {
   /** Commands of reactions that entities refused since the start. */
   refusals = 0;
   readonly #inboxes: Inboxes;
+  readonly #lags: ReadonlyMap<string, Lag>;
   #janitor: Janitor | undefined;
   readonly #membership: Membership;
   #stopping: Promise<void> | undefined;
 
-  private constructor(name: string, parts: AnyParts, log: Log) {
+  private constructor(name: string, parts: AnyParts, log: Log, lags: ReadonlyMap<string, Lag>) {
     this.name = name;
+    this.#lags = lags;
     this.parts = parts;
     this.log = log;
     this.#inboxes = new Inboxes(log.host);
@@ -54,8 +58,9 @@ export class ServiceRuntime {
         "definition_invalid",
         `start of "${definition.name}" needs a store, for example start({ store: sqlite("data/${definition.name}.db") })`,
       );
+    const lags = lagsOf(definition, options.lag ?? {});
     const log = await Log.open(options.store, definition.name, options.onFork ? { onFork: options.onFork } : {});
-    const runtime = new ServiceRuntime(definition.name, definition.parts, log);
+    const runtime = new ServiceRuntime(definition.name, definition.parts, log, lags);
     try {
       await runtime.#start(options);
       return runtime;
@@ -104,7 +109,7 @@ export class ServiceRuntime {
     const elapsed = (): number => this.log.host.clock.elapsed();
     const deadline = elapsed() + waitMs;
     const covered = await this.covers(token, { waitMs });
-    const reactions = [...this.reactions.values()].map(({ reader }) => reader).filter((reader) => reader.source === this.log);
+    const reactions = [...this.reactions.values()].map(({ reader }) => reader).filter((reader) => reader.source.store === this.log.store);
     const own = [...this.views.values(), ...reactions];
     const met = await Promise.all(own.map((reader) => reader.waitFor(covered.position, deadline - elapsed())));
     return met.every(Boolean) && covered.unmet.length === 0 && covered.unchecked.length === 0;
@@ -205,7 +210,7 @@ export class ServiceRuntime {
       setting: this.#setting(definition.name, options),
     });
     this.reactions.set(definition.name, reaction);
-    if (reaction.reader.source !== this.log) {
+    if (reaction.reader.source.store !== this.log.store) {
       this.#inboxes.add(reaction.reader);
       this.log.addInbox(reaction.reader.checkpointKey, reaction.reader.source);
     }
@@ -230,8 +235,10 @@ export class ServiceRuntime {
   }
 
   #setting(reader: string, { onStuck, onParked, attemptsMax }: StartOptions): ReaderSetting {
+    const lag = this.#lags.get(reader);
     return {
       membership: this.#membership,
+      ...(lag ? { lag } : {}),
       ...(attemptsMax === undefined ? {} : { attemptsMax }),
       // Once when it begins, and again each tenth time: a reader that is stuck tries for ever.
       failed: (failure) => {

@@ -10,6 +10,7 @@ import { durationMs } from "../host/duration.ts";
 import type { Fork } from "../log/epochs.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
+import type { LagRange } from "../readers/lag.ts";
 import type { ParkedNotice, ReaderFailure } from "../readers/reader-options.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
@@ -64,6 +65,11 @@ export interface StartOptions {
   readonly onParked?: (parked: Parked) => void;
   /** How often a failing event is tried before it is parked, unless its error says otherwise. Default 5. */
   readonly attemptsMax?: number;
+  /**
+   * For development, by the names of views and reactions: how late each is made, `{ "order-summary": "300ms..2s" }`. Batches of it are
+   * also run twice now and then, the first time rolled back, and applied in another order across order keys; rows come out the same.
+   */
+  readonly lag?: Readonly<Record<string, LagRange>>;
 }
 
 /** What a running service has besides its parts. */

@@ -30,7 +30,7 @@ export const faultKinds = {
   "clock skew": 1, //                processes begin with different times of day
   "slow reader": 5, //               a reader of one process stands still
   "older copy": 0.7, //              the store's file is replaced by an older copy of itself
-  "handler failure": 0.05, //        a handler of an application fails, if it asks `world.fails()`
+  "handler failure": 0.05, //        a handler of an application fails, if it asks `fails()`
 } as const;
 
 /** The name of a kind of fault. */
@@ -49,8 +49,8 @@ export class Faults {
   readonly #told: (kind: FaultKind) => void;
   #healed = false;
 
-  /** `told` hears of each fault as it happens. */
-  constructor(choice: FaultChoice, random: SeededRandom, told: (kind: FaultKind) => void) {
+  /** `told` hears of each fault as it happens; `except` are kinds that a random subset leaves out. */
+  constructor(choice: FaultChoice, random: SeededRandom, told: (kind: FaultKind) => void, except: readonly FaultKind[] = []) {
     this.#random = random;
     this.#told = told;
     if (choice === "none") return;
@@ -59,7 +59,7 @@ export class Faults {
       const chosen = random.chance(0.5);
       const rate = faultKinds[kind] * random.between(0.05, 1);
       if (choice !== "swarm") this.#rates.set(kind, choice[kind] ?? 0);
-      else if (chosen) this.#rates.set(kind, rate);
+      else if (chosen && !except.includes(kind)) this.#rates.set(kind, rate);
     }
   }
 

@@ -18,6 +18,8 @@ export interface Invoked {
   readonly name: string;
   readonly key: string;
   readonly command?: string;
+  /** What the command was given: the text of the request's body. */
+  readonly input?: string;
   /** The command's id. */
   readonly id?: string;
   /** The request carried what its session wrote and saw. */

@@ -57,7 +57,7 @@ export class Recorder {
       what,
       name,
       key,
-      ...(command === undefined ? {} : { command }),
+      ...(command === undefined ? {} : { command, ...(request.body === undefined ? {} : { input: request.body }) }),
       ...(id === undefined ? {} : { id }),
       ...(request.headers[names.token] === undefined ? {} : { asked: true }),
     });
@@ -107,5 +107,5 @@ function addressOf({ method, url }: NetworkRequest): Pick<Invoked, "what" | "nam
   if (kind === "entities" && method === "POST") return { what: "command", name, key, command: command ?? "" };
   if (kind === "views" && key !== "" && key !== "queries") return { what: "document", name, key };
   if (kind === "entities" && command === undefined && !url.includes("?")) return { what: "state", name, key };
-  return { what: "other", name, key };
+  return { what: "other", name: name === "" ? kind : name, key };
 }

@@ -25,9 +25,9 @@ type Shape = Pick<Shrunk, "steps" | "servers" | "clients" | "faults">;
 const triesMax = 120;
 
 /** Shrinks the run of `failed`, which must have been made with these options. */
-export async function shrink<S extends AnyService & Served>(
-  services: Simulated<S>,
-  options: SimulateOptions<S>,
+export async function shrink<S extends AnyService & Served, Outside = undefined>(
+  services: Simulated<S, Outside>,
+  options: SimulateOptions<S, Outside>,
   failed: SimulationReport,
 ): Promise<Shrunk> {
   const checkers = new Set(failed.violations.map(({ checker }) => checker));

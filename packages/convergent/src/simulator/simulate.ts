@@ -19,10 +19,13 @@ import type { Gateway, Server } from "./server.ts";
 import { World } from "./world.ts";
 
 /** One client with a session of its own, as a workload sees it. */
-export interface Actor<S extends Served> {
+export interface Actor<S extends Served, Outside = undefined> {
   readonly name: string;
   readonly client: Client<S>;
+  /** Draws from the run's seed: whatever a workload leaves to chance it must take from here. */
   readonly random: SeededRandom;
+  /** What the option `outside` made for this run. */
+  readonly outside: Outside;
   /** Virtual time passes. */
   readonly sleep: (ms: number) => Promise<void>;
   /** Counts that something happened, to see later that it happens at all. */
@@ -30,7 +33,9 @@ export interface Actor<S extends Served> {
 }
 
 /** What a definition may ask of the run it is made for. */
-export interface Circumstances {
+export interface Circumstances<Outside = undefined> {
+  /** What the option `outside` made for this run. */
+  readonly outside: Outside;
   /** Whether a handler shall fail now: with the fault "handler failure", and never while the checkers fold. */
   readonly fails: () => boolean;
   /** Counted from 1: which life of its server starts the service, for releases that follow each other. */
@@ -40,13 +45,21 @@ export interface Circumstances {
 }
 
 /** What is run, and what is made to go wrong. */
-export interface SimulateOptions<S extends AnyService & Served> {
+export interface SimulateOptions<S extends AnyService & Served, Outside = undefined> {
   /** One seed is one run, to the last step. */
   readonly seed: number;
   /** Puts HTTP before the services: `createGateway` of `@convergent/server`. */
   readonly gateway: Gateway;
-  /** What one client does; it is called again and again until the run ends. What it throws is no violation, unless `strict`. */
-  readonly workload: (actor: Actor<S>) => Promise<void>;
+  /**
+   * What one client does; it is called again and again until the run ends. A `ConvergentError` that it throws is part of a client's
+   * life and only counted, as `thrown CODE`; anything else is a violation.
+   */
+  readonly workload: (actor: Actor<S, Outside>) => Promise<void>;
+  /**
+   * Makes what lies outside of the services and outlives all their crashes, for instance a payment provider or a cache, anew for each run.
+   * Clients, invariants and functions that make the services are given it. It must take time and randomness from what it is given.
+   */
+  readonly outside?: (world: { readonly random: SeededRandom }) => Outside;
   /** Steps until everything is healed. Default 2,000. */
   readonly steps?: number;
   /** Default: by seed from 1 to 3. */
@@ -55,8 +68,12 @@ export interface SimulateOptions<S extends AnyService & Served> {
   readonly clients?: number;
   /** Default: a random subset of all kinds, by seed. */
   readonly faults?: FaultChoice;
-  /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. */
-  readonly invariants?: Readonly<Record<string, (running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>) => Promise<void> | void>>;
+  /** Kinds that the random subset leaves out. */
+  readonly except?: readonly FaultKind[];
+  /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. Asked of the services of each server. */
+  readonly invariants?: Readonly<
+    Record<string, (running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>, outside: Outside) => Promise<void> | void>
+  >;
   /** Virtual time within which everything that was healed must have settled. Default 60,000 ms. */
   readonly settleWithinMs?: number;
 }
@@ -80,7 +97,10 @@ export interface SimulationReport {
 }
 
 /** The services of a run: definitions, or how they are made for each start. */
-export type Simulated<S extends AnyService> = S | readonly S[] | ((circumstances: Circumstances) => S | readonly S[]);
+export type Simulated<S extends AnyService, Outside = undefined> =
+  | S
+  | readonly S[]
+  | ((circumstances: Circumstances<Outside>) => S | readonly S[]);
 
 /** How far apart what a client does is, in the mean. */
 const thinkMs = 60;
@@ -88,26 +108,29 @@ const thinkMs = 60;
 const lookSteps = 400;
 
 /** Runs the services once and says what was found. Violations are in the report; only a mistake in the options throws. */
-export async function simulate<S extends AnyService & Served>(
-  services: Simulated<S>,
-  options: SimulateOptions<S>,
+export async function simulate<S extends AnyService & Served, Outside = undefined>(
+  services: Simulated<S, Outside>,
+  options: SimulateOptions<S, Outside>,
 ): Promise<SimulationReport> {
   return new Simulation(services, options).run();
 }
 
-class Simulation<S extends AnyService & Served> {
-  readonly #options: SimulateOptions<S>;
+class Simulation<S extends AnyService & Served, Outside> {
+  readonly #options: SimulateOptions<S, Outside>;
   readonly #world: World;
-  readonly #services: (circumstances: Circumstances) => readonly S[];
+  readonly #services: (circumstances: Omit<Circumstances, "outside">) => readonly S[];
+  readonly #outside: Outside;
   readonly #actors: Array<Promise<void>> = [];
   readonly #found: Violation[] = [];
   readonly #views = new Map<string, AnyView>();
   #over = false;
 
-  constructor(services: Simulated<S>, options: SimulateOptions<S>) {
+  constructor(services: Simulated<S, Outside>, options: SimulateOptions<S, Outside>) {
     this.#options = options;
+    // Without the option there is nothing outside, and its type is undefined.
+    this.#outside = options.outside?.({ random: new SeededRandom(options.seed, "outside") }) as Outside;
     this.#services = (circumstances) => {
-      const made = typeof services === "function" ? services(circumstances) : services;
+      const made = typeof services === "function" ? services({ ...circumstances, outside: this.#outside }) : services;
       return Array.isArray(made) ? (made as readonly S[]) : [made as S];
     };
     const shape = new SeededRandom(options.seed, "shape");
@@ -166,10 +189,11 @@ class Simulation<S extends AnyService & Served> {
   }
 
   #worldOptions(shape: { readonly servers: number; readonly onePlace: boolean }): ConstructorParameters<typeof World>[0] {
-    const { seed, faults = "swarm", gateway } = this.#options;
+    const { seed, faults = "swarm", except = [], gateway } = this.#options;
     return {
       seed,
       faults,
+      except,
       ...shape,
       gateway,
       stores: this.#definitions().map(({ name }) => name),
@@ -196,9 +220,10 @@ class Simulation<S extends AnyService & Served> {
     for (let index = 1; index <= clients; index++) {
       const name = `client-${index}`;
       const { client, process } = this.#world.client<S>(name, { onHistoryLost: () => this.#world.mark("history lost, told to a client") });
-      const actor: Actor<S> = {
+      const actor: Actor<S, Outside> = {
         name,
         client,
+        outside: this.#outside,
         random: this.#world.random(`workload of ${name}`),
         sleep: (ms) => process.delay(ms, "sleep"),
         mark: (mark) => this.#world.mark(mark),
@@ -207,7 +232,7 @@ class Simulation<S extends AnyService & Served> {
     }
   }
 
-  async #act(actor: Actor<S>, process: SimulatedProcess, workload: SimulateOptions<S>["workload"]): Promise<void> {
+  async #act(actor: Actor<S, Outside>, process: SimulatedProcess, workload: SimulateOptions<S, Outside>["workload"]): Promise<void> {
     while (!this.#over) {
       await process.delay(actor.random.exponential(thinkMs), "thinks");
       if (this.#over) return;
@@ -260,7 +285,8 @@ class Simulation<S extends AnyService & Served> {
   async #checkInvariants(): Promise<void> {
     for (const server of this.#world.servers) {
       for (const [name, holds] of Object.entries(this.#options.invariants ?? {})) {
-        const checked = Promise.resolve(holds(server.running as ReadonlyArray<Awaited<ReturnType<S["start"]>>>)).catch((error: unknown) => {
+        const running = server.running as ReadonlyArray<Awaited<ReturnType<S["start"]>>>;
+        const checked = (async () => holds(running, this.#outside))().catch((error: unknown) => {
           this.#found.push({ checker: `invariant: ${name}`, message: `${server.name}: ${textOf(error)}` });
         });
         await this.#wait(checked);

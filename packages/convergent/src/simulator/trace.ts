@@ -1,27 +1,50 @@
 /** A history as a person reads it: a line for what was asked and answered, for each fault, and for each process that began or died. */
-import type { HistoryRecord, Invoked } from "./history.ts";
+import type { Checkpointed, HistoryRecord, Invoked } from "./history.ts";
+
+/** Characters of an input, a state or a document that are shown. */
+const shownMax = 160;
 
 /** The lines of a history; of bulk (events, documents, checkpoints) there is only what moved. */
 export function traceOf(history: readonly HistoryRecord[]): string[] {
   const invoked = new Map<number, Invoked>();
-  return history.flatMap((record) => {
+  let slots: number[] = [];
+  return history.flatMap((record, index) => {
     if (record.kind === "invoke") invoked.set(record.op, record);
+    if (record.kind === "checkpoint") {
+      // A commit of many slots is one line.
+      slots.push(record.slot);
+      if (isSameCommit(record, history[index + 1])) return [];
+      const line = `${record.reader} v${record.version} commits ${slotsText(slots)} at ${record.position}`;
+      slots = [];
+      return [timed(record.t, line)];
+    }
     const text = lineOf(record, "op" in record ? invoked.get(record.op) : undefined);
-    const t = "t" in record ? record.t : undefined;
-    return text === undefined ? [] : [`${t === undefined ? "" : t.toFixed(1).padStart(10)} ms  ${text}`];
+    return text === undefined ? [] : [timed("t" in record ? record.t : undefined, text)];
   });
+}
+
+function timed(t: number | undefined, text: string): string {
+  return `${t === undefined ? "" : t.toFixed(1).padStart(10)} ms  ${text}`;
+}
+
+function isSameCommit(record: Checkpointed, next: HistoryRecord | undefined): boolean {
+  if (next?.kind !== "checkpoint" || next.t !== record.t) return false;
+  return (["store", "reader", "version", "position"] as const).every((field) => next[field] === record[field]);
+}
+
+function slotsText(slots: readonly number[]): string {
+  const [first, ...others] = slots;
+  return others.length === 0 ? `its slot ${first}` : `its slots ${first}–${others.at(-1)}`;
 }
 
 function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | undefined {
   switch (record.kind) {
     case "invoke":
-      return `${record.session} asks ${askedOf(record)}`;
+      return `${record.session} asks ${askedOf(record)}${short(record.input)}${record.asked ? " with its token" : ""}`;
     case "fail":
       return `${begun?.session ?? ""} is refused (${record.code}) ${askedOf(begun)}`;
     case "ok":
       return `${begun?.session ?? ""} is answered ${askedOf(begun)}: ${answerOf(record)}`;
-    case "checkpoint":
-      return `${record.reader} v${record.version} commits its slot ${record.slot} at ${record.position}`;
     case "fault":
       return `fault: ${record.fault}`;
     case "power":
@@ -32,6 +55,7 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
       return record.lineage === 0 ? undefined : `${record.store} is replaced by an older copy, which ends at ${record.kept}`;
     case "settled":
       return record.behind.length === 0 ? "everything has settled" : `not settled: ${record.behind.join("; ")}`;
+    case "checkpoint":
     case "event":
     case "epochs":
     case "id":
@@ -42,19 +66,25 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
 
 function askedOf(begun: Invoked | undefined): string {
   if (!begun) return "?";
+  const key = begun.key === "" ? "" : `("${begun.key}")`;
   const command = begun.command === undefined ? "" : `.${begun.command}`;
-  return `${begun.op} ${begun.name}("${begun.key}")${command}${begun.asked ? " with its token" : ""}`;
+  return `${begun.op} ${begun.name}${key}${command}`;
 }
 
 function answerOf(record: Extract<HistoryRecord, { kind: "ok" }>): string {
   switch (record.what) {
     case "command":
-      return `version ${record.version}, positions ${record.events.map(({ position }) => position).join(", ")}${record.repeated ? ", again" : ""}`;
+      return `version ${record.version}, positions ${record.events.map(({ position }) => position).join(", ")}${short(JSON.stringify(record.state))}${record.repeated ? ", again" : ""}`;
     case "document":
-      return `${JSON.stringify(record.value)} as of ${record.asOf}${record.fresh ? "" : ", not fresh"}${record.parked ? ", parked" : ""}`;
+      return `${short(JSON.stringify(record.value)).trim()} as of ${record.asOf}${record.fresh ? "" : ", not fresh"}${record.parked ? ", parked" : ""}`;
     case "state":
-      return `${JSON.stringify(record.state)} at version ${record.version}`;
+      return `${short(JSON.stringify(record.state)).trim()} at version ${record.version}`;
     case "other":
       return "done";
   }
+}
+
+function short(text: string | undefined): string {
+  if (text === undefined) return "";
+  return text.length <= shownMax ? ` ${text}` : ` ${text.slice(0, shownMax)}…`;
 }

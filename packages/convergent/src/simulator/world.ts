@@ -14,7 +14,7 @@ import { MemoryStore } from "../stores/memory/memory-store.ts";
 import { type Commit, Database } from "./database.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { dumpLog, heldViews, type LogDump } from "./dump.ts";
-import { type FaultChoice, Faults } from "./faults.ts";
+import { type FaultChoice, type FaultKind, Faults } from "./faults.ts";
 import type { HistoryRecord } from "./history.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { SimulatedProcess } from "./process.ts";
@@ -26,6 +26,7 @@ import { type Gateway, Server } from "./server.ts";
 export interface WorldOptions {
   readonly seed: number;
   readonly faults: FaultChoice;
+  readonly except: readonly FaultKind[];
   readonly servers: number;
   /** Whether all servers are one machine, where one sees at once when another has ended. */
   readonly onePlace: boolean;
@@ -59,9 +60,8 @@ export class World {
   constructor(options: WorldOptions) {
     const { seed, servers, stores } = options;
     this.#seed = seed;
-    this.faults = new Faults(options.faults, this.random("faults"), (fault) =>
-      this.record({ kind: "fault", t: this.scheduler.now, fault }),
-    );
+    const told = (fault: FaultKind): void => this.record({ kind: "fault", t: this.scheduler.now, fault });
+    this.faults = new Faults(options.faults, this.random("faults"), told, options.except);
     this.disk = new SimulatedDisk(this.faults, this.random("disk"));
     this.databases = stores.map((name) => this.#database(name));
     this.servers = Array.from({ length: servers }, (_, index) => this.#server(index, options));

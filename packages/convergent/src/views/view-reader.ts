@@ -4,8 +4,9 @@ import { EventCodec } from "../log/codec.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { DefinitionRow, WriteTransaction } from "../log/store.ts";
+import { late } from "../readers/lag.ts";
 import { Reader } from "../readers/reader.ts";
-import type { ReaderSetting } from "../readers/reader-options.ts";
+import type { ReaderOptions, ReaderSetting } from "../readers/reader-options.ts";
 import type { Failed } from "../readers/verdict.ts";
 import { consumedOf } from "./consumed.ts";
 import { type KeyedEvent, keyedIn } from "./fold.ts";
@@ -38,7 +39,7 @@ export function viewReader(
     const generation = codec.generation();
     return items.map((item) => (item.generation === generation ? item : prepare(item.stored)));
   };
-  return new Reader<ReadEvent>({
+  const options: ReaderOptions<ReadEvent> = {
     ...setting,
     name: definition.name,
     version: definition.version,
@@ -52,7 +53,8 @@ export function viewReader(
     derived: true,
     apply: (tx, items) => apply(tx, { definition, rows, log, isBuilding }, current(items)),
     passed: (tx, events) => count(tx, definition, events),
-  });
+  };
+  return new Reader<ReadEvent>(late(options, ({ key }) => key));
 }
 
 interface Kept {

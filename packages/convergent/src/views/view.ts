@@ -16,11 +16,11 @@ export type Consistency = "eventual" | "strong";
 export type Handler<Document, Event> = (document: Document | undefined, event: Event) => Document | undefined;
 
 /** A view: the documents it keeps, whose events make them, and by which fields they are found. */
-export interface View<Name extends string, Document, Index extends string> {
+export interface View<Name extends string, Document, Index extends string, From extends readonly AnyEntity[] = readonly AnyEntity[]> {
   readonly kind: "view";
   readonly name: Name;
   readonly version: number;
-  readonly from: readonly AnyEntity[];
+  readonly from: From;
   readonly document: Schema<unknown, Document>;
   readonly indexes: readonly Index[];
   /** Those of the indexes of whose values no two documents have the same. */
@@ -88,7 +88,7 @@ export interface NeedsOn<Name extends string, From extends readonly AnyEntity[],
   /** One handler an event type, keyed `entity.event`. Events without one do not touch the view. */
   on(
     by: { readonly [Type in EventOf<From[number]>["type"]]?: Handler<Document, Extract<EventOf<From[number]>, { type: Type }>> },
-  ): View<Name, Document, Index>;
+  ): View<Name, Document, Index, From>;
 }
 
 function documentView<

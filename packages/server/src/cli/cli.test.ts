@@ -45,11 +45,18 @@ interface Ran {
   readonly err: string;
 }
 
-function launch(...args: string[]): { child: ChildProcess; ran: Promise<Ran>; until: (text: RegExp) => Promise<string> } {
+function launch(...args: string[]): ReturnType<typeof launchWith> {
+  return launchWith({}, ...args);
+}
+
+function launchWith(
+  environment: Readonly<Record<string, string>>,
+  ...args: string[]
+): { child: ChildProcess; ran: Promise<Ran>; until: (text: RegExp) => Promise<string> } {
   const child = spawn(process.execPath, ["--conditions=convergent-source", main, ...args], {
     cwd: directory,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, PORT: "" },
+    env: { ...process.env, PORT: "", ...environment },
   });
   children.push(child);
   let out = "";
@@ -101,6 +108,34 @@ test("help names the commands, and each command has help of its own, with exampl
     expect([code, out.startsWith(`Usage: ${name}`), out.includes(`\nExamples:\n  ${name}`)]).toEqual([0, true, true]);
   }
 }, 120_000);
+
+test("start makes readers late by --lag or CONVERGENT_LAG, says so, and refuses what is no reader or no time", async () => {
+  const { child, until, ran } = launch("start", "shop.mjs", "--port", "0", "--data", "late", "--lag", "order-summary=1h");
+  const out = await until(/Ctrl-C stops it/);
+  expect(out).toContain("orders: the reader order-summary is late by 1h, on purpose (--lag)");
+  const url = /http:\S+/.exec(out)?.[0] ?? "";
+  const placed = await fetch(`${url}/entities/order/o-1/place`, { method: "POST", body: '{ "product": "tea" }' });
+  const headers = { "consistency-token": placed.headers.get("consistency-token") ?? "", prefer: "wait=0.2" };
+  expect(await (await fetch(`${url}/views/order-summary/o-1`, { headers })).json()).toMatchObject({
+    fresh: false,
+    behind: { positions: 1 },
+  });
+  await expect.poll(async () => (await fetch(`${url}/entities/stock/tea`)).status).toBe(200); // the other one is as fast as ever
+  child.kill("SIGINT");
+  expect((await ran).code).toBe(0);
+
+  const wrong = await convergent("start", "shop.mjs", "--port", "0", "--lag", "order-sumary=1s");
+  expect([wrong.code, wrong.err]).toEqual([
+    1,
+    'convergent: --lag names "order-sumary", which is no reader; the readers are order-summary, reserve-stock\n(not_found)\n',
+  ]);
+  const range = await convergent("start", "shop.mjs", "--port", "0", "--lag", "order-summary=2s..1s");
+  expect([range.code, range.err]).toEqual([2, expect.stringContaining('the lag of "order-summary" is "2s..1s": write a time')]);
+  const form = await convergent("start", "shop.mjs", "--port", "0", "--lag", "1s");
+  expect([form.code, form.err]).toEqual([2, expect.stringContaining("It is a reader and a time, like order-summary=300ms..2s")]);
+  const byEnvironment = await launchWith({ CONVERGENT_LAG: "order-summary=1s, reserve-stok=2s" }, "start", "shop.mjs", "--port", "0").ran;
+  expect([byEnvironment.code, byEnvironment.err]).toEqual([1, expect.stringContaining('CONVERGENT_LAG names "reserve-stok"')]);
+}, 60_000);
 
 test("an older Node is refused with what to do, before anything else is loaded", async () => {
   const pretend = "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'24.14.9'}})";

@@ -7,6 +7,7 @@ import { type Duration, durationMs, isConvergentError } from "convergent";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { examples, hintAtOwnHelp } from "./examples.ts";
 import { forget } from "./forget.ts";
+import { lagArgument } from "./lag.ts";
 import { addMaintenance } from "./maintenance.ts";
 import { wholeNumber } from "./numbers.ts";
 import { discardParked, listParked, replayParked } from "./parked.ts";
@@ -53,9 +54,18 @@ function program(): Command {
       new Option("--log <level>", "requests on stderr: as lines on a terminal, as JSON elsewhere").choices(logLevels).default("info"),
     )
     .option("--drain-for <duration>", "how long to go on serving after SIGTERM while /readyz answers 503, for example 5s", duration, "0s")
+    .option(
+      "--lag <reader=range>",
+      "for development: makes a reader late, by a random time of a range like 300ms..2s; may be repeated (also $CONVERGENT_LAG)",
+      lagArgument,
+    )
     .addHelpText(
       "after",
-      examples("convergent start orders.ts", "convergent start orders.ts --port 4001 --data /var/lib/orders --drain-for 5s"),
+      examples(
+        "convergent start orders.ts",
+        "convergent start orders.ts --port 4001 --data /var/lib/orders --drain-for 5s",
+        "convergent start orders.ts --lag order-summary=300ms..2s",
+      ),
     )
     .action(start);
   root

@@ -12,6 +12,7 @@ import {
 } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
+import { type Lags, lagsFor, lagsOfService } from "./lag.ts";
 import { loadModule } from "./load-module.ts";
 import { type LogLevel, requestLogger } from "./request-lines.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
@@ -24,17 +25,19 @@ export interface StartOptions {
   readonly port?: number;
   readonly log: LogLevel;
   readonly drainFor: Duration;
+  readonly lag?: Lags;
 }
 
 export async function start(module: string, options: StartOptions): Promise<void> {
   const { services, port, gateway } = exportedServices(await loadModule(module), module);
+  const lags = lagsFor(services, options.lag, process.env["CONVERGENT_LAG"]);
   const running = new Map<AnyService, Running>();
   const stopAll = async (): Promise<void> => {
     for (const service of [...running.values()].reverse()) await service.stop();
   };
   try {
     for (const service of services) {
-      running.set(service, await startOne(service, options.data, running));
+      running.set(service, await startOne(service, { directory: options.data, lags }, running));
     }
     const server = await serve({
       log: requestLogger(options.log),
@@ -51,10 +54,16 @@ export async function start(module: string, options: StartOptions): Promise<void
   }
 }
 
-async function startOne(service: AnyService, directory: string, running: ReadonlyMap<AnyService, Running>): Promise<Running> {
+async function startOne(
+  service: AnyService,
+  { directory, lags }: { readonly directory: string; readonly lags: Lags },
+  running: ReadonlyMap<AnyService, Running>,
+): Promise<Running> {
   const path = join(directory, `${service.name}.db`);
   const channels = sourcesOf(service, [...running.keys()]).map((source) => inProcess(running.get(source) as Running));
+  const lag = lagsOfService(service, lags);
   const started = await service.start({
+    lag,
     store: sqlite(path),
     channels,
     onRefusal: ({ reaction, entity, entityId, command, reason }) =>
@@ -75,6 +84,8 @@ async function startOne(service: AnyService, directory: string, running: Readonl
     onUnknown: (unknown) => console.error(unknownSentence(unknown)),
   });
   console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
+  for (const [reader, range] of Object.entries(lag))
+    console.log(`${service.name}: the reader ${reader} is late by ${range}, on purpose (--lag)`);
   return started;
 }
 
