@@ -255,4 +255,18 @@ export const mutants: readonly Mutant[] = [
     replace: 'if ("kind" in events) return events;',
     suites: ["packages/convergent/src/entities"],
   },
+  {
+    name: "foreign-token-taken-for-met",
+    reason: "What a token names of another service is said to have arrived here as soon as anybody asks.",
+    file: "readers/inboxes.ts",
+    find: "if (met) position = laterPosition(position, route.reader.reach.reached);",
+    replace: "if (met || entry.position > 0) position = laterPosition(position, route.reader.reach.reached);",
+  },
+  {
+    name: "reach-from-before-the-effects",
+    reason: "With its checkpoint a reader of another log stores where its own log stood before it wrote there.",
+    file: "readers/batches.ts",
+    find: "reached: this.#ownsLog ? page.scanned : (await tx.head()).position,",
+    replace: "reached: this.#ownsLog ? page.scanned : rows.reach.reached,",
+  },
 ];

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Mutant } from "./mutants.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const copied = ["packages", "tests", "tools", "examples", "package.json", "tsconfig.base.json", "vitest.config.ts"];
+const left: ReadonlySet<string> = new Set(["node_modules", ".git", ".cache", "benchmarks", "coverage"]);
 
 export class Sandbox {
   readonly folder: string;
@@ -13,7 +13,8 @@ export class Sandbox {
   constructor() {
     this.folder = realpathSync(mkdtempSync(join(tmpdir(), "convergent-mutants-")));
     const isSource = (path: string): boolean => !/(?:^|\/)(?:node_modules|dist|\.cache)(?:\/|$)/.test(path.slice(root.length));
-    for (const name of copied) cpSync(join(root, name), join(this.folder, name), { recursive: true, filter: isSource });
+    for (const name of readdirSync(root))
+      if (!left.has(name)) cpSync(join(root, name), join(this.folder, name), { recursive: true, filter: isSource });
     // Packages of this repository are the copies; everything else is where it was installed.
     this.#link("node_modules", (path) => !path.endsWith("/convergent") && !path.includes("/@convergent"));
     for (const workspace of ["packages", "examples"])

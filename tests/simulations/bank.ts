@@ -10,7 +10,8 @@ const Sending = z.object({ to: z.string(), amount: z.number().int().positive() }
 const Receipt = z.object({ from: z.string(), amount: z.number().int().positive() });
 const Owner = z.object({ owner: z.string() });
 
-const account = entity("account", {
+/** An account, which other services may hear of. */
+export const account = entity("account", {
   initial: () => ({ owner: "", balance: 0, changes: 0 }),
   events: { opened: Owner, renamed: Owner, deposited: Amount, sent: Sending, received: Receipt },
 })

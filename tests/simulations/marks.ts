@@ -7,6 +7,8 @@ const points = crashPoints.filter((point) => !/^(?:archive|forget)\.|^rebuild\.v
 export const marks: readonly string[] = [
   ...points,
   "a conflict was answered",
+  "a deed was behind",
+  "a deed was fresh",
   "a sending was refused",
   "a statement was behind",
   "an owner was taken",
@@ -19,6 +21,7 @@ export const marks: readonly string[] = [
   "read fresh",
   "read not fresh",
   "reader stuck",
+  "readers put back to the fork",
   "rebuild begun",
   "rebuild resumed",
   "rebuild swapped",

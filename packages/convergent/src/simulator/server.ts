@@ -39,6 +39,7 @@ export class Server implements Endpoint {
   readonly #options: ServerOptions;
   #lives = 0;
   #halted = false;
+  #held = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -51,7 +52,7 @@ export class Server implements Endpoint {
   }
 
   begin(): void {
-    if (this.#halted) return;
+    if (this.#halted || this.#held || this.process) return;
     const { life, begun } = this.#options;
     const process = new SimulatedProcess({ ...life, name: `${this.name}.${++this.#lives}` });
     this.process = process;
@@ -67,6 +68,17 @@ export class Server implements Endpoint {
     process.kill();
     this.#options.ended(process);
     this.#options.life.scheduler.after(this.#restartMs(), `${this.name} restarts`, () => this.begin());
+  }
+
+  /** Kill -9, and it does not begin again before it is let go. */
+  hold(): void {
+    this.#held = true;
+    this.kill();
+  }
+
+  letGo(): void {
+    this.#held = false;
+    this.begin();
   }
 
   /** Ends its services as they should be ended, and begins no new life. */

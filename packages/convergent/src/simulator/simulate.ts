@@ -9,6 +9,7 @@ import type { Client, Served } from "../client/facade.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { type AnyService, runtimeOf } from "../service/service.ts";
 import type { AnyView } from "../views/view.ts";
+import type { Followed } from "./checkers/caused.ts";
 import { checkHistory } from "./checkers/check.ts";
 import type { FaultChoice, FaultKind } from "./faults.ts";
 import type { HistoryRecord, Violation } from "./history.ts";
@@ -167,7 +168,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     await this.#work(() => world.scheduler.steps >= steps);
     const worked = world.scheduler.steps;
     await this.#settle();
-    const checked = { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores() };
+    const checked = { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores(), followed: this.#followed() };
     this.#found.push(...checkHistory(world.history, checked));
     return worked;
   }
@@ -342,6 +343,20 @@ class Simulation<S extends AnyService & Served, Outside> {
   #stores(): ReadonlyMap<string, string> {
     return new Map(
       this.#definitions().flatMap((service) => Object.values(service.parts).map((part) => [part.name, service.name] as const)),
+    );
+  }
+
+  /** Reactions whose effects are in another store than what they follow. */
+  #followed(): Followed[] {
+    const stores = this.#stores();
+    return this.#definitions().flatMap(({ name: store, parts }) =>
+      Object.values(parts).flatMap((part) => {
+        if (part.kind !== "reaction") return [];
+        const source = stores.get(part.from[0]?.name ?? "");
+        return source === undefined || source === store
+          ? []
+          : [{ reaction: part.name, source, store, types: new Set(part.handlers.keys()) }];
+      }),
     );
   }
 }

@@ -8,6 +8,7 @@ import type { HistoryLost } from "../client/session.ts";
 import type { Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Store } from "../log/store.ts";
+import { continueReader } from "../readers/continuing.ts";
 import { type AnyService, runtimeOf, type StartOptions } from "../service/service.ts";
 import { memoryDisk } from "../stores/memory/memory-disk.ts";
 import { MemoryStore } from "../stores/memory/memory-store.ts";
@@ -34,6 +35,9 @@ export interface WorldOptions {
   readonly stores: readonly string[];
   readonly gateway: Gateway;
 }
+
+/** So often somebody looks whether something stands still. */
+const operatorMs = 2000;
 
 /** Where clients find the gateway; who answers is the network's affair. */
 const address = "http://localhost";
@@ -70,6 +74,7 @@ export class World {
       (record) => this.record(record),
     );
     this.#network = new SimulatedNetwork({ faults: this.faults, random: this.random("network"), endpoints: this.servers, recorder });
+    if (stores.length > 1) this.#look();
     for (const name of stores) {
       this.lineages.set(name, 0);
       this.record({ kind: "lineage", t: 0, store: name, lineage: 0, kept: 0 });
@@ -183,6 +188,48 @@ export class World {
       committed: (commit) => this.#committed(commit),
       broke: () => this.#repair(name),
     });
+  }
+
+  /**
+   * What an operator does after a store was replaced by an older copy: readers of it in other services have stopped, because
+   * their checkpoints lie past the fork, and are put back to it while no process runs (`convergent reader continue`).
+   */
+  async operate(): Promise<void> {
+    const stopped = this.servers.flatMap(({ running }) =>
+      running.flatMap((each) => {
+        const { log, reactions } = runtimeOf(each);
+        return [...reactions.values()]
+          .filter(({ reader }) => reader.source !== log && reader.state === "stuck")
+          .map(({ reader }) => ({ store: log.store, reader }));
+      }),
+    );
+    const lost = stopped.filter(({ reader }) => (this.lineages.get(reader.source.store) ?? 0) > 0);
+    if (lost.length === 0) return;
+    this.mark("readers put back to the fork");
+    for (const server of this.servers) server.hold();
+    for (const database of this.databases) database.kill();
+    try {
+      for (const { store, reader } of lost) {
+        const source = await this.#named(reader.source.store).opened();
+        const head = await source.read((tx) => tx.head());
+        const present = { store: reader.source.store, epochs: source.identity.epochs, head: head.position };
+        const effects = await this.#named(store).opened();
+        await effects.write((tx) => continueReader(tx, reader.name, present));
+      }
+    } catch {
+      this.mark("readers not put back"); // the disk was full, for instance: the operator looks again
+    } finally {
+      for (const server of this.servers) server.letGo();
+    }
+  }
+
+  #named(store: string): Database {
+    return this.databases.find(({ name }) => name === store) as Database;
+  }
+
+  // An operator looks now and then, also after everything was healed.
+  #look(): void {
+    this.scheduler.after(operatorMs, "the operator looks", () => void this.operate().then(() => this.#look()));
   }
 
   // Somebody sees that every write fails and begins the processes again, which read from the disk what there is.

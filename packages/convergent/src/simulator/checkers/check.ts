@@ -2,6 +2,7 @@
 import type { AnyView } from "../../views/view.ts";
 import type { HistoryRecord, Violation } from "../history.ts";
 import { checkAcknowledged } from "./acknowledged.ts";
+import { checkCaused, type Followed } from "./caused.ts";
 import { checkFolds, type Folded } from "./folds.ts";
 import { checkIds } from "./ids.ts";
 import { Lineages } from "./lineages.ts";
@@ -17,10 +18,12 @@ export interface CheckOptions {
   readonly entities: ReadonlyMap<string, Folded>;
   /** The store that an entity or view belongs to, by its name. */
   readonly stores: ReadonlyMap<string, string>;
+  /** Reactions to events of other services. Default: none. */
+  readonly followed?: readonly Followed[];
 }
 
 /** What the promises rule out and the history shows, if anything. */
-export function checkHistory(history: readonly HistoryRecord[], { views, entities, stores }: CheckOptions): Violation[] {
+export function checkHistory(history: readonly HistoryRecord[], { views, entities, stores, followed = [] }: CheckOptions): Violation[] {
   const lineages = new Lineages(history);
   const storeOf = (name: string): string | undefined => stores.get(name);
   return [
@@ -28,6 +31,7 @@ export function checkHistory(history: readonly HistoryRecord[], { views, entitie
     ...checkAcknowledged(history, lineages, storeOf),
     ...checkSessions(history, lineages, storeOf),
     ...checkFolds(history, lineages, { views, entities, storeOf }),
+    ...checkCaused(history, lineages, { storeOf, followed }),
     ...checkIds(history, lineages, storeOf),
     ...checkReaders(history, storeOf),
   ];
