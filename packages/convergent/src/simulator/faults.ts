@@ -20,6 +20,7 @@ export const faultKinds = {
   "one-way partition": 2, //         only one of them hears the other
   "process crash": 6, //             a process dies between any two steps, and starts again later
   "crash at a point": 0.004, //      it dies at one of the named points
+  "process restarted": 4, //         it is ended as it should be, as for a release: what it has is handed over
   "process paused": 4, //            a process stands still, longer than its leases hold, and goes on as if nothing were
   "power cut": 1.5, //               all processes die, and what was not synced is gone or torn
   "slow sync": 0.1, //               the disk takes up to 800 ms

@@ -30,6 +30,7 @@ class Nemesis {
     const world = this.#world;
     const does: Partial<Record<FaultKind, (server: Server) => void>> = {
       "process crash": (server) => server.kill(),
+      "process restarted": (server) => void server.restart(),
       "process paused": (server) => this.#pause(server),
       partition: (server) => this.#cut(server, "both ways"),
       "one-way partition": (server) => this.#cut(server, this.#random.chance(0.5) ? "requests" : "answers"),

@@ -30,6 +30,9 @@ export interface ServerOptions {
 /** A service that did not start, for instance because the disk was full, is started again after so long. */
 const restartMs = { least: 100, most: 1500 };
 
+/** As long as an orchestrator waits before it kills. */
+const stopWithinMs = 10_000;
+
 export class Server implements Endpoint {
   readonly name: string;
   cut: Endpoint["cut"] = "nothing";
@@ -68,6 +71,20 @@ export class Server implements Endpoint {
     process.kill();
     this.#options.ended(process);
     this.#options.life.scheduler.after(this.#restartMs(), `${this.name} restarts`, () => this.begin());
+  }
+
+  /** Ends its services as they should be ended, and begins again. One that does not end in time is killed. */
+  async restart(): Promise<void> {
+    const { process, running, listening } = this;
+    if (!process || !listening) return;
+    this.listening = undefined;
+    const impatient = this.#options.life.scheduler.after(stopWithinMs, `${this.name} does not end`, () => {
+      if (this.process === process) this.kill();
+    });
+    // What cannot be said to a store that is away, others notice later.
+    for (const each of [...running].reverse()) await each.stop().catch(() => undefined);
+    impatient.cancel();
+    if (this.process === process) this.kill();
   }
 
   /** Kill -9, and it does not begin again before it is let go. */
