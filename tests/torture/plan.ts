@@ -1,0 +1,91 @@
+/**
+ * What is done in a run, by seed: rounds with one fault each, in chapters. A chapter is a store of its own from its creation to
+ * its judgement, so that histories stay as small as a checker and a reader can take.
+ */
+import { SeededRandom } from "convergent/simulator";
+import type { PlaceKind } from "./places.ts";
+
+export type Fault = "kill" | "stop" | "full disk" | "I/O error" | "power cut";
+
+export const faults: readonly Fault[] = ["kill", "stop", "full disk", "I/O error", "power cut"];
+
+/** Where each is made. */
+export const placeOf: Readonly<Record<Fault, PlaceKind>> = {
+  kill: "folder",
+  stop: "folder",
+  "full disk": "small disk",
+  "I/O error": "ext4",
+  "power cut": "ext4",
+};
+
+export type Counts = Readonly<Record<Fault, number>>;
+
+export interface Chapter {
+  readonly number: number;
+  readonly place: PlaceKind;
+  readonly rounds: readonly Fault[];
+}
+
+/** A kind of fault that cannot be made here. */
+export interface Skipped {
+  readonly fault: Fault;
+  readonly rounds: number;
+  readonly why: string;
+}
+
+/** Rounds of a chapter; a stop takes as long as a lease holds, and a chapter has few of them. */
+const roundsMax = 24;
+
+/** How many of the other faults go with so many kills and power cuts, unless they are named. */
+export function countsOf({ kills, powerCuts, ...named }: { kills: number; powerCuts: number } & Partial<Others>): Counts {
+  return {
+    kill: kills,
+    stop: named.stops ?? Math.ceil(kills / 25),
+    "full disk": named.fullDisks ?? Math.ceil(kills / 20),
+    "I/O error": named.ioErrors ?? Math.ceil(powerCuts / 10),
+    "power cut": powerCuts,
+  };
+}
+
+interface Others {
+  readonly stops: number | undefined;
+  readonly fullDisks: number | undefined;
+  readonly ioErrors: number | undefined;
+}
+
+/** What of it can be made here. */
+export function possible(
+  wanted: Counts,
+  obstacle: (place: PlaceKind) => string | undefined,
+): { counts: Counts; skipped: readonly Skipped[] } {
+  const asked = [...new Set(faults.filter((fault) => wanted[fault] > 0).map((fault) => placeOf[fault]))];
+  const obstacles = new Map(asked.map((place) => [place, obstacle(place)]));
+  const skipped = faults.flatMap((fault) => {
+    const why = obstacles.get(placeOf[fault]);
+    return why === undefined || wanted[fault] === 0 ? [] : [{ fault, rounds: wanted[fault], why }];
+  });
+  return { counts: { ...wanted, ...Object.fromEntries(skipped.map(({ fault }) => [fault, 0])) }, skipped };
+}
+
+export function planOf(counts: Counts, seed: number): Chapter[] {
+  const random = new SeededRandom(seed, "plan");
+  const chapters: Array<Omit<Chapter, "number">> = [];
+  for (const place of ["folder", "ext4", "small disk"] as const) {
+    const rounds = shuffled(
+      faults.flatMap((fault) => (placeOf[fault] === place ? Array.from({ length: counts[fault] }, () => fault) : [])),
+      random,
+    );
+    const parts = Math.ceil(rounds.length / roundsMax);
+    for (let part = 0; part < parts; part++)
+      chapters.push({
+        place,
+        rounds: rounds.slice(Math.round((part * rounds.length) / parts), Math.round(((part + 1) * rounds.length) / parts)),
+      });
+  }
+  return shuffled(chapters, random).map((chapter, index) => ({ number: index + 1, ...chapter }));
+}
+
+function shuffled<Item>(items: readonly Item[], random: SeededRandom): Item[] {
+  const left = [...items];
+  return items.map(() => left.splice(random.below(left.length), 1)[0] as Item);
+}
