@@ -84,7 +84,7 @@ const settle = reaction("settle", { from: [account], to: { account } }).on({
 });
 
 /** The bank, in the release that a life of a server has: the second one brings a new version of the statement. */
-export function bank({ life, server, fails }: Circumstances) {
+export function bank({ life, server, fails }: Pick<Circumstances, "life" | "server" | "fails">) {
   const version = life > 2 + (server % 2) ? 2 : 1;
   return service("bank", { parts: { account, statement: statementOf(version, fails), till, owners, settle } });
 }
