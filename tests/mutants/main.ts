@@ -23,6 +23,9 @@ const { values, positionals } = parseArgs({
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
+/** A wrong version may make a run that never ends; a right one needs a fifth of this. */
+const simulatorMs = 60_000 + 500 * Number(values.seeds ?? 600);
+
 /** What caught a mutant; undefined when nothing did. */
 type Catch = string | undefined;
 
@@ -60,7 +63,7 @@ function simulated({ folder }: Sandbox): Catch {
   const file = join(folder, "figures.json");
   rmSync(file, { force: true });
   const args = ["--seeds", values.seeds ?? "600", "--until-failure", "--twice", "0", "--json", file];
-  const { status, stderr } = spawnSync(
+  const { status, stderr, error } = spawnSync(
     process.execPath,
     ["--conditions=convergent-source", join(folder, "tests", "simulations", "main.ts"), ...args],
     {

@@ -19,6 +19,7 @@ Runs the real code of log, readers, leases, views, gateway and client in virtual
   --steps N      steps of each before everything is healed (default 2000)
   --twice N      of the first N seeds, each is run twice and must make the same steps (default 20)
   --least N      how often each mark must be hit (default 0: they are only counted)
+  --minutes N    ends after so long, with as many seeds as there was time for
   --until-failure  ends with the first seed that fails
   --jobs N       seeds at a time (default: one a core)
   --json FILE    writes the figures
@@ -37,13 +38,14 @@ const { values } = parseArgs({
     least: { type: "string" },
     jobs: { type: "string" },
     "until-failure": { type: "boolean" },
+    minutes: { type: "string" },
     json: { type: "string" },
     trace: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   },
 });
 
-function count(name: "seeds" | "seed" | "steps" | "twice" | "least" | "jobs", otherwise: number): number {
+function count(name: "seeds" | "seed" | "steps" | "twice" | "least" | "jobs" | "minutes", otherwise: number): number {
   const text = values[name];
   if (text === undefined) return otherwise;
   if (!/^\d{1,15}$/.test(text)) throw new Error(`--${name} is a whole number, not "${text}"`);
@@ -85,16 +87,22 @@ async function explore(): Promise<void> {
   const seeds = count("seeds", 200);
   const first = count("seed", 1);
   const twice = count("twice", 20);
-  const tally = new Tally({ seeds, least: count("least", 0), marks, kinds: Object.keys(faultKinds) });
+  const tally = new Tally({
+    seeds: values.minutes === undefined ? seeds : 1,
+    least: count("least", 0),
+    marks,
+    kinds: Object.keys(faultKinds),
+  });
   const jobs = Math.min(count("jobs", availableParallelism()), seeds);
   let next = 0;
   const startedAt = performance.now();
   let saidAt = startedAt;
   const seconds = (): number => (performance.now() - startedAt) / 1000;
+  const secondsMax = 60 * count("minutes", Number.POSITIVE_INFINITY);
   await Promise.all(
     Array.from({ length: jobs }, async () => {
       const worker = new Worker(join(import.meta.dirname, "worker.ts"));
-      while (next < seeds && !(values["until-failure"] && tally.failed > 0)) {
+      while (next < seeds && seconds() < secondsMax && !(values["until-failure"] && tally.failed > 0)) {
         const seed = first + next++;
         const result = await ask(worker, { seed, steps: count("steps", 2000), twice: seed - first < twice });
         tally.add(result);

@@ -2,6 +2,7 @@
 import type { Result } from "./worker.ts";
 
 export interface TallyOptions {
+  /** How many there must be. */
   readonly seeds: number;
   /** How often each mark must be hit. */
   readonly least: number;
