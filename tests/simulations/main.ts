@@ -1,12 +1,12 @@
 // `npm run simulate -- --seeds N`: many seeds on all cores, and what they found. With `--trace SEED` one seed, step by step.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import { faultKinds, historyText, traceOf } from "convergent/simulator";
+import { checkHistory, faultKinds, historyText, parseHistory, traceOf } from "convergent/simulator";
 import { marks } from "./marks.ts";
-import { runSeed, shrinkSeed } from "./run-seed.ts";
+import { releases, runSeed, shrinkSeed } from "./run-seed.ts";
 import { Tally } from "./tally.ts";
 import type { Order, Result } from "./worker.ts";
 
@@ -24,6 +24,7 @@ Runs the real code of log, readers, leases, views, gateway and client in virtual
   --jobs N       seeds at a time (default: one a core)
   --json FILE    writes the figures
   --trace        of one seed (--seed S): what happened, a line each; a failing one is made smaller first
+  --check FILE   judges a history that was written before, as JSON lines, and runs nothing
 
 Examples:
   npm run simulate -- --seeds 3000 --least 30
@@ -41,6 +42,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     json: { type: "string" },
     trace: { type: "boolean" },
+    check: { type: "string" },
     help: { type: "boolean", short: "h" },
   },
 });
@@ -58,6 +60,7 @@ const shownMax = 10;
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
 if (values.help) say(help);
+else if (values.check !== undefined) check(values.check);
 else if (values.trace) await trace(count("seed", 1));
 else await explore();
 
@@ -80,6 +83,14 @@ async function trace(seed: number): Promise<void> {
   const file = join(folder, `history-${seed}.jsonl`);
   writeFileSync(file, historyText(history));
   say(`\nseed ${seed}, hash ${hash}: ${violations.length} violations; the history is in ${file}`);
+  process.exitCode = violations.length > 0 ? 1 : 0;
+}
+
+function check(file: string): void {
+  const history = parseHistory(readFileSync(file, "utf8"));
+  const violations = checkHistory(history, releases);
+  for (const { checker, message } of violations) say(`VIOLATION (${checker}): ${message}`);
+  say(`${history.length.toLocaleString("en")} records: ${violations.length} violations`);
   process.exitCode = violations.length > 0 ? 1 : 0;
 }
 

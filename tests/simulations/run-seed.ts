@@ -25,3 +25,6 @@ export function runSeed(seed: number, overrides: Overrides = {}): Promise<Simula
 export function shrinkSeed(failed: SimulationReport, overrides: Overrides = {}): Promise<Shrunk> {
   return shrink(town, optionsOf(failed.seed, overrides), failed);
 }
+
+/** The definitions of all releases of the town. */
+export const releases: readonly Town[] = [1, 9].flatMap((life) => town({ life, server: 0, fails: () => false, outside: undefined }));

@@ -1,5 +1,5 @@
 /** Entry point `convergent/simulator`: the real code of a service in virtual time, with everything going wrong. */
-export { checkHistory, type CheckOptions } from "./checkers/check.ts";
+export { checkHistory } from "./checkers/check.ts";
 export { dumpLog, type HeldView, heldViews, type LogDump } from "./dump.ts";
 export { type FaultChoice, type FaultKind, faultKinds } from "./faults.ts";
 export { type HistoryRecord, historyText, parseHistory, type Violation } from "./history.ts";

@@ -8,8 +8,6 @@
 import type { Client, Served } from "../client/facade.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { type AnyService, runtimeOf } from "../service/service.ts";
-import type { AnyView } from "../views/view.ts";
-import type { Followed } from "./checkers/caused.ts";
 import { checkHistory } from "./checkers/check.ts";
 import type { FaultChoice, FaultKind } from "./faults.ts";
 import type { HistoryRecord, Violation } from "./history.ts";
@@ -123,7 +121,8 @@ class Simulation<S extends AnyService & Served, Outside> {
   readonly #outside: Outside;
   readonly #actors: Array<Promise<void>> = [];
   readonly #found: Violation[] = [];
-  readonly #views = new Map<string, AnyView>();
+  /** The definitions of every release that was started; nothing fails in them. */
+  readonly #releases: S[] = [];
   #over = false;
 
   constructor(services: Simulated<S, Outside>, options: SimulateOptions<S, Outside>) {
@@ -168,8 +167,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     await this.#work(() => world.scheduler.steps >= steps);
     const worked = world.scheduler.steps;
     await this.#settle();
-    const checked = { views: [...this.#views.values()], entities: this.#entities(), stores: this.#stores(), followed: this.#followed() };
-    this.#found.push(...checkHistory(world.history, checked));
+    this.#found.push(...checkHistory(world.history, this.#releases));
     return worked;
   }
 
@@ -199,7 +197,7 @@ class Simulation<S extends AnyService & Served, Outside> {
       gateway,
       stores: this.#definitions().map(({ name }) => name),
       services: (life, server) => {
-        this.#note(this.#services({ life, server, fails: () => false }));
+        this.#releases.push(...this.#services({ life, server, fails: () => false }));
         return this.#services({ life, server, fails: () => this.#world.faults.hits("handler failure") });
       },
     };
@@ -208,12 +206,6 @@ class Simulation<S extends AnyService & Served, Outside> {
   /** The services as they are first released. */
   #definitions(): readonly S[] {
     return this.#services({ life: 1, server: 0, fails: () => false });
-  }
-
-  /** The checkers fold by the definitions of every release that was started, and nothing fails in them. */
-  #note(services: readonly S[]): void {
-    for (const part of services.flatMap(({ parts }) => Object.values(parts)))
-      if (part.kind === "view") this.#views.set(`${part.name} ${part.version}`, part);
   }
 
   #beginActors(): void {
@@ -332,32 +324,6 @@ class Simulation<S extends AnyService & Served, Outside> {
       if (head.position < 0) behind.push(server.name);
     }
     return behind;
-  }
-
-  #entities(): ReadonlyMap<string, { readonly initial: () => unknown; readonly evolve: Readonly<Record<string, unknown>> }> {
-    const parts = this.#definitions().flatMap((service) => Object.values(service.parts));
-    return new Map(parts.flatMap((part) => (part.kind === "entity" ? [[part.name, part] as const] : [])));
-  }
-
-  /** Which store an entity or a view belongs to. */
-  #stores(): ReadonlyMap<string, string> {
-    return new Map(
-      this.#definitions().flatMap((service) => Object.values(service.parts).map((part) => [part.name, service.name] as const)),
-    );
-  }
-
-  /** Reactions whose effects are in another store than what they follow. */
-  #followed(): Followed[] {
-    const stores = this.#stores();
-    return this.#definitions().flatMap(({ name: store, parts }) =>
-      Object.values(parts).flatMap((part) => {
-        if (part.kind !== "reaction") return [];
-        const source = stores.get(part.from[0]?.name ?? "");
-        return source === undefined || source === store
-          ? []
-          : [{ reaction: part.name, source, store, types: new Set(part.handlers.keys()) }];
-      }),
-    );
   }
 }
 

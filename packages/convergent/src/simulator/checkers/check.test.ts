@@ -4,6 +4,8 @@ import { z } from "zod";
 import { command, entity } from "../../entities/entity.ts";
 import { eventDigest } from "../../log/digest.ts";
 import type { StoredEvent } from "../../log/event.ts";
+import { reaction } from "../../reactions/reaction.ts";
+import { service } from "../../service/service.ts";
 import { view } from "../../views/view.ts";
 import type { Position } from "../../position/position.ts";
 import type { HistoryRecord } from "../history.ts";
@@ -17,14 +19,18 @@ const sums = view("sums", { from: [purse], document: z.object({ sum: z.number() 
   "purse.filled": (document, event) => ({ sum: (document?.sum ?? 0) + event.data.amount }),
 });
 
-const options = {
-  views: [sums],
-  entities: new Map([["purse", purse as never]]),
-  stores: new Map([
-    ["purse", "purses"],
-    ["sums", "purses"],
-  ]),
-};
+const Copied = z.object({ of: z.string() });
+const copy = entity("copy", { initial: () => ({ count: 0 }), events: { made: Copied } })
+  .evolve({ made: ({ count }) => ({ count: count + 1 }) })
+  .commands({ make: command(Copied, (_, input, emit) => emit.made(input)) });
+const counts = view("counts", { from: [copy], document: z.object({ count: z.number() }), key: (event) => event.entityId }).on({
+  "copy.made": (document) => ({ count: (document?.count ?? 0) + 1 }),
+});
+const copying = reaction("copying", { from: [purse], to: { copy } }).on({
+  "purse.filled": (event, { commands }) => commands.copy(event.entityId).make({ of: event.id }),
+});
+
+const services = [service("purses", { parts: { purse, sums } }), service("copies", { parts: { copy, counts, copying } })];
 
 const lineage: HistoryRecord = { kind: "lineage", t: 0, store: "purses", lineage: 0, kept: 0 };
 
@@ -223,7 +229,7 @@ const cases: ReadonlyArray<{ name: string; checker?: string; history: readonly H
 ];
 
 test.each(cases)("$name", ({ checker, history, says }) => {
-  const found = checkHistory(history, options);
+  const found = checkHistory(history, services);
   if (checker === undefined) return expect(found).toEqual([]);
   expect(found.map((violation) => violation.checker)).toContain(checker);
   if (says) expect(found.map(({ message }) => message).join("\n")).toMatch(says);
@@ -233,7 +239,29 @@ test("what an older copy took away is missed by nobody, and what it kept is", ()
   const replaced: HistoryRecord = { kind: "lineage", t: 10, store: "purses", lineage: 1, kept: 1 };
   const later = { ...event(2, { id: "f2", metadata: '{"cause":"c9"}' }), lineage: 1 } as HistoryRecord;
   const history = [...good.slice(0, -3), event(1), event(2), event(3), replaced, later];
-  expect(checkHistory(history, options)).toEqual([]);
+  expect(checkHistory(history, services)).toEqual([]);
   const tooFar = [...good.slice(0, -3), event(1), event(2), event(3), { ...replaced, kept: 3 }, later] as HistoryRecord[];
-  expect(checkHistory(tooFar, options).map(({ checker }) => checker)).toContain("log");
+  expect(checkHistory(tooFar, services).map(({ checker }) => checker)).toContain("log");
+});
+
+test("a view of another service that is called fresh holds what its session's writes caused", () => {
+  const begun: HistoryRecord = { ...lineage, store: "copies" } as HistoryRecord;
+  const asks = asked(9, 6, { what: "document", name: "counts", asked: true, id: undefined, command: undefined } as never);
+  const made = (position: number, cause: string): HistoryRecord => {
+    const effect = event(position, { stream: "copy/a", type: "copy.made", data: '{"of":"x"}', metadata: JSON.stringify({ cause }) });
+    return { ...effect, store: "copies" } as HistoryRecord;
+  };
+  const answered = (count: number, asOf: number, fresh = true): HistoryRecord => {
+    const value = count === 0 ? null : { count };
+    return { kind: "ok", what: "document", t: 7, op: 9, value, asOf, fresh, parked: false };
+  };
+  const first = [lineage, begun, ...good.slice(1, 5)];
+  const rest = [event(1), event(2), made(1, "e1"), made(2, "e2")];
+  const checkers = (...answer: HistoryRecord[]): string[] =>
+    checkHistory([...first, asks, ...answer, ...rest], services).map(({ checker }) => checker);
+  expect(checkers(answered(2, 2))).toEqual([]);
+  expect(checkers(answered(1, 1))).toEqual(["caused"]);
+  expect(checkers(answered(1, 1, false))).toEqual([]);
+  const without = checkHistory([...first, asks, answered(1, 1), event(1), event(2), made(1, "e1")], services);
+  expect(without.map(({ message }) => message).join()).toContain("not there at all");
 });
