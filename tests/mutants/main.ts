@@ -69,10 +69,11 @@ function simulated({ folder }: Sandbox): Catch {
     {
       cwd: folder,
       encoding: "utf8",
-      timeout: 600_000,
+      timeout: simulatorMs,
     },
   );
   if (status === 0) return undefined;
+  if (error) return `simulator: it did not end within ${simulatorMs / 1000} s`;
   try {
     const { failed, checkers } = JSON.parse(readFileSync(file, "utf8")) as { failed: readonly number[]; checkers: readonly string[] };
     return `simulator: ${checkers.join(", ")} (seed ${failed[0] ?? "?"})`;

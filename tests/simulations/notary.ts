@@ -39,7 +39,7 @@ export type Town = ReturnType<typeof town>[number];
 /** What one client does next: mostly at the bank, and now and then it asks at the notary for what it did there. */
 export async function townWork(actor: Actor<Town>): Promise<void> {
   const { client, random, mark } = actor;
-  if (!random.chance(0.15)) return bankWork(actor as unknown as Parameters<typeof bankWork>[0]);
+  if (!random.chance(0.15)) return bankWork(actor);
   const { fresh, unchecked } = await client.deeds.get(random.pick(["a", "b", "cc", "dd", "eee"]), { wait: `${random.below(800)}ms` });
   mark(unchecked ? "a deed was not checked" : fresh ? "a deed was fresh" : "a deed was behind");
 }

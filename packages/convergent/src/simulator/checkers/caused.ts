@@ -27,6 +27,16 @@ export function checkCaused(
   const found: Violation[] = [];
   if (followed.length === 0) return found;
   const effects = new Effects(lineages);
+  const missed = (
+    { begun, answer, lineage }: { begun: Invoked; answer: DocumentOk; lineage: number },
+    each: Followed,
+    last: Wrote,
+  ): Violation[] => {
+    const [source, ...others] = lineages.during(each.source, begun.t, answer.t);
+    if (source !== last.lineage || others.length > 0) return [];
+    const reached = effects.reached(each, { source, store: lineage }, last.position);
+    return reached > answer.asOf ? [violation(begun, answer, { each, last, reached })] : [];
+  };
   const invoked = new Map<number, Invoked>();
   const wrote = new Map<string, Wrote>();
   const before = new Map<number, ReadonlyArray<readonly [Followed, Wrote]>>();
@@ -45,13 +55,10 @@ export function checkCaused(
         const known = wrote.get(`${begun.session} ${store}`);
         if (!known || known.lineage < lineage || known.position < position)
           wrote.set(`${begun.session} ${store}`, { lineage, position, op: record.op });
-      } else if (record.fresh)
-        for (const [each, last] of before.get(record.op) ?? []) {
-          const [source, ...others] = lineages.during(each.source, begun.t, record.t);
-          if (source !== last.lineage || others.length > 0) continue;
-          const reached = effects.reached(each, { source, store: lineage }, last.position);
-          if (reached > record.asOf) found.push(violation(begun, record, { each, last, reached }));
-        }
+      } else if (record.fresh) {
+        const asked = { begun, answer: record, lineage };
+        for (const [each, last] of before.get(record.op) ?? []) found.push(...missed(asked, each, last));
+      }
     }
   }
   return found;

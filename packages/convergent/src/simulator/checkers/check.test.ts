@@ -245,7 +245,7 @@ test("what an older copy took away is missed by nobody, and what it kept is", ()
 });
 
 test("a view of another service that is called fresh holds what its session's writes caused", () => {
-  const begun: HistoryRecord = { ...lineage, store: "copies" } as HistoryRecord;
+  const begun = { ...lineage, store: "copies" };
   const asks = asked(9, 6, { what: "document", name: "counts", asked: true, id: undefined, command: undefined } as never);
   const made = (position: number, cause: string): HistoryRecord => {
     const effect = event(position, { stream: "copy/a", type: "copy.made", data: '{"of":"x"}', metadata: JSON.stringify({ cause }) });
