@@ -1,6 +1,6 @@
 // `npm run verify`: every check of the repository, in the order in which they are cheapest to fail. A failing step does not stop the
-// later ones, so that one run shows everything. The last line of the output is always `N passed, N failed, N skipped`: tests by
-// number, and each other step that fails as one more failure. Anything failed or skipped makes the exit code 1.
+// later ones, so that one run shows everything. The last line of the output is always `N passed, N failed, N skipped`: tests and
+// rounds of torture by number, and each other step that fails as one more failure. Anything failed or skipped makes the exit code 1.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "convergent-verify-"));
 const report = join(scratch, "tests.json");
 const figures = join(scratch, "simulations.json");
+const tortured = join(scratch, "torture.json");
 
 type Step = {
   readonly name: string;
@@ -33,6 +34,11 @@ const steps: readonly Step[] = [
     name: "simulations",
     commands: [["npm", "run", "--silent", "simulate", "--", "--seeds", "3000", "--twice", "100", "--least", "30", "--json", figures]],
     counts: () => summarizeSimulations(JSON.parse(readFileSync(figures, "utf8")) as SimulationFigures),
+  },
+  {
+    name: "torture",
+    commands: [["npm", "run", "--silent", "torture", "--", "--store", "sqlite", "--kills", "40", "--power-cuts", "30", "--json", tortured]],
+    counts: () => JSON.parse(readFileSync(tortured, "utf8")) as Counts,
   },
   { name: "unused", commands: [["knip"]] },
   {
@@ -95,6 +101,6 @@ function countOrNone(counts: () => Counts): Counts | undefined {
 console.log("");
 for (const { name, ok, seconds } of outcomes)
   console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s`);
-if (total.skipped > 0) console.log("A skipped test counts as a failure: make it run here, or remove it.");
+if (total.skipped > 0) console.log("What is skipped counts as a failure: make it run here, or remove it.");
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = outcomes.every(({ ok }) => ok) ? 0 : 1;

@@ -25,7 +25,7 @@ export interface Surroundings {
 }
 
 /** Load before a fault, and the time that one lasts. */
-const calmMs = { least: 200, most: 1_200 };
+const calmMs = { least: 200, most: 1_000 };
 const troubledMs = { least: 100, most: 400 };
 /** Members are taken for gone when their beat stood still for 6 s: stops last less and more than that. */
 const stopMs = { least: 4_000, most: 9_500 };

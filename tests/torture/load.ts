@@ -100,8 +100,8 @@ export class Load {
     const client = connect<Bank>(address, {
       host: { ...this.#host, random: own, network: { request: (request) => this.#request(name, request, own) } },
       actor: name,
-      retryFor: "1s",
-      timeout: "1s",
+      retryFor: "1500ms",
+      timeout: "1500ms",
       onHistoryLost: ({ store, fork }) => complain(`${name} was told that ${store} lost its history at ${fork}`),
     });
     while (!this.#over) await this.#step(client, own, name);

@@ -89,7 +89,7 @@ async function torture(): Promise<void> {
     ioErrors: count("io-errors"),
   });
   const power = await Power.ready();
-  const spares = new Spares(join(cache, "torture-compiled"), 2);
+  const spares = new Spares(join(cache, "torture-compiled"), 3);
   const places = new Set<Place>();
   // However this ends, also by Ctrl-C: no process is left, no mount, no file.
   process.on("exit", () => {

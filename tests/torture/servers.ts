@@ -88,8 +88,15 @@ export class Spares {
   }
 
   take(): ServerProcess {
-    while (this.#waiting.length <= this.#count) this.#waiting.push(this.#begin());
-    return this.#waiting.shift() as ServerProcess;
+    this.warm();
+    const taken = this.#waiting.shift() as ServerProcess;
+    this.warm();
+    return taken;
+  }
+
+  /** Begins as many as are to wait. */
+  warm(): void {
+    while (this.#waiting.length < this.#count) this.#waiting.push(this.#begin());
   }
 
   /** Ends every process that was ever taken or waits. */

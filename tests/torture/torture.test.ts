@@ -29,7 +29,7 @@ test("a short run passes, says what it did, and leaves nothing behind", { timeou
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("what it does not know is refused with its help", () => {
+test("what it does not know is refused with its help", { timeout: 120_000 }, () => {
   for (const args of [
     [],
     ["--store", "other"],
