@@ -1,6 +1,15 @@
 // What an editor knows while somebody writes a check. Nothing here runs: `npm run typecheck` is the test.
-import { command, entity, event, type Outcome, query, reaction, reject, view } from "convergent";
-import { type Given, given, type PastOf } from "convergent/testing";
+import { command, entity, event, type Outcome, query, reaction, reject, service, view } from "convergent";
+import {
+  type Actor,
+  type Circumstances,
+  explore,
+  type Gateway,
+  type Given,
+  given,
+  type PastOf,
+  type SeededRandom,
+} from "convergent/testing";
 import { expectTypeOf, test } from "vitest";
 import { z } from "zod";
 
@@ -93,4 +102,48 @@ test("what is neither an entity nor a view is no part to be given", () => {
   // A view with tables has documents of no type; that it cannot be given is said when it is.
   const counted = tables.queries({ count: query(z.object({}), (sql) => sql.all("select 1")) });
   expectTypeOf<Parameters<Given<typeof counted>["thenDocument"]>[1]>().toEqualTypeOf<unknown>();
+});
+
+const members = (joined: (name: string) => void) => {
+  const welcome = reaction("welcome", { from: [member], to: {} }).on({ "member.joined": ({ data }) => (joined(data.name), undefined) });
+  return service("members", { parts: { member, welcome } });
+};
+type Members = ReturnType<typeof members>;
+interface Letters {
+  readonly names: string[];
+}
+declare const gateway: Gateway;
+declare function joins(actor: Actor<Members, Letters>): Promise<void>;
+declare function isWelcome(running: ReadonlyArray<Awaited<ReturnType<Members["start"]>>>, letters: Letters): Promise<void>;
+
+test("a run knows its services and what is outside, whether functions stand in place or elsewhere", async () => {
+  const outside = (): Letters => ({ names: [] });
+  await explore(
+    (world) => {
+      expectTypeOf(world).toEqualTypeOf<Circumstances<Letters>>();
+      return members((name) => void world.outside.names.push(name));
+    },
+    {
+      gateway,
+      outside,
+      workload: async (actor) => {
+        expectTypeOf(actor).toEqualTypeOf<Actor<Members, Letters>>();
+        // @ts-expect-error there is no such command
+        void actor.client.member("m").leave;
+      },
+      invariants: {
+        elsewhere: isWelcome,
+        here: async ([running], letters) => {
+          expectTypeOf(letters).toEqualTypeOf<Letters>();
+          expectTypeOf(running).toEqualTypeOf<Awaited<ReturnType<Members["start"]>> | undefined>();
+        },
+      },
+    },
+  );
+  const made = members(() => undefined);
+  await explore(({ outside: { names } }) => members((name) => void names.push(name)), { gateway, outside, workload: joins });
+  await explore(made, { gateway, workload: async (actor) => expectTypeOf(actor).toEqualTypeOf<Actor<Members>>() && undefined });
+  const random = (world: { readonly random: SeededRandom }) => world.random.below(2);
+  // @ts-expect-error the workload wants other things outside
+  await explore(made, { gateway, outside: random, workload: joins });
 });

@@ -115,10 +115,12 @@ class HeldBack {
     if (query.types === undefined) return page;
     for (const position of this.#due.keys()) if (position <= query.after) this.#due.delete(position);
     const now = this.#host.clock.elapsed();
-    const index = page.events.findIndex((event) => this.#dueAt(event) > now);
+    // Drawn for all of them now: where only its being seen says how old an event is, those behind it grow old together with it.
+    const due = page.events.map((event) => this.#dueAt(event));
+    const index = due.findIndex((ms) => ms > now);
     const first = page.events[index];
     if (!first) return page;
-    this.#wakeIn(this.#dueAt(first) - now);
+    this.#wakeIn((due[index] as number) - now);
     return { ...page, events: page.events.slice(0, index), scanned: (first.position - 1) as Position };
   }
 

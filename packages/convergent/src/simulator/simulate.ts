@@ -43,6 +43,17 @@ export interface Circumstances<Outside = undefined> {
   readonly server: number;
 }
 
+// These two have the types of methods, whose parameters are compared both ways: one that is declared elsewhere, for just the services of
+// the run, is compared before it is known what these are.
+
+/** What one client does. */
+export type Workload<S extends AnyService & Served, Outside = undefined> = { does(actor: Actor<S, Outside>): Promise<void> }["does"];
+
+/** What must hold in the end, of the services of one server and of what lies outside; throws when it does not. */
+export type Invariant<S extends AnyService, Outside = undefined> = {
+  holds(running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>, outside: Outside): Promise<void> | void;
+}["holds"];
+
 /** What is run, and what is made to go wrong. */
 export interface SimulateOptions<S extends AnyService & Served, Outside = undefined> {
   /** One seed is one run, to the last step. */
@@ -53,7 +64,7 @@ export interface SimulateOptions<S extends AnyService & Served, Outside = undefi
    * What one client does; it is called again and again until the run ends. A `ConvergentError` that it throws is part of a client's
    * life and only counted, as `thrown CODE`; anything else is a violation.
    */
-  readonly workload: (actor: Actor<S, Outside>) => Promise<void>;
+  readonly workload: Workload<S, Outside>;
   /**
    * Makes what lies outside of the services and outlives all their crashes, for instance a payment provider or a cache, anew for each run.
    * Clients, invariants and functions that make the services are given it. It must take time and randomness from what it is given.
@@ -70,9 +81,7 @@ export interface SimulateOptions<S extends AnyService & Served, Outside = undefi
   /** Kinds that the random subset leaves out. */
   readonly except?: readonly FaultKind[];
   /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. Asked of the services of each server. */
-  readonly invariants?: Readonly<
-    Record<string, (running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>, outside: Outside) => Promise<void> | void>
-  >;
+  readonly invariants?: Readonly<Record<string, Invariant<S, Outside>>>;
   /** Virtual time within which everything that was healed must have settled. Default 60,000 ms. */
   readonly settleWithinMs?: number;
 }
@@ -225,7 +234,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     }
   }
 
-  async #act(actor: Actor<S, Outside>, process: SimulatedProcess, workload: SimulateOptions<S, Outside>["workload"]): Promise<void> {
+  async #act(actor: Actor<S, Outside>, process: SimulatedProcess, workload: Workload<S, Outside>): Promise<void> {
     while (!this.#over) {
       await process.delay(actor.random.exponential(thinkMs), "thinks");
       if (this.#over) return;

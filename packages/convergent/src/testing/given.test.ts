@@ -107,6 +107,14 @@ test("other events than wanted are told by a diff of data, and a refusal by its 
   expect(await failure(again.thenState({ status: "placed", customer: "eve", lines: [], gift: false }))).toContain("was rejected");
 });
 
+test("the error points to the line where something was expected", async () => {
+  const error: unknown = await given(order)
+    .thenState({} as never)
+    .catch((reason: unknown) => reason);
+  const frames = (error as Error).stack?.split("\n").filter((line) => /^\s+at /.test(line)) ?? [];
+  expect(frames.some((frame) => frame.includes("given.test.ts"))).toBe(true);
+});
+
 test("a refusal is held against its reason, as text or as a pattern", async () => {
   const again = given(order, [placed]).when("place", { customer: "eve", lines: [] });
   await again.thenRejected("already placed");

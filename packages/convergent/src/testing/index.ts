@@ -11,9 +11,11 @@ export type { Gateway } from "../simulator/server.ts";
 export {
   type Actor,
   type Circumstances,
+  type Invariant,
   simulate,
   type SimulateOptions,
   type Simulated,
   type SimulationReport,
+  type Workload,
 } from "../simulator/simulate.ts";
 export { traceOf } from "../simulator/trace.ts";
