@@ -190,12 +190,19 @@ export class ChapterRun {
     await killed?.start();
   }
 
-  /** The file system goes away under servers that run: every write and every sync fails from here on, and nothing may be acknowledged. */
+  /**
+   * The file system goes away under servers: every write and every sync fails from here on, and nothing may be acknowledged. At the moment itself
+   * they stand still: a sync that is under way while ext4 shuts down returns success for what is lost (Linux 6.18: in 336 of 565 tries of
+   * two writers that did nothing else), and no disk fails like that.
+   */
   async #breakDisk(): Promise<void> {
     for (const slot of this.#slots) slot.expectBusError();
     this.#isBroken = true;
     this.#load.diskFails = true;
+    for (const slot of this.#slots) slot.freeze();
+    await Promise.all(this.#slots.map((slot) => slot.standsStill()));
     await this.#powerOff();
+    for (const slot of this.#slots) slot.goOn();
     await sleep(this.#random.between(brokenMs.least, brokenMs.most));
     for (const slot of this.#slots) slot.kill();
     await this.#powerOn();

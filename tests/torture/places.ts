@@ -16,7 +16,7 @@ const smallDiskMb = 48;
 /** Of the image behind ext4, which takes only what is written. */
 const imageMb = 160;
 
-const unmountTries = 100;
+const unmountTries = 250;
 
 export interface Place {
   /** Of the store. */

@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Answers, Order, Said } from "./server.ts";
 
 /** A server that does not serve within this time is not going to: the machine may be busy. */
@@ -181,6 +183,14 @@ export class Slot {
     this.process?.child.kill("SIGSTOP");
   }
 
+  /** Resolves when no thread of it runs any more, also none that was inside a system call. */
+  async standsStill(): Promise<void> {
+    const { process } = this;
+    const pid = process?.child.pid;
+    if (!process || pid === undefined) return;
+    while (!process.hasEnded && !isStopped(pid)) await sleep(1);
+  }
+
   goOn(): void {
     this.stopped = false;
     this.process?.child.kill("SIGCONT");
@@ -204,6 +214,18 @@ export class Slot {
       this.#options.complain(`${this.name} stopped with ${signalCode ?? `exit code ${exitCode}`}\n${process.stderr}`);
     process.child.kill("SIGKILL");
     await process.ended();
+  }
+}
+
+function isStopped(pid: number): boolean {
+  const threads = `/proc/${pid}/task`;
+  try {
+    return readdirSync(threads).every((thread) => {
+      const stat = readFileSync(join(threads, thread, "stat"), "utf8");
+      return stat.charAt(stat.lastIndexOf(")") + 2) === "T";
+    });
+  } catch {
+    return false; // it has just ended, or a thread of it has
   }
 }
 
