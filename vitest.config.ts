@@ -21,6 +21,8 @@ export default defineConfig({
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
     allowOnly: false,
+    // What is polled for comes within milliseconds, but for a machine that is busy with other things.
+    expect: { poll: { timeout: 10_000 } },
     coverage: {
       provider: "v8",
       include: ["packages/*/src/**/*.ts"],

@@ -101,11 +101,15 @@ function syncDirectory(path: string): void {
 function syncRecovered(path: string): void {
   const wal = `${path}-wal`;
   if (!existsSync(wal)) return;
-  const file = openSync(wal, "r+");
   try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(wal, "r+");
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw unwritable(path, cause);
   }
 }
 
