@@ -26,6 +26,9 @@ export interface Life {
   readonly reached?: (point: CrashPoint) => void;
 }
 
+/** The shortest timer. */
+const leastMs = 1;
+
 /** The time of day when a run begins: 2026-01-01. */
 const beginning = 1_767_225_600_000;
 
@@ -154,7 +157,8 @@ export class SimulatedProcess {
   }
 
   #makeTimers(): Timers {
-    const after = (ms: number, run: () => void): Timer => this.after(Math.max(0, ms) / (1 + this.#drift), "timer", run);
+    // As Node's, which wait for a millisecond at least: one for the last of a deadline's fractions would not move the clock, and be set anew for ever.
+    const after = (ms: number, run: () => void): Timer => this.after(Math.max(leastMs, ms) / (1 + this.#drift), "timer", run);
     return {
       after,
       sleep: (ms, signal) => sleep(after, ms, signal),

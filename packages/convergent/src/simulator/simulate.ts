@@ -112,6 +112,8 @@ export type Simulated<S extends AnyService, Outside = undefined> =
 
 /** How far apart what a client does is, in the mean. */
 const thinkMs = 60;
+/** Once everything was healed, a question is answered in so much virtual time, or its process is gone. */
+const answerMs = 10_000;
 /** A store is looked into about so often. */
 const lookSteps = 400;
 
@@ -266,7 +268,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     const withinMs = this.#options.settleWithinMs ?? 60_000;
     const late = (): boolean => world.scheduler.now - begun > withinMs;
     // Clients end what they began: at most their time limit, and they may begin it anew for a few refused tokens.
-    await this.#wait(Promise.all(this.#actors), late);
+    await this.#wait(Promise.all(this.#actors), withinMs);
     let behind = await this.#behind();
     while (behind.length > 0 && !late()) {
       const next = world.scheduler.now + 250;
@@ -275,12 +277,9 @@ class Simulation<S extends AnyService & Served, Outside> {
     }
     world.record({ kind: "settled", t: world.scheduler.now, withinMs, behind });
     if (behind.length === 0) await this.#checkInvariants();
-    for (const database of world.databases) await this.#wait(world.recordViews(database));
-    await this.#wait(world.recordEnd());
-    const stopped = await this.#wait(
-      Promise.all(world.servers.map((server) => server.stop())),
-      () => world.scheduler.now - begun > 2 * withinMs,
-    );
+    for (const database of world.databases) await this.#wait(world.recordViews(database), answerMs);
+    await this.#wait(world.recordEnd(), answerMs);
+    const stopped = await this.#wait(Promise.all(world.servers.map((server) => server.stop())), withinMs);
     if (!stopped) this.#found.push({ checker: "liveness", message: "the services did not stop" });
   }
 
@@ -291,28 +290,34 @@ class Simulation<S extends AnyService & Served, Outside> {
         const checked = (async () => holds(running, this.#outside))().catch((error: unknown) => {
           this.#found.push({ checker: `invariant: ${name}`, message: `${server.name}: ${textOf(error)}` });
         });
-        await this.#wait(checked);
+        if (!(await this.#wait(checked, answerMs)))
+          this.#found.push({ checker: `invariant: ${name}`, message: `${server.name}: it does not end` });
       }
     }
   }
 
-  /** Makes steps until the promise settles. */
-  async #wait(work: Promise<unknown>, late: () => boolean = () => false): Promise<boolean> {
+  /**
+   * Makes steps until the promise settles, which a promise of a process that dies meanwhile never does: false after so much
+   * virtual time.
+   */
+  async #wait(work: Promise<unknown>, withinMs: number): Promise<boolean> {
+    const { scheduler } = this.#world;
+    const until = scheduler.now + withinMs;
     let settled = false;
     void work.then(() => (settled = true));
-    await this.#world.scheduler.run(() => settled || late());
+    await scheduler.run(() => settled || scheduler.now > until);
     return settled;
   }
 
   /** What has not come to rest, by name. */
   async #behind(): Promise<string[]> {
+    let found = ["a server that was asked did not answer"];
     const asked = this.#world.servers.map((server) => this.#behindOf(server));
-    let found: string[] = [];
     await this.#wait(
       Promise.all(asked).then((all) => (found = all.flat())),
-      () => false,
+      answerMs,
     );
-    return found;
+    return [...found, ...this.#world.broken.map((store) => `${store} is not opened again`)];
   }
 
   async #behindOf(server: Server): Promise<string[]> {

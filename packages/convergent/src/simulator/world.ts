@@ -125,6 +125,11 @@ export class World {
     }
   }
 
+  /** Stores that failed and were not opened again yet. */
+  get broken(): string[] {
+    return [...this.#broken];
+  }
+
   /** All processes die at once; what was not synced is lost, unless only the processes are ended. */
   cutPower(how: "power" | "processes"): void {
     for (const server of this.servers) server.kill();
