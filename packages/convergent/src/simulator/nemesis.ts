@@ -90,13 +90,16 @@ class Nemesis {
     if (this.#world.faults.rate("older copy") === 0) return;
     for (const database of this.#world.databases) {
       const bytes = this.#world.disk.copy(database.path);
-      if (bytes && bytes.length > 0) this.#copies.set(database.name, bytes);
+      // Some copies are older than others.
+      if (bytes && bytes.length > 0 && this.#random.chance(0.6)) this.#copies.set(database.name, bytes);
     }
-    this.#world.scheduler.after(this.#random.exponential(1500), "a copy is made", () => this.#copy());
+    this.#world.scheduler.after(this.#random.exponential(700), "a copy is made", () => this.#copy());
   }
 
   async #restore(): Promise<void> {
-    const database = this.#random.pick(this.#world.databases);
+    // Mostly of the store that others follow: what its loss means for them is the harder question.
+    const { databases } = this.#world;
+    const database = this.#random.chance(0.6) && databases[0] ? databases[0] : this.#random.pick(databases);
     const copy = this.#copies.get(database.name);
     if (copy) await this.#world.restore(database, copy, { witness: this.#random.chance(0.7) ? "kept" : "lost" });
   }
