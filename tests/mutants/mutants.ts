@@ -134,6 +134,7 @@ export const mutants: readonly Mutant[] = [
     file: "log/admission.ts",
     find: "return (this.changedHeads.get(stream) ?? this.#heads.get(stream))?.version ?? 0;",
     replace: "return this.#heads.get(stream)?.version ?? 0;",
+    suites: [stores],
   },
   {
     name: "token-compared-without-history",

@@ -4,6 +4,7 @@
  * to the disk goes on without it. Commits of one process are told to the others, late, or not at all.
  */
 import { ConvergentError } from "../errors/error.ts";
+import type { Lease } from "../log/reader-rows.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Checkpoint, CommitListener, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "../log/store.ts";
 import { MemoryStore } from "../stores/memory/memory-store.ts";
@@ -17,6 +18,7 @@ export interface Commit {
   readonly process: string;
   readonly events: readonly StoredEvent[];
   readonly checkpoints: readonly Checkpoint[];
+  readonly leases: readonly Lease[];
 }
 
 export interface DatabaseOptions {
@@ -84,12 +86,14 @@ export class Database {
 
   /** One transaction of `process`. */
   async transact<T>(store: MemoryStore, process: SimulatedProcess, body: (tx: WriteTransaction) => Promise<T>): Promise<T> {
-    const commit = { store: this.name, process: process.name, events: [] as StoredEvent[], checkpoints: [] as Checkpoint[] };
+    const rows = { events: [] as StoredEvent[], checkpoints: [] as Checkpoint[], leases: [] as Lease[] };
+    const commit = { store: this.name, process: process.name, ...rows };
     let writes = false;
-    const told = (name: string, rows: unknown): void => {
+    const told = (name: string, given: unknown): void => {
       writes ||= name !== "lock";
-      if (name === "insert") commit.events.push(...(rows as { events: StoredEvent[] }).events);
-      if (name === "saveCheckpoints") commit.checkpoints.push(...(rows as Checkpoint[]));
+      if (name === "insert") rows.events.push(...(given as { events: StoredEvent[] }).events);
+      if (name === "saveCheckpoints") rows.checkpoints.push(...(given as Checkpoint[]));
+      if (name === ".saveLeases") rows.leases.push(...(given as Lease[]));
     };
     const work = store
       .write((tx) => Promise.race([body(this.stepping(tx, process, told)), process.died]))

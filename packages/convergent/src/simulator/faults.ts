@@ -30,7 +30,7 @@ export const faultKinds = {
   "clock drift": 2, //               its clocks run faster or slower
   "clock skew": 1, //                processes begin with different times of day
   "slow reader": 5, //               a reader of one process stands still
-  "older copy": 2, //              the store's file is replaced by an older copy of itself
+  "older copy": 3, //                the store's file is replaced by an older copy of itself
   "handler failure": 0.05, //        a handler of an application fails, if it asks `fails()`
 } as const;
 

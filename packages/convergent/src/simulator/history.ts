@@ -90,6 +90,20 @@ export interface Checkpointed {
   readonly position: number;
 }
 
+/** A slot of a reader whose lease was committed. */
+export interface Leased {
+  readonly kind: "lease";
+  readonly t: number;
+  readonly store: string;
+  readonly reader: string;
+  readonly version: number;
+  readonly slot: number;
+  readonly source: string;
+  /** Of the member; empty when nobody owns it. */
+  readonly owner: string;
+  readonly fence: number;
+}
+
 /** A store was replaced by an older copy of itself, which ended at `kept`; or, the first time, it begins with nothing. */
 export interface LineageBegun {
   readonly kind: "lineage";
@@ -189,6 +203,7 @@ export type HistoryRecord =
   | Ok
   | Failed
   | Checkpointed
+  | Leased
   | LineageBegun
   | EventHeld
   | EpochsHeld

@@ -56,6 +56,7 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
     case "settled":
       return record.behind.length === 0 ? "everything has settled" : `not settled: ${record.behind.join("; ")}`;
     case "checkpoint":
+    case "lease":
     case "event":
     case "epochs":
     case "id":

@@ -246,9 +246,11 @@ export class World {
     });
   }
 
-  #committed({ store, checkpoints }: Commit): void {
+  #committed({ store, checkpoints, leases }: Commit): void {
     for (const { reader, version, slot, source, position } of checkpoints)
       this.record({ kind: "checkpoint", t: this.scheduler.now, store, reader, version, slot, source, position });
+    for (const { reader, version, slot, source, owner, fence } of leases)
+      this.record({ kind: "lease", t: this.scheduler.now, store, reader, version, slot, source, owner, fence });
   }
 
   #server(index: number, { onePlace, services, gateway }: WorldOptions): Server {

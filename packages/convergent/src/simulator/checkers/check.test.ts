@@ -82,6 +82,10 @@ function checkpoint(position: number, t = 1): HistoryRecord {
   return { kind: "checkpoint", t, store: "purses", reader: "sums", version: 1, slot: 0, source: "purses", position };
 }
 
+function lease(owner: string, fence: number): HistoryRecord {
+  return { kind: "lease", t: 1, store: "purses", reader: "sums", version: 1, slot: 0, source: "purses", owner, fence };
+}
+
 const cut: HistoryRecord = { kind: "power", t: 8, store: "purses" };
 
 function remembered(op: number, over: Partial<Extract<HistoryRecord, { kind: "id" }>> = {}): HistoryRecord {
@@ -183,6 +187,9 @@ const cases: ReadonlyArray<{ name: string; checker?: string; history: readonly H
   { name: "the fold up to the slot's position", history: [...good, held(3, 2)] },
   { name: "a parked key stands still while its slot goes on", history: [...good, held(1, 3, { a: 2 })] },
   { name: "a parked event was skipped", checker: "folds", history: [...good, held(4, 3, { a: 2 })] },
+  { name: "a slot changes hands under another fence", history: [...good, lease("p", 5), lease("q", 6), lease("p", 7)] },
+  { name: "two owners under one fence", checker: "leases", history: [...good, lease("p", 5), lease("q", 5)], says: /from p to q/ },
+  { name: "a power cut takes back who owned a slot", history: [...good, lease("p", 5), cut, lease("q", 5)] },
   {
     name: "a checkpoint goes back",
     checker: "readers",

@@ -7,6 +7,7 @@ import { checkCaused, type Followed } from "./caused.ts";
 import { checkFolds, type Folded } from "./folds.ts";
 import { checkIds } from "./ids.ts";
 import { Lineages } from "./lineages.ts";
+import { checkLeases } from "./leases.ts";
 import { checkLog } from "./log.ts";
 import { checkReaders } from "./readers.ts";
 import { checkSessions } from "./sessions.ts";
@@ -27,6 +28,7 @@ export function checkHistory(history: readonly HistoryRecord[], services: readon
     ...checkCaused(history, lineages, { storeOf, followed: followedOf(services, storeOf) }),
     ...checkIds(history, lineages, storeOf),
     ...checkReaders(history, storeOf),
+    ...checkLeases(history),
   ];
 }
 

@@ -14,7 +14,7 @@ export function checkReaders(history: Iterable<HistoryRecord>, storeOf: (name: s
       const { position, t } = record;
       const before = rows.saw(record);
       if (position < before && position !== 0)
-        found.push({ checker: "readers", message: `${nameOf(record)} went back from ${before} to ${position} at ${Math.round(t)} ms` });
+        found.push({ checker: "readers", message: `${slotName(record)} went back from ${before} to ${position} at ${Math.round(t)} ms` });
     } else if (record.kind === "settled")
       for (const message of record.behind)
         found.push({ checker: "liveness", message: `${record.withinMs} ms after everything was healed: ${message}` });
@@ -56,7 +56,7 @@ class Rows {
 
   /** Adds a row, and says which one it follows. */
   saw(row: Checkpointed): number {
-    const name = nameOf(row);
+    const name = slotName(row);
     const slot = this.#slots.get(name) ?? { store: row.store, seen: [] };
     this.#slots.set(name, slot);
     const before = slot.seen.at(-1)?.position ?? 0;
@@ -74,6 +74,7 @@ class Rows {
   }
 }
 
-function nameOf({ store, reader, version, slot, source }: Checkpointed): string {
+/** A slot of a reader, as messages name it. */
+export function slotName({ store, reader, version, slot, source }: Omit<Checkpointed, "kind" | "t" | "position">): string {
   return `${store}: ${reader} v${version}, slot ${slot} of ${source}`;
 }
