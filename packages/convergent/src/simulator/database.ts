@@ -70,6 +70,11 @@ export class Database {
     return this.#opened();
   }
 
+  /** Rejects when its process dies; whoever waits for the store itself would wait for ever. */
+  get died(): Promise<never> {
+    return this.#process.died;
+  }
+
   /** Whether somebody has opened it since it was begun. */
   get isOpen(): boolean {
     return this.#isOpen;

@@ -7,6 +7,7 @@ import type { Client, Served } from "../client/facade.ts";
 import type { HistoryLost } from "../client/session.ts";
 import type { Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
+import type { LogSource } from "../log/source.ts";
 import type { Store } from "../log/store.ts";
 import { continueReader } from "../readers/continuing.ts";
 import { type AnyService, runtimeOf, type StartOptions } from "../service/service.ts";
@@ -37,7 +38,7 @@ export interface WorldOptions {
 }
 
 /** So often somebody looks whether something stands still. */
-const operatorMs = 2000;
+const operatorMs = 700;
 
 /** Where clients find the gateway; who answers is the network's affair. */
 const address = "http://localhost";
@@ -214,17 +215,24 @@ export class World {
     for (const server of this.servers) server.hold();
     for (const database of this.databases) database.kill();
     try {
-      for (const { store, reader } of lost) {
-        const source = await this.#named(reader.source.store).opened();
-        const head = await source.read((tx) => tx.head());
-        const present = { store: reader.source.store, epochs: source.identity.epochs, head: head.position };
-        const effects = await this.#named(store).opened();
-        await effects.write((tx) => continueReader(tx, reader.name, present));
-      }
+      // Another older copy may be put in place meanwhile; then nobody answers any more.
+      await Promise.race([this.#putBack(lost), ...this.databases.map((database) => database.died)]);
     } catch {
       this.mark("readers not put back"); // the disk was full, for instance: the operator looks again
     } finally {
       for (const server of this.servers) server.letGo();
+    }
+  }
+
+  async #putBack(
+    lost: ReadonlyArray<{ readonly store: string; readonly reader: { readonly name: string; readonly source: LogSource } }>,
+  ): Promise<void> {
+    for (const { store, reader } of lost) {
+      const source = await this.#named(reader.source.store).opened();
+      const head = await source.read((tx) => tx.head());
+      const present = { store: reader.source.store, epochs: source.identity.epochs, head: head.position };
+      const effects = await this.#named(store).opened();
+      await effects.write((tx) => continueReader(tx, reader.name, present));
     }
   }
 
