@@ -1,7 +1,8 @@
 // One configuration for every test of the repository. Packages are read as sources, by the condition `convergent-source`.
 import { defineConfig } from "vitest/config";
 
-const conditions = ["convergent-source", "node", "module", "import", "default"];
+// Vitest hands these to Node for what it does not load itself: "import" among them would give `require` the wrong files.
+const conditions = ["convergent-source", "node"];
 
 export default defineConfig({
   resolve: { conditions },
@@ -15,6 +16,7 @@ export default defineConfig({
       "tools/**/*.test.ts",
     ],
     exclude: ["**/node_modules/**", "**/dist/**"],
+    globalSetup: ["tests/services.ts"],
     pool: "forks",
     execArgv: ["--conditions=convergent-source"],
     testTimeout: 30_000,

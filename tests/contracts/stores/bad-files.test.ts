@@ -6,9 +6,9 @@ import { ConvergentError, Log } from "convergent";
 import { describe, expect, test } from "vitest";
 import { codeOf, written } from "./log-questions.ts";
 import { startWriter } from "./start-writer.ts";
-import { newPlace, openLog, type StoreKind, storeKind, storeKinds } from "./store-kinds.ts";
+import { type FileKind, fileKinds, newPlace, openLog } from "./store-kinds.ts";
 
-async function filledPlace(kind: StoreKind): Promise<string> {
+async function filledPlace(kind: FileKind): Promise<string> {
   const place = newPlace();
   const log = await openLog(kind, place);
   for (let count = 0; count < 100; count++) await log.append(written(`order/${count}`, "x".repeat(500)));
@@ -17,7 +17,7 @@ async function filledPlace(kind: StoreKind): Promise<string> {
 }
 
 /** The failure to open the store at `place`; checks that it names the file. */
-async function refusal(kind: StoreKind, place: string, name: string = "orders"): Promise<string> {
+async function refusal(kind: FileKind, place: string, name: string = "orders"): Promise<string> {
   const error = await Log.open(kind.driver(place), name).then(
     () => undefined,
     (reason: unknown) => reason,
@@ -27,7 +27,7 @@ async function refusal(kind: StoreKind, place: string, name: string = "orders"):
   return error.code;
 }
 
-describe.each(storeKinds)("$name", (kind) => {
+describe.each(fileKinds)("$name", (kind) => {
   test("a file of garbage is refused and left as it is", async () => {
     const place = newPlace();
     const garbage = Buffer.from("This is no store. ".repeat(1000));
@@ -82,7 +82,7 @@ describe.each(storeKinds)("$name", (kind) => {
 });
 
 describe("sqlite, further", () => {
-  const kind = storeKind("sqlite");
+  const kind = fileKinds.find(({ name }) => name === "sqlite") as FileKind;
 
   test("a file that was cut off is refused", async () => {
     const place = await filledPlace(kind);

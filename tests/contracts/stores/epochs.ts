@@ -1,5 +1,5 @@
 // L5 for every store: epochs, and older copies that are put in place by hand.
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beginEpoch, type Fork, Log, parseToken, type Token } from "convergent";
 import { expect, onTestFinished, test } from "vitest";
 import { appended, codeOf, soundEvents, written } from "./log-questions.ts";
@@ -15,14 +15,12 @@ async function reopened(kind: StoreKind, place: string, forks: Fork[] = []): Pro
   return log;
 }
 
-/** The store as it is on the disk when nobody has it open; SQLite keeps nothing beside its file then. */
-async function copyOf(kind: StoreKind, place: string, length: number): Promise<string> {
+/** A log of some length, of which there is a copy. */
+async function copied(kind: StoreKind, place: string, length: number): Promise<void> {
   const log = await openLog(kind, place);
   for (let count = 0; count < length; count++) await log.append(written(`order/${count}`));
   await log.close();
-  const copy = `${kind.file(place)}.copy`;
-  copyFileSync(kind.file(place), copy);
-  return copy;
+  await kind.copy(place);
 }
 
 export function epochContract(kind: StoreKind): void {
@@ -53,12 +51,12 @@ export function epochContract(kind: StoreKind): void {
 
   test("an older copy put in place by hand begins a new epoch when it is opened, once, and tells both positions", async () => {
     const place = newPlace();
-    const copy = await copyOf(kind, place, 2);
+    await copied(kind, place, 2);
     const log = await reopened(kind, place);
     const lost = await tokenOf(log, "order/lost");
     await tokenOf(log, "order/lost-too");
     await log.close();
-    copyFileSync(copy, kind.file(place));
+    await kind.putBack(place);
 
     const forks: Fork[] = [];
     const restored = await reopened(kind, place, forks);
@@ -73,19 +71,19 @@ export function epochContract(kind: StoreKind): void {
 
   test("an older copy that has been written to meanwhile is noticed by the event at the witness's position", async () => {
     const place = newPlace();
-    const copy = await copyOf(kind, place, 2);
-    const witness = readFileSync(witnessOf(kind, place));
+    await copied(kind, place, 2);
+    const witness = readFileSync(kind.witness(place));
     const log = await reopened(kind, place);
     await tokenOf(log, "order/lost");
     await log.close();
-    const knowing = readFileSync(witnessOf(kind, place));
+    const knowing = readFileSync(kind.witness(place));
     expect(knowing).not.toEqual(witness);
-    copyFileSync(copy, kind.file(place));
-    rmSync(witnessOf(kind, place));
+    await kind.putBack(place);
+    rmSync(kind.witness(place));
     const other = await reopened(kind, place);
     for (const stream of ["order/a", "order/b", "order/c"]) await tokenOf(other, stream);
     await other.close();
-    writeFileSync(witnessOf(kind, place), knowing);
+    writeFileSync(kind.witness(place), knowing);
 
     const forks: Fork[] = [];
     const restored = await reopened(kind, place, forks);
@@ -96,13 +94,13 @@ export function epochContract(kind: StoreKind): void {
   test("a witness that is missing, damaged, older, or of a store that lay there before says nothing, and is written anew", async () => {
     const place = newPlace();
     await (await openLog(kind, place)).close();
-    const file = witnessOf(kind, place);
+    const file = kind.witness(place);
     expect(existsSync(file)).toBe(false); // an empty log has nothing to witness
-    await copyOf(kind, place, 2);
+    await copied(kind, place, 2);
     const own = readFileSync(file, "utf8");
     const elsewhere = newPlace();
-    await copyOf(kind, elsewhere, 9);
-    const foreign = readFileSync(witnessOf(kind, elsewhere), "utf8");
+    await copied(kind, elsewhere, 9);
+    const foreign = readFileSync(kind.witness(elsewhere), "utf8");
     const forks: Fork[] = [];
     for (const text of [undefined, "", own.slice(0, -9), own.replace(/\n2\n/, "\nx\n"), "\0".repeat(50), foreign]) {
       if (text === undefined) rmSync(file);
@@ -115,13 +113,13 @@ export function epochContract(kind: StoreKind): void {
 
   test("a validly signed token above head begins a new epoch while the log is open, once, and is answered with the fork", async () => {
     const place = newPlace();
-    const copy = await copyOf(kind, place, 2);
+    await copied(kind, place, 2);
     const log = await reopened(kind, place);
     const kept = await tokenOf(log, "order/3");
     const lost = await tokenOf(log, "order/lost");
     await log.close();
-    copyFileSync(copy, kind.file(place));
-    rmSync(witnessOf(kind, place));
+    await kind.putBack(place);
+    rmSync(kind.witness(place));
 
     const forks: Fork[] = [];
     const restored = await reopened(kind, place, forks);
@@ -135,8 +133,4 @@ export function epochContract(kind: StoreKind): void {
     expect(await codeOf(restored.demand(forged))).toBe("token_invalid");
     expect(forks).toHaveLength(1);
   });
-}
-
-function witnessOf(kind: StoreKind, place: string): string {
-  return `${kind.file(place)}-witness`;
 }

@@ -45,8 +45,7 @@ async function startInventory(kind: StoreKind, place: string, orders: Running, s
 }
 
 /** Orders with `o-1` and `o-2`, all applied; and a copy from when there was only `o-1`. */
-async function withOlderCopy(kind: StoreKind, at: { orders: string; inventory: string }): Promise<{ copy: string; lost: string }> {
-  const copy = `${kind.file(at.orders)}.copy`;
+async function withOlderCopy(kind: StoreKind, at: { orders: string; inventory: string }): Promise<{ lost: string }> {
   let token = "";
   for (const id of ["o-1", "o-2"]) {
     const orders = await startOrders(kind, at.orders);
@@ -56,9 +55,9 @@ async function withOlderCopy(kind: StoreKind, at: { orders: string; inventory: s
     expect(await inventory.waitFor(token, "20s")).toBe(true);
     await inventory.stop();
     await orders.stop();
-    if (id === "o-1") copyFileSync(kind.file(at.orders), copy);
+    if (id === "o-1") await kind.copy(at.orders);
   }
-  return { copy, lost: token };
+  return { lost: token };
 }
 
 describe.each(storeKinds)("$name", (kind) => {
@@ -66,9 +65,9 @@ describe.each(storeKinds)("$name", (kind) => {
     "an older copy of orders with %s beside it: views fit, tokens and followers past the fork are told",
     async (witness) => {
       const at = { orders: newPlace(), inventory: newPlace() };
-      const { copy, lost } = await withOlderCopy(kind, at);
-      copyFileSync(copy, kind.file(at.orders));
-      if (witness === "no witness") rmSync(`${kind.file(at.orders)}-witness`);
+      const { lost } = await withOlderCopy(kind, at);
+      await kind.putBack(at.orders);
+      if (witness === "no witness") rmSync(kind.witness(at.orders));
       const forks: Fork[] = [];
       const stuck: Stuck[] = [];
       const orders = await startOrders(kind, at.orders, forks);

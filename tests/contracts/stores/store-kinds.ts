@@ -1,12 +1,15 @@
 // The stores that the contract suite runs on, and how a test opens them: on the real disk, in a directory of its own,
 // closed and removed when the test has ended.
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Host, Log, type Store, type StoreDriver } from "convergent";
 import { memory } from "convergent/memory";
+import { postgres } from "convergent/postgres";
 import { sqlite } from "convergent/sqlite";
+import pg from "pg";
 import { onTestFinished } from "vitest";
+import { howToInstall } from "../../../tools/postgres.ts";
 
 export interface DriverOptions {
   readonly host?: Host;
@@ -19,24 +22,78 @@ export interface StoreKind {
   readonly severalProcesses: boolean;
   /** The store that lies at `place`, a directory. */
   driver(place: string, options?: DriverOptions): StoreDriver;
+  /** The file that witnesses how far it had come. */
+  witness(place: string): string;
+  /** Keeps a copy of the rows of "orders", while nobody has the store open. */
+  copy(place: string): Promise<void>;
+  /** Puts that copy in their place, as somebody does by hand. */
+  putBack(place: string): Promise<void>;
+}
+
+/** A store in one file. */
+export interface FileKind extends StoreKind {
   /** The file in which it keeps the rows of "orders". */
   file(place: string): string;
 }
 
-export const storeKinds: readonly StoreKind[] = [
-  {
+function fileKind(kind: Omit<FileKind, "witness" | "copy" | "putBack">): FileKind {
+  return {
+    ...kind,
+    witness: (place) => `${kind.file(place)}-witness`,
+    // SQLite keeps nothing beside its file when nobody has it open.
+    copy: async (place) => copyFileSync(kind.file(place), `${kind.file(place)}.copy`),
+    putBack: async (place) => copyFileSync(`${kind.file(place)}.copy`, kind.file(place)),
+  };
+}
+
+export const fileKinds: readonly FileKind[] = [
+  fileKind({
     name: "memory",
     severalProcesses: false,
     driver: (place, options) => memory({ directory: place, ...options }),
     file: (place) => join(place, "orders.journal"),
-  },
-  {
+  }),
+  fileKind({
     name: "sqlite",
     severalProcesses: true,
     driver: (place, options) => sqlite(join(place, "store.db"), options),
     file: (place) => join(place, "store.db"),
+  }),
+];
+
+export const storeKinds: readonly StoreKind[] = [
+  ...fileKinds,
+  {
+    name: "postgres",
+    severalProcesses: true,
+    driver: (place, options) =>
+      postgres(testDatabase(), { schema: basename(place), directory: place, keys: join(place, "keys"), ...options }),
+    witness: (place) => join(place, `${new URL(testDatabase()).host.replace(":", "-")}-postgres-${basename(place)}-witness`),
+    copy: (place) => onTables(place, (table, copy) => `CREATE TABLE ${copy} AS TABLE ${table}`),
+    putBack: (place) =>
+      onTables(place, (table, copy) => `TRUNCATE ${table}; INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM ${copy}`),
   },
 ];
+
+async function onTables(place: string, statement: (table: string, copy: string) => string): Promise<void> {
+  const client = new pg.Client({ connectionString: testDatabase() });
+  await client.connect();
+  try {
+    const schema = basename(place);
+    await client.query(`CREATE SCHEMA IF NOT EXISTS "${schema}-copy"`);
+    const tables = await client.query<{ name: string }>("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1", [schema]);
+    for (const { name } of tables.rows) await client.query(statement(`"${schema}"."${name}"`, `"${schema}-copy"."${name}"`));
+  } finally {
+    await client.end();
+  }
+}
+
+/** The database that `tests/services.ts` has made ready. */
+export function testDatabase(): string {
+  const url = process.env["CONVERGENT_TEST_DATABASE"];
+  if (url === undefined) throw new Error(howToInstall);
+  return url;
+}
 
 export function storeKind(name: string): StoreKind {
   const kind = storeKinds.find((candidate) => candidate.name === name);

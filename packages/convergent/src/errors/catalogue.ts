@@ -66,6 +66,11 @@ export const catalogue = {
   sql_unsupported: { retry: "never", status: 500, summary: "A view keeps tables of its own, and the store speaks no SQL." },
   seal_broken: { retry: "never", status: 500, summary: "A sealed field was changed, or put where it does not belong." },
   sqlite_unsupported: { retry: "never", status: 500, summary: "This SQLite release is refused: it can corrupt a database in WAL mode." },
+  postgres_unsupported: {
+    retry: "never",
+    status: 500,
+    summary: "This PostgreSQL server is refused: it is too old, or set up so that it keeps text differently or may lose writes.",
+  },
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
   store_in_use: { retry: "never", status: 500, summary: "A process has the store open, and this can only be done while none has." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },

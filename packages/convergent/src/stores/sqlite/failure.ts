@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { ConvergentError } from "../../errors/error.ts";
+import { unwritable } from "../unwritable.ts";
 
 /** What was being done when SQLite failed. */
 export type Deed = "open" | "statement" | "commit";
@@ -78,11 +79,4 @@ export function failureOf(error: unknown, path: string, deed: Deed): unknown {
 function outcomeUnknown(path: string, cause: unknown): ConvergentError {
   const message = `the disk did not confirm a commit to ${path}; retry with the same id, which gives the first result if the write did happen`;
   return new ConvergentError("outcome_unknown", message, { cause, details: { path } });
-}
-
-/** The file, or a directory on the way to it, cannot be written. */
-export function unwritable(path: string, cause: unknown): ConvergentError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `${path} cannot be opened for writing (${why}); check that it and its directory exist and belong to the user this process runs as`;
-  return new ConvergentError("store_unwritable", message, { cause, details: { path } });
 }

@@ -1,5 +1,5 @@
 /** Statements about types of events, snapshots and persons. Parameters stand in the order of the text. */
-import { eventColumns } from "./queries.ts";
+import { eventColumns } from "../rows.ts";
 
 export const readEventTypes = "SELECT type FROM convergent_event_types WHERE number > ? ORDER BY number";
 

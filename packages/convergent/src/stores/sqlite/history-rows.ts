@@ -1,10 +1,10 @@
 /** Snapshots and persons in SQLite. */
 import type { StoredEvent } from "../../log/event.ts";
 import type { Forgetting, PersonWrites, Snapshot, SnapshotWrites } from "../../log/history-rows.ts";
+import { eventOf } from "../rows.ts";
 import type { Archive } from "./archive.ts";
 import type { Database } from "./database.ts";
 import * as sql from "./history-queries.ts";
-import { eventOf } from "./log-reads.ts";
 
 /** Runs statements in the open transaction; marks it as one that changes something when told so. */
 type Run = <T>(statements: (database: Database) => T, changes?: "changes") => T;

@@ -5,6 +5,7 @@
 import type { StoredEvent } from "../../log/event.ts";
 import type { IdKey, IdRecord } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";
+import { eventOf } from "../rows.ts";
 import type { Archive } from "./archive.ts";
 import type { Database, Row } from "./database.ts";
 import * as sql from "./queries.ts";
@@ -104,18 +105,4 @@ function merged(rows: readonly Row[], archived: readonly Row[], column: number, 
   const known = new Set(rows.map((row) => row[column]));
   const others = archived.filter((row) => !known.has(row[column]));
   return [...rows, ...others].sort((a, b) => (a[column] as number) - (b[column] as number)).slice(0, limit);
-}
-
-export function eventOf(row: Row): StoredEvent {
-  return {
-    position: row[0] as Position,
-    id: row[1] as string,
-    stream: row[2] as string,
-    version: row[3] as number,
-    type: row[4] as string,
-    at: row[5] as number,
-    data: row[6] as string,
-    metadata: row[7] as string,
-    digest: row[8] as string,
-  };
 }

@@ -5,8 +5,7 @@
  * statement anew each time a value is bound: 12 µs for the parked events of a key, which are none, instead of 0.6, and
  * 8.5 µs for one event by its position instead of 1.5 (SQLite 3.53.4).
  */
-
-export const eventColumns = "position, id, stream, version, type, at, data, metadata, digest";
+import { checkpointColumns, consumedColumns, definitionColumns, eventColumns } from "../rows.ts";
 
 export const readGeneration = "SELECT generation, archive FROM convergent_store";
 
@@ -62,15 +61,11 @@ export const readDoneIds: string = `SELECT ${rememberedColumns} FROM convergent_
 export const readVoidedIds: string = `SELECT ${rememberedColumns} FROM convergent_ids i
   LEFT JOIN convergent_events e ON false WHERE i.number < ? ORDER BY i.number DESC LIMIT ? + 0`;
 
-const checkpointColumns = `reader, version, source, slot, epoch, position, reached, seen, "check"`;
-
 export const readCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints WHERE reader = ? AND version = ? AND source = ? ORDER BY slot`;
 
 export const readAllCheckpoints: string = `SELECT ${checkpointColumns} FROM convergent_checkpoints ORDER BY slot, reader, version, source`;
 
 export const readDocument = "SELECT document FROM convergent_documents WHERE view = ? AND version = ? AND key = ?";
-
-const definitionColumns = "kind, name, version, fingerprint, state, reason";
 
 export const readDefinitions: string = `SELECT ${definitionColumns} FROM convergent_definitions ORDER BY name, version`;
 
@@ -123,8 +118,7 @@ export const saveDefinition: string = `INSERT INTO convergent_definitions (kind,
   ON CONFLICT (name, version) DO UPDATE SET
     kind = excluded.kind, fingerprint = excluded.fingerprint, state = excluded.state, reason = excluded.reason`;
 
-export const readConsumed =
-  "SELECT range, events, sum_a, sum_b, verified FROM convergent_consumed WHERE reader = ? AND version = ? ORDER BY range";
+export const readConsumed: string = `SELECT ${consumedColumns} FROM convergent_consumed WHERE reader = ? AND version = ? ORDER BY range`;
 
 export const addConsumed: string = `INSERT INTO convergent_consumed (reader, version, range, events, sum_a, sum_b, verified) VALUES (?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (reader, version, range) DO UPDATE SET events = events + excluded.events,

@@ -1,6 +1,5 @@
 /** The statements about members, leases and parked events. Parameters stand in the order of the text. */
-
-const memberColumns = "id, place, process, beat, readers";
+import { discardColumns, leaseColumns, memberColumns, parkedColumns } from "../rows.ts";
 
 export const readMembers: string = `SELECT ${memberColumns} FROM convergent_members ORDER BY id`;
 
@@ -8,8 +7,6 @@ export const saveMember: string = `INSERT INTO convergent_members (${memberColum
   ON CONFLICT (id) DO UPDATE SET place = excluded.place, process = excluded.process, beat = excluded.beat, readers = excluded.readers`;
 
 export const removeMember = "DELETE FROM convergent_members WHERE id = ?";
-
-const leaseColumns = "reader, version, source, slot, owner, fence";
 
 export const readLeases: string = `SELECT ${leaseColumns} FROM convergent_leases WHERE reader = ? AND version = ? AND source = ? ORDER BY slot`;
 
@@ -21,8 +18,6 @@ export const saveLease: string = `INSERT INTO convergent_leases (${leaseColumns}
   ON CONFLICT (reader, version, source, slot) DO UPDATE SET owner = excluded.owner, fence = excluded.fence`;
 
 export const dropLeases = "DELETE FROM convergent_leases WHERE reader = ? AND version BETWEEN ? AND ?";
-
-const parkedColumns = "reader, version, source, position, slot, order_key, event_id, type, state, error, attempts, since, request";
 
 const ofReader = "reader = ? AND version = ? AND source = ?";
 
@@ -48,8 +43,6 @@ export const saveParked: string = `INSERT OR REPLACE INTO convergent_parked (${p
 export const removeParked: string = `DELETE FROM convergent_parked WHERE ${ofReader} AND order_key = ? AND position = ?`;
 
 export const dropParked = "DELETE FROM convergent_parked WHERE reader = ? AND version BETWEEN ? AND ?";
-
-const discardColumns = `reader, source, event_id, position, type, order_key, error, reason, "by", at`;
 
 export const readDiscards: string = `SELECT ${discardColumns} FROM convergent_discards WHERE reader = ? AND source = ? ORDER BY at, position`;
 

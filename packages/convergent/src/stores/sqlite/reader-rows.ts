@@ -1,19 +1,9 @@
 /** Members, leases, parked events and discards in SQLite. */
-import type { Checkpoint, CheckpointKey } from "../../log/store.ts";
-import type {
-  Discard,
-  Holdings,
-  Lease,
-  Member,
-  OwnershipWrites,
-  ParkedEvent,
-  ParkedKey,
-  ParkedRequest,
-  ParkedState,
-  ParkingWrites,
-} from "../../log/reader-rows.ts";
+import type { CheckpointKey } from "../../log/store.ts";
+import type { Discard, Holdings, Lease, Member, OwnershipWrites, ParkedEvent, ParkedKey, ParkingWrites } from "../../log/reader-rows.ts";
 import type { Position } from "../../position/position.ts";
-import type { Database, Row } from "./database.ts";
+import { discardOf, leaseOf, memberOf, parkedKeyOf, parkedOf, valuesOfDiscard, valuesOfParked } from "../rows.ts";
+import type { Database } from "./database.ts";
 import * as sql from "./reader-queries.ts";
 
 /** What statements change: rows, also such as writes remember the answers about (`write-memory.ts`). */
@@ -111,12 +101,7 @@ export class SqliteParking implements ParkingWrites {
 
   async saveEvents(rows: readonly ParkedEvent[]): Promise<void> {
     this.#run((database) => {
-      for (const e of rows)
-        database.run(
-          sql.saveParked,
-          ...[e.reader, e.version, e.source, e.position, e.slot, e.key, e.eventId, e.type, e.state, e.error, e.attempts, e.since],
-          e.request ? JSON.stringify(e.request) : "",
-        );
+      for (const row of rows) database.run(sql.saveParked, ...valuesOfParked(row));
     }, "changes");
   }
 
@@ -128,8 +113,7 @@ export class SqliteParking implements ParkingWrites {
 
   async saveDiscards(rows: readonly Discard[]): Promise<void> {
     this.#run((database) => {
-      for (const d of rows)
-        database.run(sql.saveDiscard, ...[d.reader, d.source, d.eventId, d.position, d.type, d.key, d.error, d.reason, d.by, d.at]);
+      for (const row of rows) database.run(sql.saveDiscard, ...valuesOfDiscard(row));
     }, "changes");
   }
 }
@@ -138,88 +122,4 @@ export class SqliteParking implements ParkingWrites {
 export function dropReaderRows(database: Database, reader: string, lowest: number, highest: number): void {
   database.run(sql.dropLeases, reader, lowest, highest);
   database.run(sql.dropParked, reader, lowest, highest);
-}
-
-function memberOf(row: Row): Member {
-  return {
-    id: row[0] as string,
-    place: row[1] as string,
-    process: row[2] as string,
-    beat: row[3] as number,
-    readers: readersOf(row[4] as string),
-  };
-}
-
-/** Texts whose list is kept: of as many processes as share one file. */
-const readersKnownMax = 64;
-const readersKnown = new Map<string, readonly CheckpointKey[]>();
-
-// Every process looks at all members twice a second, and they change when one comes or goes: parsing a thousand readers
-// stood in everybody's way for 0.8 ms. The same text gives the same list, which others may compare by identity.
-function readersOf(text: string): readonly CheckpointKey[] {
-  const known = readersKnown.get(text);
-  if (known) return known;
-  if (readersKnown.size >= readersKnownMax) readersKnown.clear();
-  const readers = JSON.parse(text) as CheckpointKey[];
-  readersKnown.set(text, readers);
-  return readers;
-}
-
-function leaseOf(row: Row): Lease {
-  return { ...keyOf(row), slot: row[3] as number, owner: row[4] as string, fence: row[5] as number };
-}
-
-function keyOf(row: Row): CheckpointKey {
-  return { reader: row[0] as string, version: row[1] as number, source: row[2] as string };
-}
-
-function parkedOf(row: Row): ParkedEvent {
-  const request = row[12] as string;
-  return {
-    ...keyOf(row),
-    position: row[3] as Position,
-    slot: row[4] as number,
-    key: row[5] as string,
-    eventId: row[6] as string,
-    type: row[7] as string,
-    state: row[8] as ParkedState,
-    error: row[9] as string,
-    attempts: row[10] as number,
-    since: row[11] as number,
-    ...(request === "" ? {} : { request: JSON.parse(request) as ParkedRequest }),
-  };
-}
-
-function parkedKeyOf(row: Row): ParkedKey {
-  return { ...parkedOf(row), events: row[13] as number };
-}
-
-function discardOf(row: Row): Discard {
-  return {
-    reader: row[0] as string,
-    source: row[1] as string,
-    eventId: row[2] as string,
-    position: row[3] as Position,
-    type: row[4] as string,
-    key: row[5] as string,
-    error: row[6] as string,
-    reason: row[7] as string,
-    by: row[8] as string,
-    at: row[9] as number,
-  };
-}
-
-/** A slot's checkpoint. */
-export function checkpointOf(row: Row): Checkpoint {
-  return {
-    reader: row[0] as string,
-    version: row[1] as number,
-    source: row[2] as string,
-    slot: row[3] as number,
-    epoch: row[4] as string,
-    position: row[5] as Position,
-    reached: row[6] as Position,
-    seen: row[7] as string,
-    check: row[8] as string,
-  };
 }

@@ -29,6 +29,7 @@ import type {
   WriteTransaction,
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
+import { checkpointOf, consumedOf, definitionOf, eventOf } from "../rows.ts";
 import type { Archive } from "./archive.ts";
 import { saveCheckpoints } from "./checkpoint-rows.ts";
 import type { Database, Row } from "./database.ts";
@@ -36,11 +37,11 @@ import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { insertEventType, insertPersonEvent, readEventTypes } from "./history-queries.ts";
 import { SqlitePersons, SqliteSnapshots } from "./history-rows.ts";
 import { saveDocument } from "./document-rows.ts";
-import { eventOf, LogReads, rowsPerStepMax } from "./log-reads.ts";
+import { LogReads, rowsPerStepMax } from "./log-reads.ts";
 import * as sql from "./queries.ts";
 import { epochsOf } from "./standing.ts";
 import type { SnapshotMemory } from "./snapshot-memory.ts";
-import { type Changes, checkpointOf, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
+import { type Changes, dropReaderRows, SqliteOwnership, SqliteParking } from "./reader-rows.ts";
 import { dropSomeOfTable, dropSomeOwnRows, ownTables, SqliteSql } from "./view-sql.ts";
 import type { WriteMemory } from "./write-memory.ts";
 
@@ -215,17 +216,7 @@ export class SqliteRead implements ReadTransaction {
   }
 
   async consumed(reader: string, version: number): Promise<ConsumedRange[]> {
-    return this.ask((database) =>
-      database.all(sql.readConsumed, reader, version).map((row) => ({
-        reader,
-        version,
-        range: row[0] as number,
-        events: row[1] as number,
-        sumA: row[2] as number,
-        sumB: row[3] as number,
-        verified: row[4] === 1,
-      })),
-    );
+    return this.ask((database) => database.all(sql.readConsumed, reader, version).map((row) => consumedOf(reader, version, row)));
   }
 
   /** Asks what may have been asked of this state of the file before. */
@@ -431,15 +422,4 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
 
 function headOf(row: Row | undefined): Head {
   return row ? { position: row[0] as Position, at: row[1] as number } : { position: origin, at: 0 };
-}
-
-function definitionOf(row: Row): DefinitionRow {
-  return {
-    kind: row[0] as DefinitionRow["kind"],
-    name: row[1] as string,
-    version: row[2] as number,
-    fingerprint: row[3] as string,
-    state: row[4] as DefinitionRow["state"],
-    reason: row[5] as string,
-  };
 }

@@ -1,0 +1,190 @@
+/**
+ * Connections to one database. They are used in pipelines: a statement is sent without waiting for the answers to those before
+ * it, so that the beginning of a transaction and its first question are one round trip. Nothing stays behind on a connection
+ * when its transaction ends: a pooler that gives the next transaction another one changes nothing.
+ */
+import pg from "pg";
+import { ConvergentError } from "../../errors/error.ts";
+import type { Values } from "../rows.ts";
+import { type Deed, failureOf, isConnectionLost } from "./failure.ts";
+
+/** What a parameter may be. */
+export type Parameter =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly string[]
+  | readonly number[]
+  | readonly boolean[]
+  | readonly (string | null)[];
+
+export interface Answer {
+  readonly rows: Values[];
+  /** Rows that the statement changed or returned. */
+  readonly count: number;
+  /** What was done: `COMMIT`, `ROLLBACK`, `INSERT` and so on. */
+  readonly command: string;
+}
+
+/** Type ids of the server, which are the same in every database. */
+const oids = { bigint: 20, smallint: 21, integer: 23 } as const;
+
+// A bigint comes as text, because it may be too large; positions, times and counts are not, and what is refuses to become a number.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === oids.bigint ? wholeNumber : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
+};
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the whole numbers that are exact`);
+  return value;
+}
+
+/** A connection while one transaction has it. */
+export class Connection {
+  readonly #client: pg.PoolClient;
+  readonly #place: string;
+  #isLost = false;
+
+  constructor(client: pg.PoolClient, place: string) {
+    this.#client = client;
+    this.#place = place;
+  }
+
+  /** Whether it must not be used again. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** One statement with parameters `$1`, `$2`, … */
+  async ask(text: string, values: readonly Parameter[] = []): Promise<Answer> {
+    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array" });
+    return answerOf(await this.#sent(sent, "statement"));
+  }
+
+  /** One statement whose rows are objects by the names of their columns. */
+  async objects(
+    text: string,
+    values: readonly Parameter[],
+  ): Promise<{ readonly rows: Array<Record<string, unknown>>; readonly count: number }> {
+    const { rows, rowCount } = await this.#sent(this.#client.query<Record<string, unknown>>(text, values as unknown[]), "statement");
+    return { rows, count: rowCount ?? 0 };
+  }
+
+  /** Statements without parameters, sent as one message; the answers of all of them. */
+  async script(text: string, deed: Deed = "statement"): Promise<Answer[]> {
+    const results = await this.#sent(this.#client.query<unknown[]>({ text, rowMode: "array" }), deed);
+    return (Array.isArray(results) ? (results as pg.QueryArrayResult<unknown[]>[]) : [results]).map(answerOf);
+  }
+
+  /** Gives it up: a statement that is under way ends with it. */
+  abandon(): void {
+    this.#isLost = true;
+  }
+
+  release(): void {
+    this.#client.release(this.#isLost);
+  }
+
+  async #sent<T>(answer: Promise<T>, deed: Deed): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (isConnectionLost(error)) this.#isLost = true;
+      throw failureOf(error, this.#place, deed);
+    }
+  }
+}
+
+function answerOf({ rows, rowCount, command }: pg.QueryArrayResult<unknown[]>): Answer {
+  for (const row of rows) {
+    for (let column = 0; column < row.length; column++) {
+      const value = row[column];
+      if (typeof value === "string" && value.includes(escape)) row[column] = value.replace(/\u0001[\u0001\u0002]/g, unescaped);
+    }
+  }
+  return { rows, count: rowCount ?? 0, command };
+}
+
+/**
+ * PostgreSQL keeps no NUL in a text, other stores do. It is written as two characters that come in its place in the order of
+ * texts, too: NUL before 1 before everything else.
+ */
+const escape = "\u0001";
+
+function encoded(value: Parameter): Parameter {
+  if (typeof value === "string")
+    return value.includes("\u0000") || value.includes(escape) ? value.replace(/[\u0000\u0001]/g, escaped) : value;
+  return Array.isArray(value) && typeof value[0] === "string" ? (value.map(encoded) as string[]) : value;
+}
+
+function escaped(character: string): string {
+  return character === "\u0000" ? "\u0001\u0001" : "\u0001\u0002";
+}
+
+function unescaped(pair: string): string {
+  return pair === "\u0001\u0001" ? "\u0000" : "\u0001";
+}
+
+export interface PoolOptions {
+  readonly url: string;
+  /** How messages name the database. */
+  readonly place: string;
+  readonly connections: number;
+  readonly connectMs: number;
+}
+
+/** Some connections, made when they are needed. */
+export class Connections {
+  readonly #pool: pg.Pool;
+  readonly #place: string;
+  #closed = false;
+
+  constructor({ url, place, connections, connectMs }: PoolOptions) {
+    this.#place = place;
+    this.#pool = new pg.Pool({
+      ...clientOptions(url),
+      max: connections,
+      connectionTimeoutMillis: connectMs,
+      idleTimeoutMillis: 60_000,
+      allowExitOnIdle: true,
+      pipeline: true,
+    } as pg.PoolConfig);
+    // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
+    this.#pool.on("error", () => undefined);
+    this.#pool.on("connect", (client) => client.on("error", () => undefined));
+  }
+
+  async use<T>(work: (connection: Connection) => Promise<T>, deed: Deed = "statement"): Promise<T> {
+    if (this.#closed) throw new ConvergentError("closed", `the store in ${this.#place} is closed; open it again`);
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      throw failureOf(error, this.#place, deed);
+    }
+    const connection = new Connection(client, this.#place);
+    try {
+      return await work(connection);
+    } finally {
+      connection.release();
+    }
+  }
+
+  /** Takes no more work and resolves when what is under way has ended, or after `waitMs`. */
+  async close(waitMs: number): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    let timer: NodeJS.Timeout | undefined;
+    const waited = new Promise<void>((resolve) => (timer = setTimeout(resolve, waitMs)));
+    await Promise.race([this.#pool.end().catch(() => undefined), waited]);
+    clearTimeout(timer);
+  }
+}
+
+/** What every connection is made with. */
+export function clientOptions(url: string): pg.ClientConfig {
+  return { connectionString: url, types, keepAlive: true, application_name: "convergent" };
+}

@@ -1,0 +1,89 @@
+/** Entry point `convergent/postgres`. */
+import { resolve } from "node:path";
+import { ConvergentError } from "../../errors/error.ts";
+import { nodeHost } from "../../host-node/host.ts";
+import type { Host } from "../../host/host.ts";
+import type { StoreDriver } from "../../log/store.ts";
+import { transactionLimitMs } from "../gate.ts";
+import { FileVault } from "../file-vault.ts";
+import { PostgresStore } from "./postgres-store.ts";
+
+/** How a PostgreSQL store behaves. */
+export interface PostgresOptions {
+  /** The schema that holds its tables; made when it is missing. One a service. Default "convergent". */
+  readonly schema?: string;
+  /**
+   * Where wake-ups of other processes are listened for. Default: the same URL. Behind a pooler in transaction mode, give the URL of
+   * the server itself, or false: then others' commits are noticed twice a second.
+   */
+  readonly listen?: string | false;
+  /** Directory of this process's own files: the witness that notices an older copy of the database. Default ".convergent". */
+  readonly directory?: string;
+  /** File of the keys of persons, outside the database and its copies. Without one nothing can be sealed. */
+  readonly keys?: string;
+  /** Clock, randomness and timers; the real ones unless given. */
+  readonly host?: Host;
+  /** Reads that may have a snapshot open at once. Default 8; writes take two connections, wake-ups one. */
+  readonly readConnectionsMax?: number;
+  /** How long a connection is waited for, in milliseconds. Default 10,000. */
+  readonly connectLimitMs?: number;
+  /** How long a write transaction may stay open, in milliseconds. Default 10,000. */
+  readonly transactionLimitMs?: number;
+  /** How long another process's lock is waited for, in milliseconds. Default 30,000. */
+  readonly lockWaitLimitMs?: number;
+  /** How long one statement may run, in milliseconds. Default 30,000. */
+  readonly statementLimitMs?: number;
+}
+
+/** Characters of a name in PostgreSQL. */
+const nameMax = 63;
+
+/**
+ * A store in one schema of a PostgreSQL database, 14 or later. Any number of processes may open it; they wake each other's
+ * readers by NOTIFY.
+ */
+export function postgres(url: string, options: PostgresOptions = {}): StoreDriver {
+  const at = placeOf(url);
+  const schema = options.schema ?? "convergent";
+  if (schema === "" || schema.length > nameMax || /^pg_|[^\w-]/.test(schema))
+    throw new ConvergentError(
+      "definition_invalid",
+      `"${schema}" is no name for a schema: it has 1 to ${nameMax} letters, digits, "_" and "-", and does not begin with pg_`,
+    );
+  const host = options.host ?? nodeHost();
+  const { keys } = options;
+  return {
+    host,
+    open: ({ name }) =>
+      PostgresStore.open({
+        host,
+        name,
+        url,
+        listenUrl: options.listen === false ? undefined : (options.listen ?? url),
+        schema,
+        place: `${at}, schema ${schema}`,
+        witness: resolve(options.directory ?? ".convergent", `${at.replace(/[^\w.-]+/g, "-")}-${schema}-witness`),
+        vault: keys === undefined ? undefined : new FileVault(resolve(keys), host.random),
+        readConnections: options.readConnectionsMax ?? 8,
+        connectMs: options.connectLimitMs ?? 10_000,
+        transactionLimitMs: options.transactionLimitMs ?? transactionLimitMs,
+        lockWaitMs: options.lockWaitLimitMs ?? 30_000,
+        statementMs: options.statementLimitMs ?? 30_000,
+      }),
+  };
+}
+
+/** A database as messages name it: without the password. */
+function placeOf(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+    if (!/^postgres(?:ql)?:$/.test(parsed.protocol)) throw new Error("another protocol");
+  } catch (cause) {
+    throw new ConvergentError("definition_invalid", `postgres("…") takes a URL such as postgres://user:password@host:5432/database`, {
+      cause,
+    });
+  }
+  const socket = parsed.searchParams.get("host");
+  return `${socket ?? (parsed.host || "localhost")}${parsed.pathname === "/" || parsed.pathname === "" ? "" : parsed.pathname}`;
+}

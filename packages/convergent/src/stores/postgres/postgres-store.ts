@@ -1,0 +1,234 @@
+/**
+ * The PostgreSQL store: one schema that any number of processes may use. Writes pass one gate in each process and one lock
+ * between processes, which is held until the commit; reads have snapshots of their own and wait for no writer.
+ *
+ * L1: positions follow the head, which is read under the lock; so they are dense and visible in order, and no reader asks which
+ * transactions are still open.
+ * L2: a write is acknowledged when COMMIT has returned. When the connection breaks instead, the outcome is unknown.
+ */
+import { ConvergentError } from "../../errors/error.ts";
+import type { Host } from "../../host/host.ts";
+import type { KeyVault } from "../../log/key-vault.ts";
+import type { CommitListener, Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import { Gate } from "../gate.ts";
+import { type Connection, Connections } from "./connection.ts";
+import { openSchema } from "./open.ts";
+import { type Changed, Standing } from "./standing.ts";
+import { Statements } from "./statements.ts";
+import { PostgresRead, PostgresWrite } from "./transaction.ts";
+import { beginReading, beginWriting, type TransactionOptions } from "./transactions.ts";
+import { WakeUps } from "./wake-ups.ts";
+
+/** How long `close` lets what is under way go on. */
+const closeWaitMs = 5_000;
+
+/** Events that are archived under one lock: a few milliseconds. */
+const archiveStep = 256;
+
+export interface StoreOptions {
+  readonly host: Host;
+  readonly name: string;
+  readonly url: string;
+  /** Where wake-ups are listened for; undefined: nowhere. */
+  readonly listenUrl: string | undefined;
+  readonly schema: string;
+  readonly place: string;
+  readonly witness: string;
+  readonly vault: KeyVault | undefined;
+  readonly readConnections: number;
+  readonly connectMs: number;
+  readonly transactionLimitMs: number;
+  readonly lockWaitMs: number;
+  readonly statementMs: number;
+}
+
+export class PostgresStore implements Store {
+  readonly host: Host;
+  readonly witness: string;
+  readonly vault: KeyVault | undefined;
+  readonly #place: string;
+  readonly #standing: Standing;
+  readonly #gate: Gate;
+  readonly #reads: Connections;
+  readonly #writes: Connections;
+  readonly #wakeUps: WakeUps;
+  readonly #listeners = new Set<CommitListener>();
+  // Types of events that are known to be registered: an append of these asks nothing.
+  readonly #types = new Set<string>();
+  readonly #begin: { readonly read: string; readonly durable: string; readonly derived: string };
+  #head: unknown;
+  #closed = false;
+
+  private constructor(options: StoreOptions, connections: { reads: Connections; writes: Connections }, identity: Identity) {
+    const { host, url: _, listenUrl, schema, transactionLimitMs } = options;
+    this.host = host;
+    this.witness = options.witness;
+    this.vault = options.vault;
+    this.#place = options.place;
+    this.#standing = new Standing(identity);
+    this.#gate = new Gate(host, transactionLimitMs);
+    this.#reads = connections.reads;
+    this.#writes = connections.writes;
+    const limits: TransactionOptions = {
+      schema,
+      // The process itself gives up first; the server's limit is for one that stands still.
+      idleMs: 2 * transactionLimitMs,
+      statementMs: options.statementMs,
+      lockMs: options.lockWaitMs,
+    };
+    this.#begin = {
+      read: beginReading({ ...limits, idleMs: Math.max(60_000, limits.idleMs) }),
+      durable: beginWriting(limits, { derived: false }),
+      derived: beginWriting(limits, { derived: true }),
+    };
+    this.#wakeUps = new WakeUps({ host, url: listenUrl, schema, heard: () => this.#wake("others"), poll: () => this.#look() });
+  }
+
+  static async open(options: StoreOptions): Promise<PostgresStore> {
+    const { url, place, connectMs } = options;
+    // One connection writes while the one before it still says what it has committed.
+    const writes = new Connections({ url, place, connections: 2, connectMs });
+    try {
+      const identity = await writes.use((connection) => openSchema(connection, options), "open");
+      const reads = new Connections({ url, place, connections: options.readConnections, connectMs });
+      return new PostgresStore(options, { reads, writes }, identity);
+    } catch (error) {
+      await writes.close(closeWaitMs);
+      throw error;
+    }
+  }
+
+  get identity(): Identity {
+    return this.#standing.identity;
+  }
+
+  async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+    return this.#reads.use(async (connection) => {
+      const statements = this.#open(connection, this.#begin.read);
+      try {
+        return await body(new PostgresRead(statements));
+      } finally {
+        statements.end();
+        await this.#rollback(connection);
+      }
+    });
+  }
+
+  async write<T>(body: (tx: WriteTransaction) => Promise<T>, options: { readonly derived?: boolean } = {}): Promise<T> {
+    this.#check();
+    const { value, changed } = await this.#gate.pass(async () => {
+      this.#check();
+      return this.#writes.use((connection) => this.#transact(connection, body, options.derived === true));
+    });
+    if (changed) this.#wake("us");
+    return value;
+  }
+
+  async archive(streams: readonly string[]): Promise<number> {
+    if (streams.length === 0) return 0;
+    await this.write((tx) => (tx as PostgresWrite).beginArchive());
+    this.host.reached("archive.named");
+    let moved = 0;
+    for (const stream of streams) {
+      for (let count = archiveStep; count === archiveStep; ) {
+        count = await this.write(async (tx) => {
+          const some = await (tx as PostgresWrite).moveToArchive(stream, archiveStep);
+          this.host.reached("archive.copied");
+          return some;
+        });
+        this.host.reached("archive.moved");
+        moved += count;
+      }
+    }
+    return moved;
+  }
+
+  insideWrite(): boolean {
+    return this.#gate.inside();
+  }
+
+  onCommit(listener: CommitListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async scrub(): Promise<void> {
+    // Deleted rows go when the server vacuums them, and from the WAL when it is recycled.
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    // Connections keep no process alive; their goodbyes do.
+    const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
+    await this.#wakeUps.close();
+    await this.#reads.close(closeWaitMs);
+    await this.#gate.pass(() => this.#writes.close(closeWaitMs));
+    awake.cancel();
+  }
+
+  /** Sends the beginning of a transaction, and returns its statements without waiting for the answer. */
+  #open(connection: Connection, begin: string): Statements {
+    const begun = connection.script(begin).then((answers) => this.#standing.look(connection, answers.at(-1)?.rows[0] ?? []));
+    return new Statements(connection, this.#standing, begun);
+  }
+
+  async #transact<T>(
+    connection: Connection,
+    body: (tx: WriteTransaction) => Promise<T>,
+    derived: boolean,
+  ): Promise<{ value: T; changed: boolean }> {
+    const statements = this.#open(connection, derived ? this.#begin.derived : this.#begin.durable);
+    const tx = new PostgresWrite(statements, { logOpen: !derived, types: this.#types });
+    let value: T;
+    let changed: Changed | undefined;
+    try {
+      value = await this.#gate.body(() => body(tx));
+      changed = await tx.changedStanding();
+      statements.end();
+      if (statements.failure !== undefined) throw statements.failure;
+      if (!statements.changed) {
+        await this.#rollback(connection);
+        return { value, changed: false };
+      }
+    } catch (error) {
+      statements.end();
+      await this.#rollback(connection);
+      throw error;
+    }
+    await this.#commit(connection);
+    for (const type of tx.newTypes) this.#types.add(type);
+    if (changed) this.#standing.learn(changed);
+    return { value, changed: true };
+  }
+
+  async #commit(connection: Connection): Promise<void> {
+    const committed = connection.script("COMMIT", "commit");
+    const [answer] = await committed;
+    // A transaction that had failed is rolled back by COMMIT, and the answer says so.
+    if (answer?.command !== "COMMIT")
+      throw new ConvergentError("unavailable", `${this.#place} rolled the transaction back; nothing was written`);
+    connection.script(this.#wakeUps.notify).catch(() => undefined); // the others poll
+  }
+
+  // What a statement that is still under way does is of no interest any more.
+  async #rollback(connection: Connection): Promise<void> {
+    if (connection.isLost) return;
+    await connection.script("ROLLBACK").catch(() => connection.abandon());
+  }
+
+  async #look(): Promise<void> {
+    const head = await this.read((tx) => tx.head());
+    if (this.#head !== undefined && head.position !== this.#head) this.#wake("others");
+    this.#head = head.position;
+  }
+
+  #wake(by: "us" | "others"): void {
+    for (const listener of this.#listeners) listener(by);
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed; open it again before writing`);
+  }
+}

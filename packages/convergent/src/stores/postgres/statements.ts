@@ -1,0 +1,87 @@
+/**
+ * The statements of one open transaction, in the order in which they are asked.
+ *
+ * Invariants:
+ * - A transaction that has ended refuses every further call (`closed`): its connection may serve another one by then.
+ * - Once a statement has failed every further one does, and the transaction is rolled back, also when its body caught the error.
+ */
+import { ConvergentError } from "../../errors/error.ts";
+import type { Values } from "../rows.ts";
+import type { Answer, Connection, Parameter } from "./connection.ts";
+import type { EventsTable } from "./queries.ts";
+import type { Standing } from "./standing.ts";
+
+export class Statements {
+  readonly #connection: Connection;
+  readonly #standing: Standing;
+  readonly #begun: Promise<void>;
+  #changed = false;
+  #ended = false;
+  #failure: unknown;
+
+  /** `begun` resolves when the transaction has begun and `standing` is what it sees; statements are sent before that. */
+  constructor(connection: Connection, standing: Standing, begun: Promise<void>) {
+    this.#connection = connection;
+    this.#standing = standing;
+    this.#begun = begun;
+    begun.catch((error: unknown) => (this.#failure ??= error));
+  }
+
+  /** Whether there may be something to commit. */
+  get changed(): boolean {
+    return this.#changed;
+  }
+
+  /** What made a statement fail, if one did. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Ends the transaction: whatever still holds it is refused from now on. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Throws when the transaction has ended or failed. */
+  check(): void {
+    if (this.#ended) throw new ConvergentError("closed", "the transaction has ended; begin another one");
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async rows(text: string, values: readonly Parameter[] = []): Promise<Values[]> {
+    return (await this.#run((connection) => connection.ask(text, values))).rows;
+  }
+
+  /** A question to the table of events, which may turn out to be another one than was thought. */
+  async events(text: (table: EventsTable) => string, values: readonly Parameter[]): Promise<Values[]> {
+    const { table } = this.#standing;
+    const rows = await this.rows(text(table), values);
+    return table === this.#standing.table ? rows : this.rows(text(this.#standing.table), values);
+  }
+
+  /** A statement that changes something; how many rows. */
+  async change(text: string, values: readonly Parameter[]): Promise<number> {
+    this.#changed = true;
+    return (await this.#run((connection) => connection.ask(text, values))).count;
+  }
+
+  /** Anything else; `changes` when it changes something. */
+  with<T>(work: (connection: Connection) => Promise<T>, changes?: "changes"): Promise<T> {
+    if (changes) this.#changed = true;
+    return this.#run(work);
+  }
+
+  async #run<T = Answer>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    this.check();
+    // Sent at once: the answer to the beginning is waited for on the way.
+    const answer = work(this.#connection);
+    answer.catch(() => undefined);
+    try {
+      await this.#begun;
+      return await answer;
+    } catch (error) {
+      this.#failure ??= error;
+      throw this.#failure;
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * How transactions begin. Everything they need is set for the one transaction, in one message, so that a pooler in transaction
+ * mode (PgBouncer) may give each another connection.
+ */
+import { digestOf } from "../../log/digest.ts";
+
+export interface TransactionOptions {
+  readonly schema: string;
+  /** How long the server lets a transaction of ours stand idle, and one statement run. */
+  readonly idleMs: number;
+  readonly statementMs: number;
+  /** How long the lock of the log is waited for. */
+  readonly lockMs: number;
+}
+
+const standing = "SELECT generation, archived FROM store";
+
+/** One snapshot from the first question to the last. */
+export function beginReading({ schema, idleMs, statementMs }: TransactionOptions): string {
+  return `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL search_path = ${quoted(schema)};
+    SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
+    SET LOCAL statement_timeout = ${statementMs};
+    ${standing}`;
+}
+
+/**
+ * The lock is taken by a statement of its own: the snapshot of the next one is made when the lock is held, and so has all that
+ * was committed under it before. In one statement with the lock, the newest position would be read from a snapshot that is as
+ * old as the wait for it, and given twice.
+ *
+ * L2: a commit that is not derived is waited for until the WAL is flushed, whatever the server's default is. A default that
+ * asks for more (a synchronous standby) stays.
+ */
+export function beginWriting(
+  { schema, idleMs, statementMs, lockMs }: TransactionOptions,
+  { derived }: { readonly derived: boolean },
+): string {
+  const synchronous = derived
+    ? "SET LOCAL synchronous_commit = off"
+    : "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL search_path = ${quoted(schema)};
+    SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
+    SET LOCAL lock_timeout = ${lockMs};
+    SET LOCAL statement_timeout = ${statementMs + lockMs};
+    ${synchronous};
+    ${advisoryLock(`convergent store ${schema}`)};
+    ${standing}`;
+}
+
+/**
+ * A lock that ends with the transaction, by name. It needs no row: nothing is written for it, and no version of a row is left
+ * behind with every append.
+ */
+export function advisoryLock(name: string): string {
+  const key = Buffer.from(digestOf(name), "base64url").readBigInt64BE();
+  return `SELECT pg_advisory_xact_lock(${key})`;
+}
+
+/** A name as SQL writes it. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,39 @@
+// What tests need beside this process, started once for all of them: a PostgreSQL with an empty data directory, or a database of
+// its own on the server that DATABASE_URL names. Each test has a schema of its own in it.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { postgresPrograms, startPostgres } from "../tools/postgres.ts";
+
+export default async function services(): Promise<() => Promise<void>> {
+  const given = process.env["DATABASE_URL"];
+  if (given) return ownDatabase(given);
+  if (postgresPrograms() === undefined) return async () => undefined; // tests that need it fail, and say what is missing
+  const folder = mkdtempSync(join(tmpdir(), "convergent-postgres-"));
+  const server = await startPostgres(folder);
+  process.env["CONVERGENT_TEST_DATABASE"] = server.url;
+  return async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
+
+async function ownDatabase(url: string): Promise<() => Promise<void>> {
+  const name = `convergent_test_${process.pid}`;
+  await asked(url, `CREATE DATABASE ${name} ENCODING 'UTF8' TEMPLATE template0`);
+  const own = new URL(url);
+  own.pathname = `/${name}`;
+  process.env["CONVERGENT_TEST_DATABASE"] = own.href;
+  return () => asked(url, `DROP DATABASE ${name} WITH (FORCE)`);
+}
+
+async function asked(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,115 @@
+// A PostgreSQL of the project's own: found among what is installed, made in a directory, on a free port of this machine, as a user
+// that is not root. Passwords are none: it listens on the loopback only.
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+/** A server that runs. */
+export interface RunningPostgres {
+  readonly url: string;
+  readonly version: string;
+  /** Of the postmaster. */
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** Settings beside the defaults; promises about durability are left as they are. */
+export type Settings = Readonly<Record<string, string | number>>;
+
+const debianHome = "/usr/lib/postgresql";
+
+/** The directory of `initdb` and `postgres`, of the newest release that is installed; undefined when there is none. */
+export function postgresPrograms(): string | undefined {
+  const given = process.env["POSTGRES_BIN"];
+  if (given) return given;
+  if (existsSync(debianHome)) {
+    const releases = readdirSync(debianHome).filter((name) => existsSync(join(debianHome, name, "bin", "initdb")));
+    const newest = releases.sort((a, b) => Number(b) - Number(a))[0];
+    if (newest) return join(debianHome, newest, "bin");
+  }
+  const found = spawnSync("pg_config", ["--bindir"], { encoding: "utf8" });
+  const directory = found.status === 0 ? found.stdout.trim() : "";
+  return existsSync(join(directory, "initdb")) ? directory : undefined;
+}
+
+/** What to do when there is none. */
+export const howToInstall =
+  "PostgreSQL is not installed: as root run `npm run services` or `apt-get install postgresql`, or name a server by DATABASE_URL, or its programs by POSTGRES_BIN.";
+
+/** Starts the server whose data lie in `folder`, made at the first time. The port is a free one unless it is given. */
+export async function startPostgres(folder: string, { port, settings = {} }: { port?: number; settings?: Settings } = {}): Promise<RunningPostgres> {
+  const programs = postgresPrograms();
+  if (programs === undefined) throw new Error(howToInstall);
+  const user = serverUser();
+  const data = join(folder, "data");
+  mkdirSync(folder, { recursive: true });
+  if (user) chownSync(folder, user.uid, user.gid);
+  if (!existsSync(join(data, "PG_VERSION"))) {
+    const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"];
+    const made = spawnSync(join(programs, "initdb"), args, { encoding: "utf8", cwd: folder, ...user });
+    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.stdout || String(made.error)}`);
+  }
+  const listens = port ?? (await freePort());
+  const options = Object.entries({ port: listens, listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: 200, ...settings });
+  const log = join(folder, "server.log");
+  writeFileSync(log, "", { flag: "a" });
+  if (user) chownSync(log, user.uid, user.gid);
+  chmodSync(log, 0o600);
+  const args = ["-D", data, ...options.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
+  const server = spawn("sh", ["-c", 'exec "$0" "$@" >>server.log 2>&1', join(programs, "postgres"), ...args], {
+    cwd: folder,
+    stdio: "ignore",
+    detached: true,
+    ...user,
+  });
+  server.unref();
+  const url = `postgres://postgres@127.0.0.1:${listens}/postgres`;
+  const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+  if (!(await isReady(programs, listens, ended))) throw new Error(`PostgreSQL did not start; the end of ${log}:\n${readFileSync(log, "utf8").slice(-2000)}`);
+  return {
+    url,
+    version: spawnSync(join(programs, "postgres"), ["--version"], { encoding: "utf8" }).stdout.trim(),
+    pid: server.pid as number,
+    stop: async () => {
+      server.kill("SIGINT"); // "fast": clients are thrown out, and everything is written
+      await ended;
+    },
+  };
+}
+
+// The server refuses to run as root.
+function serverUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ["postgres", "nobody"]) {
+    const line = readFileSync("/etc/passwd", "utf8")
+      .split("\n")
+      .find((each) => each.startsWith(`${name}:`));
+    const [, , uid, gid] = line?.split(":") ?? [];
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+  }
+  throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+/** False when the server ended instead. */
+async function isReady(programs: string, port: number, ended: Promise<void>): Promise<boolean> {
+  let hasEnded = false;
+  void ended.then(() => (hasEnded = true));
+  for (let attempt = 0; attempt < 600 && !hasEnded; attempt++) {
+    const asked = spawnSync(join(programs, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]);
+    if (asked.status === 0) return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return false;
+}
