@@ -10,7 +10,7 @@ import { nodeHost } from "convergent/node";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { appended, codeOf, positionOf, soundEvents, written } from "./log-questions.ts";
 import { startWriter } from "./start-writer.ts";
-import { newPlace, openLog, type StoreKind, storeKind, storeKinds } from "./store-kinds.ts";
+import { fileKinds, newPlace, openLog, type StoreKind, storeKind } from "./store-kinds.ts";
 import { requestsOf } from "./workload.ts";
 
 // Where no small disk can be mounted, SQLite is told that its file may have no more pages: the same result code.
@@ -74,7 +74,7 @@ async function appendUntilRefused(log: Log): Promise<{ count: number; error: unk
   throw new Error("the disk never filled up");
 }
 
-test.each(storeKinds)(
+test.each(fileKinds)(
   "$name: a full disk refuses a write with nothing of it kept, and the store goes on when there is space",
   async (kind) => {
     const disk = smallDisk(kind);

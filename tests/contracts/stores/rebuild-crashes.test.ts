@@ -1,7 +1,7 @@
 // Rebuilds that are killed: a process that builds a new version of a view is killed at each step of it. Whoever starts next finishes:
 // one version is active, its documents are a fresh fold of the log, and nothing of the older version is left.
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CrashPoint, crashPoints, runtimeOf, viewVersions } from "convergent";
@@ -18,14 +18,14 @@ const notes = 1_200;
 
 const reached = new Set<string>();
 
-describe.each(storeKinds)("$name", ({ name: kind }) => {
+describe.each(storeKinds)("$name", ({ name: kind, duplicate }) => {
   const seeded = mkdtempSync(join(tmpdir(), "convergent-rebuild-"));
   beforeAll(() => seed(kind, seeded), 60_000);
   afterAll(() => rmSync(seeded, { recursive: true, force: true }));
 
   test.each(points)("a rebuild that is killed at %s is finished by the next start, and leaves nothing behind", async (point) => {
     const place = newPlace();
-    cpSync(seeded, place, { recursive: true });
+    await duplicate(seeded, place);
     await killed(kind, place, point);
     const answers: unknown[] = [];
     const running = await startNotes({ kind, place, notes: version2 });

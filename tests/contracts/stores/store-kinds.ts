@@ -1,6 +1,6 @@
 // The stores that the contract suite runs on, and how a test opens them: on the real disk, in a directory of its own,
 // closed and removed when the test has ended.
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { type Host, Log, type Store, type StoreDriver } from "convergent";
@@ -28,6 +28,8 @@ export interface StoreKind {
   copy(place: string): Promise<void>;
   /** Puts that copy in their place, as somebody does by hand. */
   putBack(place: string): Promise<void>;
+  /** The same rows at another place, while nobody has the store open. */
+  duplicate(place: string, to: string): Promise<void>;
 }
 
 /** A store in one file. */
@@ -36,13 +38,14 @@ export interface FileKind extends StoreKind {
   file(place: string): string;
 }
 
-function fileKind(kind: Omit<FileKind, "witness" | "copy" | "putBack">): FileKind {
+function fileKind(kind: Omit<FileKind, "witness" | "copy" | "putBack" | "duplicate">): FileKind {
   return {
     ...kind,
     witness: (place) => `${kind.file(place)}-witness`,
     // SQLite keeps nothing beside its file when nobody has it open.
     copy: async (place) => copyFileSync(kind.file(place), `${kind.file(place)}.copy`),
     putBack: async (place) => copyFileSync(`${kind.file(place)}.copy`, kind.file(place)),
+    duplicate: async (place, to) => cpSync(place, to, { recursive: true }),
   };
 }
 
@@ -66,23 +69,34 @@ export const storeKinds: readonly StoreKind[] = [
   {
     name: "postgres",
     severalProcesses: true,
-    driver: (place, options) =>
-      postgres(testDatabase(), { schema: basename(place), directory: place, keys: join(place, "keys"), ...options }),
+    driver: postgresAt,
     witness: (place) => join(place, `${new URL(testDatabase()).host.replace(":", "-")}-postgres-${basename(place)}-witness`),
-    copy: (place) => onTables(place, (table, copy) => `CREATE TABLE ${copy} AS TABLE ${table}`),
-    putBack: (place) =>
-      onTables(place, (table, copy) => `TRUNCATE ${table}; INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM ${copy}`),
+    copy: (place) => onTables(basename(place), (name) => `CREATE TABLE "${basename(place)}-copy".${name} AS TABLE ${name}`),
+    putBack: (place) => onTables(basename(place), (name) => replaced(name, `"${basename(place)}-copy".${name}`)),
+    duplicate: async (place, to) => {
+      const store = await postgresAt(to).open({ name: "orders" });
+      await store.close();
+      await onTables(basename(to), (name) => replaced(name, `"${basename(place)}".${name}`));
+    },
   },
 ];
 
-async function onTables(place: string, statement: (table: string, copy: string) => string): Promise<void> {
+function postgresAt(place: string, options?: DriverOptions): StoreDriver {
+  return postgres(testDatabase(), { schema: basename(place), directory: place, keys: join(place, "keys"), ...options });
+}
+
+function replaced(table: string, by: string): string {
+  return `TRUNCATE ${table}; INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM ${by}`;
+}
+
+/** Runs statements about each table of a schema. */
+async function onTables(schema: string, statement: (name: string) => string): Promise<void> {
   const client = new pg.Client({ connectionString: testDatabase() });
   await client.connect();
   try {
-    const schema = basename(place);
-    await client.query(`CREATE SCHEMA IF NOT EXISTS "${schema}-copy"`);
+    await client.query(`CREATE SCHEMA IF NOT EXISTS "${schema}-copy"; SET search_path = "${schema}"`);
     const tables = await client.query<{ name: string }>("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1", [schema]);
-    for (const { name } of tables.rows) await client.query(statement(`"${schema}"."${name}"`, `"${schema}-copy"."${name}"`));
+    for (const { name } of tables.rows) await client.query(statement(name));
   } finally {
     await client.end();
   }

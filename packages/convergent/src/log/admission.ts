@@ -17,7 +17,7 @@ import { type AppendId, type AppendPart, type AppendRequest, meets, requireExpec
 import { canonicalJson, digestOf, eventDigest, notJson } from "./digest.ts";
 import type { StoredEvent } from "./event.ts";
 import { requireUnmarked } from "./marks.ts";
-import type { Head, IdKey, IdRecord, StreamHead, WriteTransaction } from "./store.ts";
+import type { Head, IdKey, IdRecord, Store, StreamHead, WriteTransaction } from "./store.ts";
 
 /** Ids are remembered for at least this long (L4). */
 export const idsKeptMs: number = 7 * 24 * 3_600_000;
@@ -49,6 +49,25 @@ export type Admitted =
     }
   | { readonly kind: "conflict"; readonly version: number /** Of the part. */; readonly index?: number }
   | { readonly kind: "refused"; readonly reason: unknown };
+
+/**
+ * A store that can decide and write a batch by itself, by the rules of `admit`, in one statement.
+ */
+export interface BatchStore extends Store {
+  /**
+   * The outcomes, in order; undefined when there is something to decide that the store cannot, and then nothing is written.
+   * Batches may overlap: they take effect in the order in which they were given.
+   */
+  appendBatch(
+    batch: readonly Prepared[],
+    options: { readonly now: number; readonly idsBefore: number },
+  ): Promise<Array<Admitted | ConvergentError> | undefined>;
+}
+
+/** Whether a store decides batches by itself. */
+export function decidesBatches(store: Store): store is BatchStore {
+  return "appendBatch" in store;
+}
 
 /** A strong view as the append sees it. */
 export interface StrongFold {
@@ -168,11 +187,15 @@ export async function admit(
 
 type ApplyStrong = ((events: readonly StoredEvent[]) => Promise<void>) | undefined;
 
-/** The answer for an id that is known already. */
 function earlier({ idKey, digest }: Prepared, ledger: Ledger): Admitted | ConvergentError | undefined {
   const known = idKey && ledger.id(idKey);
-  if (known?.state === "void") return voided(known);
-  return known && (known.digest === digest ? { kind: "appended", events: [], record: known, repeated: true } : reused(known));
+  return known && outcomeOfKnown(known, digest);
+}
+
+/** The answer for an id that is known already; `digest` is that of the request that came with it now. */
+export function outcomeOfKnown(known: IdRecord, digest: string): Admitted | ConvergentError {
+  if (known.state === "void") return voided(known);
+  return known.digest === digest ? { kind: "appended", events: [], record: known, repeated: true } : reused(known);
 }
 
 async function admitTogether(append: PreparedTogether, ledger: Ledger, applyStrong: ApplyStrong): Promise<Admitted | ConvergentError> {
@@ -219,7 +242,7 @@ async function admitOne(append: PreparedAppend, ledger: Ledger, applyStrong: App
 }
 
 /** What is remembered of events of one stream. */
-function recordOf(key: IdKey, digest: string, events: readonly StoredEvent[]): IdRecord {
+export function recordOf(key: IdKey, digest: string, events: readonly StoredEvent[]): IdRecord {
   const { version: firstVersion } = events[0] as StoredEvent;
   const { stream, version: lastVersion, position, at } = events.at(-1) as StoredEvent;
   return { ...key, digest, state: "done", stream, firstVersion, lastVersion, position, at };

@@ -1,7 +1,8 @@
 /**
  * Group commit: appends that are waiting when a transaction can begin share it, and its one fsync. An append that
  * comes alone waits one turn of the event loop and no longer; while a commit runs, the next batch gathers by itself,
- * so the batch grows with the load and nobody sets a delay.
+ * so the batch grows with the load and nobody sets a delay. A store may have batches overlap: the next one is on its way
+ * while the one before is committed.
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { Host } from "../host/host.ts";
@@ -25,12 +26,16 @@ export type CommitBatch = (batch: readonly Prepared[]) => Promise<ReadonlyArray<
 export class GroupCommit {
   readonly #commit: CommitBatch;
   readonly #host: Host;
+  readonly #overlap: number;
+  readonly #underWay = new Set<Promise<void>>();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(commit: CommitBatch, host: Host) {
+  /** `overlap` batches may be under way at once. */
+  constructor(commit: CommitBatch, host: Host, overlap: 1 | 2 = 1) {
     this.#commit = commit;
     this.#host = host;
+    this.#overlap = overlap;
   }
 
   /** Resolves when the append is decided and, if admitted, durable. Throws `unavailable` when too many wait. */
@@ -49,7 +54,7 @@ export class GroupCommit {
 
   /** Resolves when every append given so far is decided. */
   async drained(): Promise<void> {
-    await this.#running;
+    while (this.#running || this.#underWay.size > 0) await Promise.all([this.#running, ...this.#underWay]);
   }
 
   async #run(): Promise<void> {
@@ -57,9 +62,18 @@ export class GroupCommit {
       await this.#host.timers.turn();
       const batch = this.#waiting.splice(0, batchAppendsMax);
       this.#host.reached("append.collected");
-      await this.#commitBatch(batch);
+      const done = this.#commitBatch(batch);
+      if (this.#overlap === 1) await done;
+      else await this.#orFreeLine(done);
     }
     this.#running = undefined;
+  }
+
+  // Resolves when another batch may be sent.
+  async #orFreeLine(batch: Promise<void>): Promise<void> {
+    const done = batch.finally(() => this.#underWay.delete(done));
+    this.#underWay.add(done);
+    if (this.#underWay.size >= this.#overlap) await Promise.race(this.#underWay);
   }
 
   async #commitBatch(batch: readonly Waiting[]): Promise<void> {

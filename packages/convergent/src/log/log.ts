@@ -9,12 +9,13 @@ import type { Host } from "../host/host.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { emptyToken, type Token, type TokenEntry } from "../position/token.ts";
 import {
-  type Admitted,
   admit,
+  type Admitted,
+  decidesBatches,
   idsKeptMs,
   partKey,
-  type Prepared,
   prepareAppend,
+  type Prepared,
   prepareTogether,
   reused,
   type StrongFold,
@@ -85,7 +86,7 @@ export class Log implements LogSource {
     this.#issuer = new TokenIssuer(store);
     this.#witness = new Witness(store);
     this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
-    this.#group = new GroupCommit((batch) => this.transact((tx) => this.#admit(tx, batch)), store.host);
+    this.#group = new GroupCommit((batch) => this.#commit(batch), store.host, decidesBatches(store) ? 2 : 1);
     this.#followers = new Followers(this);
     this.#stopListening = store.onCommit((by) => this.#followers.committed(by));
   }
@@ -223,12 +224,15 @@ export class Log implements LogSource {
       this.#written.set(tx, (written = []));
       return body(tx);
     }, options);
-    if (written.length > 0) {
-      this.#tail.push(written);
-      this.#advanceTo(written.at(-1) as StoredEvent);
-      this.#followers.published(written);
-    }
+    this.#publish(written);
     return result;
+  }
+
+  #publish(written: readonly StoredEvent[]): void {
+    if (written.length === 0) return;
+    this.#tail.push(written);
+    this.#advanceTo(written.at(-1) as StoredEvent);
+    this.#followers.published(written);
   }
 
   /** Runs `body` on one snapshot. */
@@ -372,15 +376,26 @@ export class Log implements LogSource {
     await this.#store.close();
   }
 
+  // A store that decides by itself knows no strong views: their handlers are code of this process.
+  async #commit(batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
+    const strong = this.#strong?.();
+    if (!strong && decidesBatches(this.#store)) {
+      const idsBefore = this.#trustedNow() - idsKeptMs;
+      const outcomes = await this.#store.appendBatch(batch, { now: this.host.clock.now(), idsBefore });
+      if (outcomes) {
+        this.#publish(outcomes.flatMap((outcome) => eventsOf(outcome)));
+        return outcomes;
+      }
+    }
+    return this.transact((tx) => this.#admit(tx, batch));
+  }
+
   async #admit(tx: WriteTransaction, batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
     await this.#guard?.(tx);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
     const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#trustedNow() - idsKeptMs });
-    for (const outcome of outcomes) {
-      if (outcome instanceof ConvergentError || outcome.kind !== "appended") continue;
-      for (const event of outcome.events) written.push(event);
-    }
+    for (const outcome of outcomes) for (const event of eventsOf(outcome)) written.push(event);
     return outcomes;
   }
 
@@ -439,4 +454,8 @@ export class Log implements LogSource {
     const { elapsed, at } = this.#opened;
     return Math.min(this.host.clock.now(), at + this.host.clock.elapsed() - elapsed);
   }
+}
+
+function eventsOf(outcome: Admitted | ConvergentError): readonly StoredEvent[] {
+  return outcome instanceof ConvergentError || outcome.kind !== "appended" ? [] : outcome.events;
 }

@@ -79,6 +79,20 @@ export class Connection {
     return (Array.isArray(results) ? (results as pg.QueryArrayResult<unknown[]>[]) : [results]).map(answerOf);
   }
 
+  /** A statement that is a transaction of its own and changes something. */
+  async committing(text: string, values: readonly Parameter[]): Promise<Answer> {
+    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array" });
+    return answerOf(await this.#sent(sent, "commit"));
+  }
+
+  /** Ends the transaction. Throws `outcome_unknown` when nobody knows how. */
+  async commit(): Promise<void> {
+    const [answer] = await this.script("COMMIT", "commit");
+    // A transaction that had failed is rolled back by COMMIT, and the answer says so.
+    if (answer?.command !== "COMMIT")
+      throw new ConvergentError("unavailable", `${this.#place}: the server rolled the transaction back; nothing was written`);
+  }
+
   /** Gives it up: a statement that is under way ends with it. */
   abandon(): void {
     this.#isLost = true;

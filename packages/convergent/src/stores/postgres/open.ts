@@ -11,7 +11,7 @@ import { advance, origin } from "../../position/position.ts";
 import type { Connection } from "./connection.ts";
 import { migrations, schemaVersion } from "./schema.ts";
 import { epochsOf } from "./standing.ts";
-import { advisoryLock, quoted } from "./transactions.ts";
+import { lockKey, quoted, taking } from "./transactions.ts";
 
 export interface OpenOptions {
   readonly host: Host;
@@ -29,7 +29,7 @@ const serverVersionMin = 14;
 export async function openSchema(connection: Connection, options: OpenOptions): Promise<Identity> {
   await refuseUnsafe(connection, options.place);
   // The same lock for all schemas: making tables is rare, and two schemas may be made at once by the same roles.
-  await connection.script(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${advisoryLock("convergent migrations")}`);
+  await connection.script(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${taking(lockKey("convergent migrations"))}`);
   try {
     const identity = await readOrCreate(connection, options);
     await connection.script("COMMIT", "commit");

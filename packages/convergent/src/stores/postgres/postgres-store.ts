@@ -8,15 +8,19 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
+import type { Admitted, BatchStore, Prepared } from "../../log/admission.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
-import type { CommitListener, Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import type { CommitListener, Identity, ReadTransaction, WriteTransaction } from "../../log/store.ts";
 import { Gate } from "../gate.ts";
-import { type Connection, Connections } from "./connection.ts";
+import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
+import { callAppend } from "./append-function.ts";
+import { AppendLine } from "./append-line.ts";
+import { type Answer, type Connection, Connections } from "./connection.ts";
 import { openSchema } from "./open.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
 import { PostgresRead, PostgresWrite } from "./transaction.ts";
-import { beginReading, beginWriting, type TransactionOptions } from "./transactions.ts";
+import { beginReading, beginWriting, logLock, type TransactionOptions } from "./transactions.ts";
 import { WakeUps } from "./wake-ups.ts";
 
 /** How long `close` lets what is under way go on. */
@@ -42,7 +46,7 @@ export interface StoreOptions {
   readonly statementMs: number;
 }
 
-export class PostgresStore implements Store {
+export class PostgresStore implements BatchStore {
   readonly host: Host;
   readonly witness: string;
   readonly vault: KeyVault | undefined;
@@ -52,6 +56,8 @@ export class PostgresStore implements Store {
   readonly #reads: Connections;
   readonly #writes: Connections;
   readonly #wakeUps: WakeUps;
+  readonly #line: AppendLine;
+  readonly #append: { readonly text: string; readonly lock: string };
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
@@ -81,6 +87,8 @@ export class PostgresStore implements Store {
       durable: beginWriting(limits, { derived: false }),
       derived: beginWriting(limits, { derived: true }),
     };
+    this.#append = { text: callAppend(schema), lock: logLock(schema) };
+    this.#line = new AppendLine(connections.writes);
     this.#wakeUps = new WakeUps({ host, url: listenUrl, schema, heard: () => this.#wake("others"), poll: () => this.#look() });
   }
 
@@ -143,6 +151,30 @@ export class PostgresStore implements Store {
     return moved;
   }
 
+  async appendBatch(
+    batch: readonly Prepared[],
+    { now, idsBefore }: { readonly now: number; readonly idsBefore: number },
+  ): Promise<Array<Admitted | ConvergentError> | undefined> {
+    this.#check();
+    const runs = runsOf(batch);
+    if (!runs) return undefined;
+    const types = new Set(runs.flatMap((run) => run.flatMap(({ events }) => events.map(({ type }) => type))));
+    const newTypes = [...types].filter((type) => !this.#types.has(type));
+    const calls = runs.map((run) => ({
+      text: this.#append.text,
+      values: parametersOf(run, { lock: this.#append.lock, now, idsBefore, newTypes }),
+    }));
+    const answers = await this.#line.send(calls);
+    const [first] = answers;
+    if (!first || first.rows.length === 0) return undefined;
+    for (const type of newTypes) this.#types.add(type);
+    // Another process has begun an epoch, perhaps: no token is issued before that is known.
+    if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs());
+    this.#wakeUps.ring();
+    this.#wake("us");
+    return runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+  }
+
   insideWrite(): boolean {
     return this.#gate.inside();
   }
@@ -197,19 +229,11 @@ export class PostgresStore implements Store {
       await this.#rollback(connection);
       throw error;
     }
-    await this.#commit(connection);
+    await connection.commit();
+    this.#wakeUps.ring();
     for (const type of tx.newTypes) this.#types.add(type);
     if (changed) this.#standing.learn(changed);
     return { value, changed: true };
-  }
-
-  async #commit(connection: Connection): Promise<void> {
-    const committed = connection.script("COMMIT", "commit");
-    const [answer] = await committed;
-    // A transaction that had failed is rolled back by COMMIT, and the answer says so.
-    if (answer?.command !== "COMMIT")
-      throw new ConvergentError("unavailable", `${this.#place} rolled the transaction back; nothing was written`);
-    connection.script(this.#wakeUps.notify).catch(() => undefined); // the others poll
   }
 
   // What a statement that is still under way does is of no interest any more.

@@ -2,6 +2,7 @@
  * The tables of a store, in a schema of their own, and how an older one becomes a present one. Names stand without their
  * schema: every transaction sets the search path.
  */
+import { appendFunction } from "./append-function.ts";
 
 /** Version of the tables below; a schema with a higher one is refused (`store_newer`). */
 export const schemaVersion = 1;
@@ -107,6 +108,7 @@ CREATE TABLE definitions (
   reason text NOT NULL,
   PRIMARY KEY (name, version)
 );
+CREATE INDEX definitions_strong ON definitions (name, version) WHERE kind = 'strong-view';
 
 CREATE TABLE consumed (
   reader text COLLATE "C" NOT NULL,
@@ -193,4 +195,4 @@ CREATE TABLE discards (
 `;
 
 /** Steps from each older version to the next, in order; the first one makes a new store. */
-export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 1, script: version1 }];
+export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 1, script: version1 + appendFunction }];

@@ -28,6 +28,11 @@ export class Standing {
     return this.#identity;
   }
 
+  /** Whether this is what was learnt last. */
+  isKnown(generation: unknown): boolean {
+    return generation === this.#generation;
+  }
+
   /** The table that has all events. */
   get table(): sql.EventsTable {
     return this.#isArchived ? "all_events" : "events";
@@ -35,7 +40,7 @@ export class Standing {
 
   /** Learns what has changed, from the row of `readStanding`, in the same transaction. */
   async look(connection: Connection, row: Values): Promise<void> {
-    if (row[0] !== this.#generation) this.learn({ row, epochs: await epochsOf(connection) });
+    if (!this.isKnown(row[0])) this.learn({ row, epochs: await epochsOf(connection) });
   }
 
   /** Learns what is committed. A snapshot older than what is known teaches nothing. */

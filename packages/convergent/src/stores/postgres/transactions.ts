@@ -25,9 +25,12 @@ export function beginReading({ schema, idleMs, statementMs }: TransactionOptions
 }
 
 /**
- * The lock is taken by a statement of its own: the snapshot of the next one is made when the lock is held, and so has all that
+ * Each lock is taken by a statement of its own: the snapshot of the next one is made when the lock is held, and so has all that
  * was committed under it before. In one statement with the lock, the newest position would be read from a snapshot that is as
  * old as the wait for it, and given twice.
+ *
+ * There are two locks: one of the log, and one of everything else. Appends that change nothing but the log take the first one,
+ * derived writes the second one, so that views are written while others append; the rest takes both, always in one order.
  *
  * L2: a commit that is not derived is waited for until the WAL is flushed, whatever the server's default is. A default that
  * asks for more (a synchronous standby) stays.
@@ -45,16 +48,26 @@ export function beginWriting(
     SET LOCAL lock_timeout = ${lockMs};
     SET LOCAL statement_timeout = ${statementMs + lockMs};
     ${synchronous};
-    ${advisoryLock(`convergent store ${schema}`)};
+    ${taking(lockKey(`convergent rows ${schema}`))};
+    ${derived ? "" : `${taking(logLock(schema))};`}
     ${standing}`;
 }
 
+/** The lock under which positions are given. */
+export function logLock(schema: string): string {
+  return lockKey(`convergent log ${schema}`);
+}
+
+/** The key of a lock, by its name. */
+export function lockKey(name: string): string {
+  return String(Buffer.from(digestOf(name), "base64url").readBigInt64BE());
+}
+
 /**
- * A lock that ends with the transaction, by name. It needs no row: nothing is written for it, and no version of a row is left
- * behind with every append.
+ * A lock that ends with the transaction. It needs no row: nothing is written for it, and no version of a row is left behind
+ * with every append.
  */
-export function advisoryLock(name: string): string {
-  const key = Buffer.from(digestOf(name), "base64url").readBigInt64BE();
+export function taking(key: string): string {
   return `SELECT pg_advisory_xact_lock(${key})`;
 }
 

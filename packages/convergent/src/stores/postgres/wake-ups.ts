@@ -2,7 +2,7 @@
  * Wake-ups between processes: each commit is followed by a NOTIFY, and one connection listens. Notifications are hints that
  * may be lost: the head is also asked for now and then, and the connection is made again when it breaks.
  *
- * The NOTIFY is a transaction of its own behind the commit: within it, it would take a lock of the whole server for as long as
+ * The NOTIFY is a transaction of its own behind the commit, sent by the connection that listens: within the commit, it would take a lock of the whole server for as long as
  * the commit takes (PreCommit_Notify), and everybody's commits would wait for each other's disk.
  */
 import { randomUUID } from "node:crypto";
@@ -15,6 +15,9 @@ import { quoted } from "./transactions.ts";
 
 /** How often the head is asked for. */
 const pollMs = 500;
+
+/** A busy process rings this often. */
+const ringEveryMs = 2;
 
 /** From one attempt to listen to the next. */
 const listening: Backoff = { firstMs: 50, maxMs: 5_000, factor: 2 };
@@ -31,13 +34,14 @@ export interface WakeUpOptions {
 }
 
 export class WakeUps {
-  /** Sent behind a commit. */
-  readonly notify: string;
   readonly #options: WakeUpOptions;
   readonly #channel: string;
   readonly #self: string;
   #client: pg.Client | undefined;
   #attempts = 0;
+  #isListening = false;
+  #rungAt = -Infinity;
+  #later: Timer | undefined;
   readonly #timers = new Set<Timer>();
   #closed = false;
 
@@ -45,13 +49,29 @@ export class WakeUps {
     this.#options = options;
     this.#channel = `convergent_${digestOf(options.schema).slice(0, 16)}`;
     this.#self = randomUUID();
-    this.notify = `BEGIN; SET LOCAL synchronous_commit = off; NOTIFY ${quoted(this.#channel)}, '${this.#self}'; COMMIT`;
     this.#poll();
     if (options.url !== undefined) void this.#listen(options.url);
   }
 
+  /** Wakes the other processes: at once, or at the end of the interval when it was rung a moment ago. */
+  ring(): void {
+    const since = this.#options.host.clock.elapsed() - this.#rungAt;
+    if (since >= ringEveryMs) this.#strike();
+    else this.#later ??= this.#after(ringEveryMs - since, () => this.#strike());
+  }
+
+  // Without a connection that listens nobody is told: the others poll.
+  #strike(): void {
+    this.#later = undefined;
+    if (!this.#isListening) return;
+    this.#rungAt = this.#options.host.clock.elapsed();
+    const text = `BEGIN; SET LOCAL synchronous_commit = off; NOTIFY ${quoted(this.#channel)}, '${this.#self}'; COMMIT`;
+    this.#client?.query(text).catch(() => undefined);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#later) this.#strike(); // the last commit's
     for (const timer of this.#timers) timer.cancel();
     await this.#client?.end().catch(() => undefined);
   }
@@ -63,6 +83,7 @@ export class WakeUps {
     const lost = (): void => {
       if (isLost) return;
       isLost = true;
+      if (this.#client === client) this.#isListening = false;
       void client.end().catch(() => undefined);
       if (!this.#closed) this.#after(backoffMs(listening, ++this.#attempts, this.#options.host.random), () => void this.#listen(url));
     };
@@ -76,6 +97,7 @@ export class WakeUps {
       if (this.#closed) return void (await client.end());
       (client as unknown as { unref(): void }).unref(); // it keeps no process alive
       await client.query(`LISTEN ${quoted(this.#channel)}`);
+      this.#isListening = true;
       if (this.#attempts > 0) this.#options.heard(); // of what was committed meanwhile
       this.#attempts = 0;
     } catch {
@@ -94,11 +116,12 @@ export class WakeUps {
     });
   }
 
-  #after(ms: number, run: () => void): void {
+  #after(ms: number, run: () => void): Timer {
     const timer = this.#options.host.timers.after(ms, () => {
       this.#timers.delete(timer);
       run();
     });
     this.#timers.add(timer);
+    return timer;
   }
 }

@@ -1,0 +1,131 @@
+/** A batch of appends as calls of the server's function, and its answers as outcomes. */
+import { ConvergentError } from "../../errors/error.ts";
+import { type Admitted, outcomeOfKnown, type Prepared, type PreparedAppend, recordOf } from "../../log/admission.ts";
+import type { Expected } from "../../log/append.ts";
+import type { StoredEvent } from "../../log/event.ts";
+import { personIn } from "../../log/marks.ts";
+import type { IdRecord } from "../../log/store.ts";
+import type { Position } from "../../position/position.ts";
+import type { Values } from "../rows.ts";
+import { expectedAny, expectedSome } from "./append-function.ts";
+import type { Parameter } from "./connection.ts";
+
+/** Calls of one transaction; a batch that needs more has some stream or id again and again, and is cheaper decided in one place. */
+const callsMax = 4;
+
+/** No stream has this version: a number above it is met by none either. */
+const versionMax = 2 ** 31 - 1;
+
+/** The batch as runs of appends whose streams and ids all differ; undefined when the function is not the way to write it. */
+export function runsOf(batch: readonly Prepared[]): PreparedAppend[][] | undefined {
+  const runs: PreparedAppend[][] = [];
+  let run: PreparedAppend[] = [];
+  const streams = new Set<string>();
+  const ids = new Set<string>();
+  for (const append of batch) {
+    if ("parts" in append) return undefined;
+    const { stream } = append.request;
+    const id = append.idKey && `${append.idKey.scope}\n${append.idKey.id}`;
+    if (run.length === 0 || streams.has(stream) || (id !== undefined && ids.has(id))) {
+      if (runs.length === callsMax) return undefined;
+      runs.push((run = []));
+      streams.clear();
+      ids.clear();
+    }
+    run.push(append);
+    streams.add(stream);
+    if (id !== undefined) ids.add(id);
+  }
+  return runs;
+}
+
+export interface CallOptions {
+  readonly lock: string;
+  readonly now: number;
+  readonly idsBefore: number;
+  /** Types that may be new. */
+  readonly newTypes: readonly string[];
+}
+
+/** The parameters of `callAppend`. */
+export function parametersOf(run: readonly PreparedAppend[], { lock, now, idsBefore, newTypes }: CallOptions): Parameter[] {
+  const places: number[] = [];
+  const indexes: number[] = [];
+  const events = run.flatMap(({ events: some }, place) => {
+    some.forEach((_, index) => {
+      places.push(place + 1);
+      indexes.push(index + 1);
+    });
+    return some;
+  });
+  return [
+    lock,
+    now,
+    Math.ceil(idsBefore), // times are whole
+    run.map(({ request }) => request.stream),
+    run.map(({ request }) => numberOf(request.expected)),
+    run.map(({ idKey }) => idKey?.scope ?? null),
+    run.map(({ idKey }) => idKey?.id ?? null),
+    run.map(({ digest }) => digest),
+    run.map((append) => append.events.length),
+    places,
+    indexes,
+    events.map(({ id }) => id),
+    events.map(({ type }) => type),
+    events.map(({ data }) => data),
+    events.map(({ metadata }) => metadata),
+    events.map(({ digest }) => digest),
+    events.map(({ metadata }) => personIn(metadata) ?? null),
+    newTypes,
+  ];
+}
+
+/** The store's generation as the append saw it. */
+export function generationIn(rows: readonly Values[]): unknown {
+  return rows[0]?.[4];
+}
+
+/** What the function answered, in order: one row an append. */
+export function outcomesOf(run: readonly PreparedAppend[], rows: readonly Values[]): Array<Admitted | ConvergentError> {
+  return run.map((append, index) => outcomeOf(append, rows[index] as Values));
+}
+
+function outcomeOf(append: PreparedAppend, row: Values): Admitted | ConvergentError {
+  const [isAdmitted, version, last, at] = row as [boolean, number, number, number];
+  const { idKey, digest, events } = append;
+  if (isAdmitted) {
+    const before = last - events.length;
+    const stored = events.map(
+      (event, index): StoredEvent => ({ ...event, position: (before + index + 1) as Position, version: version + index + 1, at }),
+    );
+    return { kind: "appended", events: stored, record: idKey && recordOf(idKey, digest, stored), repeated: false };
+  }
+  if (idKey && row[5] !== null) return outcomeOfKnown(knownOf(idKey, row), digest);
+  return { kind: "conflict", version };
+}
+
+function knownOf(key: { readonly scope: string; readonly id: string }, row: Values): IdRecord {
+  return {
+    ...key,
+    state: row[5] === true ? "void" : "done",
+    digest: row[6] as string,
+    stream: row[7] as string,
+    firstVersion: row[8] as number,
+    lastVersion: row[9] as number,
+    position: row[10] as Position,
+    at: row[11] as number,
+  };
+}
+
+function numberOf(expected: Expected): number {
+  switch (expected) {
+    case "any":
+      return expectedAny;
+    case "some":
+      return expectedSome;
+    case "none":
+      return 0;
+    default:
+      return Math.min(expected, versionMax);
+  }
+}
