@@ -6,7 +6,17 @@ import { join } from "node:path";
 import pg from "pg";
 import { postgresPrograms, startPostgres } from "../tools/postgres.ts";
 
-export default async function services(): Promise<() => Promise<void>> {
+let stop: () => Promise<void> = async () => undefined;
+
+export async function setup(): Promise<void> {
+  stop = await started();
+}
+
+export function teardown(): Promise<void> {
+  return stop();
+}
+
+async function started(): Promise<() => Promise<void>> {
   const given = process.env["DATABASE_URL"];
   if (given) return ownDatabase(given);
   if (postgresPrograms() === undefined) return async () => undefined; // tests that need it fail, and say what is missing

@@ -38,7 +38,10 @@ export const howToInstall =
   "PostgreSQL is not installed: as root run `npm run services` or `apt-get install postgresql`, or name a server by DATABASE_URL, or its programs by POSTGRES_BIN.";
 
 /** Starts the server whose data lie in `folder`, made at the first time. The port is a free one unless it is given. */
-export async function startPostgres(folder: string, { port, settings = {} }: { port?: number; settings?: Settings } = {}): Promise<RunningPostgres> {
+export async function startPostgres(
+  folder: string,
+  { port, settings = {} }: { port?: number; settings?: Settings } = {},
+): Promise<RunningPostgres> {
   const programs = postgresPrograms();
   if (programs === undefined) throw new Error(howToInstall);
   const user = serverUser();
@@ -51,7 +54,13 @@ export async function startPostgres(folder: string, { port, settings = {} }: { p
     if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.stdout || String(made.error)}`);
   }
   const listens = port ?? (await freePort());
-  const options = Object.entries({ port: listens, listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: 200, ...settings });
+  const options = Object.entries({
+    port: listens,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    max_connections: 200,
+    ...settings,
+  });
   const log = join(folder, "server.log");
   writeFileSync(log, "", { flag: "a" });
   if (user) chownSync(log, user.uid, user.gid);
@@ -66,7 +75,8 @@ export async function startPostgres(folder: string, { port, settings = {} }: { p
   server.unref();
   const url = `postgres://postgres@127.0.0.1:${listens}/postgres`;
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  if (!(await isReady(programs, listens, ended))) throw new Error(`PostgreSQL did not start; the end of ${log}:\n${readFileSync(log, "utf8").slice(-2000)}`);
+  if (!(await isReady(programs, listens, ended)))
+    throw new Error(`PostgreSQL did not start; the end of ${log}:\n${readFileSync(log, "utf8").slice(-2000)}`);
   return {
     url,
     version: spawnSync(join(programs, "postgres"), ["--version"], { encoding: "utf8" }).stdout.trim(),
@@ -104,9 +114,9 @@ function freePort(): Promise<number> {
 
 /** False when the server ended instead. */
 async function isReady(programs: string, port: number, ended: Promise<void>): Promise<boolean> {
-  let hasEnded = false;
-  void ended.then(() => (hasEnded = true));
-  for (let attempt = 0; attempt < 600 && !hasEnded; attempt++) {
+  const server = { hasEnded: false };
+  void ended.then(() => (server.hasEnded = true));
+  for (let attempt = 0; attempt < 600 && !server.hasEnded; attempt++) {
     const asked = spawnSync(join(programs, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]);
     if (asked.status === 0) return true;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -46,6 +46,6 @@ export const nodeModules: Readonly<Record<string, { readonly rooms: readonly str
   "node:zlib": { rooms: ["stores"], names: ["crc32"] },
   "node:perf_hooks": { rooms: ["*"], names: ["createHistogram"] },
   "node:sqlite": { rooms: ["stores/sqlite"] },
-  "node:fs": { rooms: ["stores/sqlite"] },
-  "node:path": { rooms: ["stores/sqlite"] },
+  "node:fs": { rooms: ["stores/sqlite", "stores/files"] },
+  "node:path": { rooms: ["stores/sqlite", "stores/files", "stores/postgres"] },
 };

@@ -18,14 +18,15 @@ const notes = 1_200;
 
 const reached = new Set<string>();
 
-describe.each(storeKinds)("$name", ({ name: kind, duplicate }) => {
+describe.each(storeKinds)("$name", (store) => {
+  const kind = store.name;
   const seeded = mkdtempSync(join(tmpdir(), "convergent-rebuild-"));
   beforeAll(() => seed(kind, seeded), 60_000);
   afterAll(() => rmSync(seeded, { recursive: true, force: true }));
 
   test.each(points)("a rebuild that is killed at %s is finished by the next start, and leaves nothing behind", async (point) => {
     const place = newPlace();
-    await duplicate(seeded, place);
+    await store.duplicate(seeded, place);
     await killed(kind, place, point);
     const answers: unknown[] = [];
     const running = await startNotes({ kind, place, notes: version2 });

@@ -1,6 +1,6 @@
 // An older copy of a service's store, put in place by hand: its own views fit it, and the service that had followed it further
 // stops and says so, on every store.
-import { copyFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import {
   accepted,
   command,

@@ -15,16 +15,24 @@ export interface SqlOwner {
   readonly version: number;
 }
 
+/** A table of a view, by its whole name, with its columns as `CREATE TABLE` lists them. */
+export interface OwnTable {
+  readonly name: string;
+  readonly columns: string;
+  /** Columns of each index. */
+  readonly indexes: readonly string[];
+}
+
 export interface SqlRead {
-  /** The rows of one statement that changes nothing. Throws `sql_failed`. */
+  /** The rows of one statement that changes nothing. Throws `sql_failed`, with `tableMissing` when one of the tables is not there. */
   rows(owner: SqlOwner, text: string, values: readonly SqlValue[]): Promise<SqlRow[]>;
 }
 
 export interface SqlWrite {
   /** Runs one statement, whose rows and number of changed rows it answers. It may change own tables only. Throws `sql_failed`. */
   run(owner: SqlOwner, text: string, values: readonly SqlValue[]): Promise<{ readonly rows: SqlRow[]; readonly changed: number }>;
-  /** Creates tables and indexes. */
-  create(statements: readonly string[]): Promise<void>;
+  /** Creates the tables that are missing, with their indexes. Throws `definition_invalid`. */
+  create(owner: SqlOwner, tables: readonly OwnTable[]): Promise<void>;
 }
 
 /** How the names of a version's tables begin. Views' names hold no underscore, so no two versions share a beginning. */

@@ -2,7 +2,7 @@
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { isDropped, requireReadable } from "../log/codec.ts";
 import { validated } from "../log/schema.ts";
-import { type SqlOwner, tablePrefix } from "../log/sql.ts";
+import type { OwnTable, SqlOwner } from "../log/sql.ts";
 import type { ReadTransaction, WriteTransaction } from "../log/store.ts";
 import { ItemError } from "../readers/verdict.ts";
 import type { KeyedEvent } from "./fold.ts";
@@ -19,14 +19,14 @@ export function sqlRows({ name: view, version }: AnyView, form: SqlForm): ViewRo
       if (!tx.sql)
         throw new ConvergentError(
           "sql_unsupported",
-          `the view "${view}" keeps tables of its own, and this store speaks no SQL; start the service with sqlite("data/….db"), or write the view as documents`,
+          `the view "${view}" keeps tables of its own, and this store speaks no SQL; start the service with sqlite("data/….db") or postgres("postgres://…"), or write the view as documents`,
           { details: { view } },
         );
-      await tx.sql.create(statementsFor(tables, form));
+      await tx.sql.create(tables, ownTables(tables, form));
     },
     apply: async (tx, items) => {
       // Somebody may have reset the view since, and the tables with it.
-      await tx.sql?.create(statementsFor(tables, form));
+      await tx.sql?.create(tables, ownTables(tables, form));
       await apply(tx, { tables, form }, items);
       return [];
     },
@@ -75,10 +75,9 @@ export async function readyQuery(definition: AnyView, name: string, input: unkno
     try {
       return await query.run(sqlReader(tablesOf({ view, version }, form), tx.sql), checked);
     } catch (error) {
-      const isOther =
-        version !== definition.version ||
-        (error instanceof Error && error.message.includes(`no such table: ${tablePrefix({ view, version })}`));
-      if (!isConvergentError(error, "sql_failed") || !isOther) throw error;
+      if (!isConvergentError(error, "sql_failed")) throw error;
+      const isOther = version !== definition.version || error.details["tableMissing"] === true;
+      if (!isOther) throw error;
       throw new CannotAnswer(`the tables of version ${version} do not answer "${name}"`, { cause: error });
     }
   };
@@ -94,13 +93,10 @@ function tablesOf(owner: SqlOwner, form: SqlForm): OwnTables {
   return tables;
 }
 
-function statementsFor(tables: OwnTables, form: SqlForm): string[] {
-  return Object.entries(form.tables).flatMap(([table, columns]) => {
-    const name = tableName(tables, table);
-    const indexes = form.indexes[table] ?? [];
-    return [
-      `CREATE TABLE IF NOT EXISTS "${name}" (${columns}) STRICT`,
-      ...indexes.map((index, number) => `CREATE INDEX IF NOT EXISTS "${name}_by_${number + 1}" ON "${name}" (${index})`),
-    ];
-  });
+function ownTables(tables: OwnTables, form: SqlForm): OwnTable[] {
+  return Object.entries(form.tables).map(([table, columns]) => ({
+    name: tableName(tables, table),
+    columns,
+    indexes: form.indexes[table] ?? [],
+  }));
 }

@@ -49,7 +49,7 @@ export interface SqlViewShape<From extends readonly AnyEntity[], Table extends s
   readonly version?: number;
   /** The entities whose events it follows. */
   readonly from: From;
-  /** Columns of each table, as `CREATE TABLE` lists them: `totals: "customer TEXT PRIMARY KEY, orders INTEGER NOT NULL"`. Tables are STRICT. */
+  /** Columns of each table, as `CREATE TABLE` lists them: `totals: "customer TEXT PRIMARY KEY, orders INTEGER NOT NULL"`, in the dialect of the store. SQLite's are STRICT. */
   readonly tables: Readonly<Record<Table, string>>;
   /** Columns of each index of a table: `totals: ["orders", "customer, orders"]`. */
   readonly indexes?: { readonly [Name in Table]?: readonly string[] };

@@ -6,6 +6,8 @@
  *   its own, which sees what was committed under the lock before. Positions follow the head that is read there.
  * - L2: the commit is waited for until the WAL is flushed, also where the server's default is not to.
  * - L3, L4: versions and ids are compared with the tables under that lock.
+ * - Its plans are made once a connection, when the tables may still be empty and without statistics: so lookups are written as
+ *   such (LATERAL … LIMIT 1), and none of them may become a scan of the whole table that grows with the log.
  * - With a strong view in the store it decides nothing and answers no row: handlers are code, and run elsewhere.
  */
 
@@ -24,7 +26,7 @@ CREATE FUNCTION append_batch(
 RETURNS TABLE (
   admitted boolean, found integer, last bigint, given_at bigint, store_generation bigint,
   known_voided boolean, known_digest text, known_stream text, known_first integer, known_last integer, known_position bigint, known_at bigint)
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $function$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $function$
 #variable_conflict use_column
 DECLARE
   head_position bigint;
@@ -56,7 +58,7 @@ BEGIN
         ELSE coalesce(head.version, 0) = asked.expected END AS admitted
     FROM asked
     LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = asked.stream ORDER BY e.version DESC LIMIT 1) head ON true
-    LEFT JOIN ids known ON known.scope = asked.scope AND known.id = asked.id
+    LEFT JOIN LATERAL (SELECT * FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id LIMIT 1) known ON true
   ), placed AS MATERIALIZED (
     SELECT decided.*, head_position + sum(CASE WHEN admitted THEN count ELSE 0 END) OVER (ORDER BY place)::bigint AS last
     FROM decided

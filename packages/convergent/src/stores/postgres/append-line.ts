@@ -32,7 +32,7 @@ export class AppendLine {
       const connection = await line.connection;
       if (calls.length === 1) {
         const { text, values } = calls[0] as Call;
-        return [await connection.committing(text, values)];
+        return [await connection.ask(text, values, "commit")];
       }
       void connection.script("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").catch(() => undefined);
       const answers = calls.map(({ text, values }) => connection.ask(text, values));

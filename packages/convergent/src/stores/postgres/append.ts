@@ -1,5 +1,5 @@
 /** A batch of appends as calls of the server's function, and its answers as outcomes. */
-import { ConvergentError } from "../../errors/error.ts";
+import type { ConvergentError } from "../../errors/error.ts";
 import { type Admitted, outcomeOfKnown, type Prepared, type PreparedAppend, recordOf } from "../../log/admission.ts";
 import type { Expected } from "../../log/append.ts";
 import type { StoredEvent } from "../../log/event.ts";

@@ -5,6 +5,7 @@
  */
 import pg from "pg";
 import { ConvergentError } from "../../errors/error.ts";
+import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
 import { type Deed, failureOf, isConnectionLost } from "./failure.ts";
 
@@ -27,13 +28,13 @@ export interface Answer {
   readonly command: string;
 }
 
-/** Type ids of the server, which are the same in every database. */
-const oids = { bigint: 20, smallint: 21, integer: 23 } as const;
+/** The id of the type in every database. */
+const bigint = 20;
 
 // A bigint comes as text, because it may be too large; positions, times and counts are not, and what is refuses to become a number.
 const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    oid === oids.bigint ? wholeNumber : pg.types.getTypeParser(oid, format as "text")) as pg.CustomTypesConfig["getTypeParser"],
+  getTypeParser: (oid: number): ((text: string) => unknown) =>
+    oid === bigint ? wholeNumber : (pg.types.getTypeParser(oid) as (text: string) => unknown),
 };
 
 function wholeNumber(text: string): number {
@@ -41,6 +42,9 @@ function wholeNumber(text: string): number {
   if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the whole numbers that are exact`);
   return value;
 }
+
+// By the extended protocol, also without parameters: the simple one would run several statements in one text.
+const oneStatement = { queryMode: "extended" };
 
 /** A connection while one transaction has it. */
 export class Connection {
@@ -58,10 +62,10 @@ export class Connection {
     return this.#isLost;
   }
 
-  /** One statement with parameters `$1`, `$2`, … */
-  async ask(text: string, values: readonly Parameter[] = []): Promise<Answer> {
-    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array" });
-    return answerOf(await this.#sent(sent, "statement"));
+  /** One statement with parameters `$1`, `$2`, …; with the deed "commit" it is a transaction of its own that changes something. */
+  async ask(text: string, values: readonly Parameter[] = [], deed: Deed = "statement"): Promise<Answer> {
+    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array", ...oneStatement });
+    return answerOf(await this.#sent(sent, deed));
   }
 
   /** One statement whose rows are objects by the names of their columns. */
@@ -69,7 +73,10 @@ export class Connection {
     text: string,
     values: readonly Parameter[],
   ): Promise<{ readonly rows: Array<Record<string, unknown>>; readonly count: number }> {
-    const { rows, rowCount } = await this.#sent(this.#client.query<Record<string, unknown>>(text, values as unknown[]), "statement");
+    const { rows, rowCount } = await this.#sent(
+      this.#client.query<Record<string, unknown>>({ text, values: values as unknown[], ...oneStatement }),
+      "statement",
+    );
     return { rows, count: rowCount ?? 0 };
   }
 
@@ -77,12 +84,6 @@ export class Connection {
   async script(text: string, deed: Deed = "statement"): Promise<Answer[]> {
     const results = await this.#sent(this.#client.query<unknown[]>({ text, rowMode: "array" }), deed);
     return (Array.isArray(results) ? (results as pg.QueryArrayResult<unknown[]>[]) : [results]).map(answerOf);
-  }
-
-  /** A statement that is a transaction of its own and changes something. */
-  async committing(text: string, values: readonly Parameter[]): Promise<Answer> {
-    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array" });
-    return answerOf(await this.#sent(sent, "commit"));
   }
 
   /** Ends the transaction. Throws `outcome_unknown` when nobody knows how. */
@@ -116,7 +117,7 @@ function answerOf({ rows, rowCount, command }: pg.QueryArrayResult<unknown[]>): 
   for (const row of rows) {
     for (let column = 0; column < row.length; column++) {
       const value = row[column];
-      if (typeof value === "string" && value.includes(escape)) row[column] = value.replace(/\u0001[\u0001\u0002]/g, unescaped);
+      if (typeof value === "string" && value.includes(one)) row[column] = value.replaceAll(nulEscaped, nul).replaceAll(oneEscaped, one);
     }
   }
   return { rows, count: rowCount ?? 0, command };
@@ -126,23 +127,19 @@ function answerOf({ rows, rowCount, command }: pg.QueryArrayResult<unknown[]>): 
  * PostgreSQL keeps no NUL in a text, other stores do. It is written as two characters that come in its place in the order of
  * texts, too: NUL before 1 before everything else.
  */
-const escape = "\u0001";
+const nul = "\u0000";
+const one = "\u0001";
+const nulEscaped = "\u0001\u0001";
+const oneEscaped = "\u0001\u0002";
 
 function encoded(value: Parameter): Parameter {
   if (typeof value === "string")
-    return value.includes("\u0000") || value.includes(escape) ? value.replace(/[\u0000\u0001]/g, escaped) : value;
-  return Array.isArray(value) && typeof value[0] === "string" ? (value.map(encoded) as string[]) : value;
-}
-
-function escaped(character: string): string {
-  return character === "\u0000" ? "\u0001\u0001" : "\u0001\u0002";
-}
-
-function unescaped(pair: string): string {
-  return pair === "\u0001\u0001" ? "\u0000" : "\u0001";
+    return value.includes(nul) || value.includes(one) ? value.replaceAll(one, oneEscaped).replaceAll(nul, nulEscaped) : value;
+  return Array.isArray(value) ? (value.map(encoded) as string[]) : value;
 }
 
 export interface PoolOptions {
+  readonly timers: Timers;
   readonly url: string;
   /** How messages name the database. */
   readonly place: string;
@@ -152,11 +149,13 @@ export interface PoolOptions {
 
 /** Some connections, made when they are needed. */
 export class Connections {
+  readonly #timers: Timers;
   readonly #pool: pg.Pool;
   readonly #place: string;
   #closed = false;
 
-  constructor({ url, place, connections, connectMs }: PoolOptions) {
+  constructor({ timers, url, place, connections, connectMs }: PoolOptions) {
+    this.#timers = timers;
     this.#place = place;
     this.#pool = new pg.Pool({
       ...clientOptions(url),
@@ -164,8 +163,7 @@ export class Connections {
       connectionTimeoutMillis: connectMs,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
-      pipeline: true,
-    } as pg.PoolConfig);
+    });
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);
     this.#pool.on("connect", (client) => client.on("error", () => undefined));
@@ -191,14 +189,11 @@ export class Connections {
   async close(waitMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    let timer: NodeJS.Timeout | undefined;
-    const waited = new Promise<void>((resolve) => (timer = setTimeout(resolve, waitMs)));
-    await Promise.race([this.#pool.end().catch(() => undefined), waited]);
-    clearTimeout(timer);
+    await Promise.race([this.#pool.end().catch(() => undefined), this.#timers.sleep(waitMs)]);
   }
 }
 
 /** What every connection is made with. */
 export function clientOptions(url: string): pg.ClientConfig {
-  return { connectionString: url, types, keepAlive: true, application_name: "convergent" };
+  return { connectionString: url, types, keepAlive: true, application_name: "convergent", pipeline: true };
 }

@@ -5,7 +5,7 @@ import { nodeHost } from "../../host-node/host.ts";
 import type { Host } from "../../host/host.ts";
 import type { StoreDriver } from "../../log/store.ts";
 import { transactionLimitMs } from "../gate.ts";
-import { FileVault } from "../file-vault.ts";
+import { FileVault } from "../files/file-vault.ts";
 import { PostgresStore } from "./postgres-store.ts";
 
 /** How a PostgreSQL store behaves. */

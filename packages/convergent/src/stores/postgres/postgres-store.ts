@@ -20,7 +20,8 @@ import { openSchema } from "./open.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
 import { PostgresRead, PostgresWrite } from "./transaction.ts";
-import { beginReading, beginWriting, logLock, type TransactionOptions } from "./transactions.ts";
+import { beginLooking, beginReading, beginWriting, logLock, type TransactionOptions } from "./transactions.ts";
+import { KnownStatements } from "./view-sql.ts";
 import { WakeUps } from "./wake-ups.ts";
 
 /** How long `close` lets what is under way go on. */
@@ -50,27 +51,35 @@ export class PostgresStore implements BatchStore {
   readonly host: Host;
   readonly witness: string;
   readonly vault: KeyVault | undefined;
-  readonly #place: string;
   readonly #standing: Standing;
   readonly #gate: Gate;
   readonly #reads: Connections;
   readonly #writes: Connections;
   readonly #wakeUps: WakeUps;
   readonly #line: AppendLine;
+  readonly #known = new KnownStatements((look) =>
+    this.#reads.use(async (connection) => {
+      await connection.script(this.#begin.looking);
+      try {
+        return await look(connection);
+      } finally {
+        await this.#rollback(connection);
+      }
+    }),
+  );
   readonly #append: { readonly text: string; readonly lock: string };
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
-  readonly #begin: { readonly read: string; readonly durable: string; readonly derived: string };
+  readonly #begin: { readonly read: string; readonly looking: string; readonly durable: string; readonly derived: string };
   #head: unknown;
   #closed = false;
 
   private constructor(options: StoreOptions, connections: { reads: Connections; writes: Connections }, identity: Identity) {
-    const { host, url: _, listenUrl, schema, transactionLimitMs } = options;
+    const { host, listenUrl, schema, transactionLimitMs } = options;
     this.host = host;
     this.witness = options.witness;
     this.vault = options.vault;
-    this.#place = options.place;
     this.#standing = new Standing(identity);
     this.#gate = new Gate(host, transactionLimitMs);
     this.#reads = connections.reads;
@@ -84,6 +93,7 @@ export class PostgresStore implements BatchStore {
     };
     this.#begin = {
       read: beginReading({ ...limits, idleMs: Math.max(60_000, limits.idleMs) }),
+      looking: beginLooking(limits),
       durable: beginWriting(limits, { derived: false }),
       derived: beginWriting(limits, { derived: true }),
     };
@@ -94,11 +104,12 @@ export class PostgresStore implements BatchStore {
 
   static async open(options: StoreOptions): Promise<PostgresStore> {
     const { url, place, connectMs } = options;
+    const { timers } = options.host;
     // One connection writes while the one before it still says what it has committed.
-    const writes = new Connections({ url, place, connections: 2, connectMs });
+    const writes = new Connections({ timers, url, place, connections: 2, connectMs });
     try {
       const identity = await writes.use((connection) => openSchema(connection, options), "open");
-      const reads = new Connections({ url, place, connections: options.readConnections, connectMs });
+      const reads = new Connections({ timers, url, place, connections: options.readConnections, connectMs });
       return new PostgresStore(options, { reads, writes }, identity);
     } catch (error) {
       await writes.close(closeWaitMs);
@@ -114,7 +125,7 @@ export class PostgresStore implements BatchStore {
     return this.#reads.use(async (connection) => {
       const statements = this.#open(connection, this.#begin.read);
       try {
-        return await body(new PostgresRead(statements));
+        return await body(new PostgresRead(statements, this.#known));
       } finally {
         statements.end();
         await this.#rollback(connection);
@@ -212,7 +223,7 @@ export class PostgresStore implements BatchStore {
     derived: boolean,
   ): Promise<{ value: T; changed: boolean }> {
     const statements = this.#open(connection, derived ? this.#begin.derived : this.#begin.durable);
-    const tx = new PostgresWrite(statements, { logOpen: !derived, types: this.#types });
+    const tx = new PostgresWrite(statements, this.#known, { logOpen: !derived, types: this.#types });
     let value: T;
     let changed: Changed | undefined;
     try {

@@ -17,14 +17,14 @@ export class Statements {
   readonly #begun: Promise<void>;
   #changed = false;
   #ended = false;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   /** `begun` resolves when the transaction has begun and `standing` is what it sees; statements are sent before that. */
   constructor(connection: Connection, standing: Standing, begun: Promise<void>) {
     this.#connection = connection;
     this.#standing = standing;
     this.#begun = begun;
-    begun.catch((error: unknown) => (this.#failure ??= error));
+    begun.catch((error: unknown) => (this.#failure ??= asError(error)));
   }
 
   /** Whether there may be something to commit. */
@@ -33,7 +33,7 @@ export class Statements {
   }
 
   /** What made a statement fail, if one did. */
-  get failure(): unknown {
+  get failure(): Error | undefined {
     return this.#failure;
   }
 
@@ -80,8 +80,12 @@ export class Statements {
       await this.#begun;
       return await answer;
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= asError(error);
       throw this.#failure;
     }
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

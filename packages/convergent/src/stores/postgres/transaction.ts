@@ -28,6 +28,7 @@ import * as sql from "./queries.ts";
 import { PostgresOwnership, PostgresParking } from "./reader-rows.ts";
 import { type Changed, epochsOf } from "./standing.ts";
 import type { Statements } from "./statements.ts";
+import { dropOwnTables, type KnownStatements, PostgresSql } from "./view-sql.ts";
 
 export class PostgresRead implements ReadTransaction {
   protected readonly statements: Statements;
@@ -35,9 +36,16 @@ export class PostgresRead implements ReadTransaction {
   #persons: PostgresPersons | undefined;
   #ownership: PostgresOwnership | undefined;
   #parking: PostgresParking | undefined;
+  #sql: PostgresSql | undefined;
+  readonly #known: KnownStatements;
 
-  constructor(statements: Statements) {
+  constructor(statements: Statements, known: KnownStatements) {
     this.statements = statements;
+    this.#known = known;
+  }
+
+  get sql(): PostgresSql {
+    return (this.#sql ??= new PostgresSql(this.statements, this.#known));
   }
 
   // Subjects that most transactions do not ask about are made when one does.
@@ -165,8 +173,8 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
   readonly #options: WriteOptions;
   #changesStanding = false;
 
-  constructor(statements: Statements, options: WriteOptions) {
-    super(statements);
+  constructor(statements: Statements, known: KnownStatements, options: WriteOptions) {
+    super(statements, known);
     this.#options = options;
   }
 
@@ -281,12 +289,15 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
   }
 
   async dropDocuments(view: string, version: number, limit: number): Promise<number> {
-    return this.statements.change(sql.dropSomeDocuments, [view, version, limit]);
+    const dropped = await this.statements.change(sql.dropSomeDocuments, [view, version, limit]);
+    if (dropped === 0) await dropOwnTables(this.statements, { view, version });
+    return dropped;
   }
 
   async dropView(view: string, version?: number): Promise<void> {
     const bounds = [version ?? 0, version ?? versionMax];
     await Promise.all(sql.dropView.map((text) => this.statements.change(text, [view, ...bounds])));
+    await dropOwnTables(this.statements, version === undefined ? { view } : { view, version });
   }
 
   /** Makes a place where events can be moved to. */

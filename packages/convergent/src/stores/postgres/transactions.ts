@@ -24,6 +24,14 @@ export function beginReading({ schema, idleMs, statementMs }: TransactionOptions
     ${standing}`;
 }
 
+/** To be rolled back: a statement is explained in it, which may be one that changes something. */
+export function beginLooking({ schema, idleMs, statementMs }: TransactionOptions): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SET LOCAL search_path = ${quoted(schema)};
+    SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
+    SET LOCAL statement_timeout = ${statementMs}`;
+}
+
 /**
  * Each lock is taken by a statement of its own: the snapshot of the next one is made when the lock is held, and so has all that
  * was committed under it before. In one statement with the lock, the newest position would be read from a snapshot that is as

@@ -5,7 +5,6 @@
  * The NOTIFY is a transaction of its own behind the commit, sent by the connection that listens: within the commit, it would take a lock of the whole server for as long as
  * the commit takes (PreCommit_Notify), and everybody's commits would wait for each other's disk.
  */
-import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { type Backoff, backoffMs } from "../../host/backoff.ts";
 import type { Host, Timer } from "../../host/host.ts";
@@ -36,7 +35,6 @@ export interface WakeUpOptions {
 export class WakeUps {
   readonly #options: WakeUpOptions;
   readonly #channel: string;
-  readonly #self: string;
   #client: pg.Client | undefined;
   #attempts = 0;
   #isListening = false;
@@ -48,7 +46,6 @@ export class WakeUps {
   constructor(options: WakeUpOptions) {
     this.#options = options;
     this.#channel = `convergent_${digestOf(options.schema).slice(0, 16)}`;
-    this.#self = randomUUID();
     this.#poll();
     if (options.url !== undefined) void this.#listen(options.url);
   }
@@ -65,7 +62,7 @@ export class WakeUps {
     this.#later = undefined;
     if (!this.#isListening) return;
     this.#rungAt = this.#options.host.clock.elapsed();
-    const text = `BEGIN; SET LOCAL synchronous_commit = off; NOTIFY ${quoted(this.#channel)}, '${this.#self}'; COMMIT`;
+    const text = `BEGIN; SET LOCAL synchronous_commit = off; NOTIFY ${quoted(this.#channel)}; COMMIT`;
     this.#client?.query(text).catch(() => undefined);
   }
 
@@ -89,12 +86,13 @@ export class WakeUps {
     };
     client.on("error", lost);
     client.on("end", lost);
-    client.on("notification", ({ payload }) => {
-      if (payload !== this.#self) this.#options.heard();
+    // Its own notifications come back to it.
+    client.on("notification", ({ processId }) => {
+      if (processId !== (client as unknown as { readonly processID: number }).processID) this.#options.heard();
     });
     try {
       await client.connect();
-      if (this.#closed) return void (await client.end());
+      if (this.#closed) return await client.end();
       (client as unknown as { unref(): void }).unref(); // it keeps no process alive
       await client.query(`LISTEN ${quoted(this.#channel)}`);
       this.#isListening = true;

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { ConvergentError } from "../../errors/error.ts";
-import { unwritable } from "../unwritable.ts";
+import { unwritable } from "../files/unwritable.ts";
 
 /** What was being done when SQLite failed. */
 export type Deed = "open" | "statement" | "commit";

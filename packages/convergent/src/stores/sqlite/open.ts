@@ -11,7 +11,7 @@ import { newEpochId } from "../../log/epochs.ts";
 import type { Identity } from "../../log/store.ts";
 import { advance, origin } from "../../position/position.ts";
 import { Database } from "./database.ts";
-import { unwritable } from "../unwritable.ts";
+import { unwritable } from "../files/unwritable.ts";
 import { whenUnlocked } from "./lock-wait.ts";
 import { epochsOf } from "./standing.ts";
 import { createTables, migrations, schemaVersion } from "./schema.ts";

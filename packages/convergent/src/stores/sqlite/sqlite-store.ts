@@ -15,7 +15,7 @@ import { Archive, createArchive } from "./archive.ts";
 import { moveToArchive } from "./archiving.ts";
 import { Bell } from "./bell.ts";
 import type { Database } from "./database.ts";
-import { FileVault } from "../file-vault.ts";
+import { FileVault } from "../files/file-vault.ts";
 import { Turns, whenUnlocked } from "./lock-wait.ts";
 import { connect, openFile, type OpenOptions } from "./open.ts";
 import { readEnded } from "./queries.ts";

@@ -5,7 +5,7 @@
  */
 import { constants } from "node:sqlite";
 import { ConvergentError, isConvergentError } from "../../errors/error.ts";
-import { type SqlOwner, type SqlRead, type SqlRow, type SqlValue, type SqlWrite, tablePrefix } from "../../log/sql.ts";
+import { type OwnTable, type SqlOwner, type SqlRead, type SqlRow, type SqlValue, type SqlWrite, tablePrefix } from "../../log/sql.ts";
 import type { Database, Guard } from "./database.ts";
 
 type RunStatements = <T>(statements: (database: Database) => T, changes?: "changes") => T;
@@ -44,8 +44,8 @@ export class SqliteSql implements SqlRead, SqlWrite {
     return this.#run((database) => attempt(owner, text, () => run(database)), "changes");
   }
 
-  async create(statements: readonly string[]): Promise<void> {
-    this.#run((database) => createTables(database, statements), "changes");
+  async create(_owner: SqlOwner, tables: readonly OwnTable[]): Promise<void> {
+    this.#run((database) => createTables(database, tables.flatMap(statementsFor)), "changes");
   }
 }
 
@@ -72,6 +72,13 @@ export function dropSomeOwnRows(database: Database, owner: SqlOwner, limit: numb
     if (dropped === limit) break;
   }
   return dropped;
+}
+
+function statementsFor({ name, columns, indexes }: OwnTable): string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS "${name}" (${columns}) STRICT`,
+    ...indexes.map((index, number) => `CREATE INDEX IF NOT EXISTS "${name}_by_${number + 1}" ON "${name}" (${index})`),
+  ];
 }
 
 function createTables(database: Database, statements: readonly string[]): void {
@@ -131,7 +138,7 @@ function attempt<T>(owner: SqlOwner, text: string, run: () => T): T {
     if (isConvergentError(cause)) throw cause;
     throw new ConvergentError("sql_failed", `a statement of the view "${owner.view}" failed: ${said(cause)}, in: ${text.slice(0, 400)}`, {
       cause,
-      details: { view: owner.view },
+      details: { view: owner.view, tableMissing: said(cause).includes(`no such table: ${tablePrefix(owner)}`) },
     });
   }
 }

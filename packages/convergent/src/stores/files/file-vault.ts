@@ -10,10 +10,10 @@
  */
 import { closeSync, constants, existsSync, fstatSync, fsyncSync, linkSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { ConvergentError } from "../errors/error.ts";
-import type { Random } from "../host/host.ts";
-import { digestOf } from "../log/digest.ts";
-import { forgottenPerson, keyBytes, type KeyVault, pseudonymOf, randomBytes } from "../log/key-vault.ts";
+import { ConvergentError } from "../../errors/error.ts";
+import type { Random } from "../../host/host.ts";
+import { digestOf } from "../../log/digest.ts";
+import { forgottenPerson, keyBytes, type KeyVault, pseudonymOf, randomBytes } from "../../log/key-vault.ts";
 import { unwritable } from "./unwritable.ts";
 
 const recordBytes = 64;

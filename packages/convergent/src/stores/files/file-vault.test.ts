@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { nodeHost } from "../host-node/host.ts";
+import { nodeHost } from "../../host-node/host.ts";
 import { FileVault } from "./file-vault.ts";
 
 function newPath(): string {

@@ -1,5 +1,5 @@
 /** The error for a file that a store cannot write. */
-import { ConvergentError } from "../errors/error.ts";
+import { ConvergentError } from "../../errors/error.ts";
 
 /** The file, or a directory on the way to it, cannot be written. */
 export function unwritable(path: string, cause: unknown): ConvergentError {
