@@ -9,8 +9,10 @@ import { join } from "node:path";
 export interface RunningPostgres {
   readonly url: string;
   readonly version: string;
-  /** Of the postmaster. */
-  readonly pid: number;
+  /** The postmaster and all that it has begun. */
+  pids(): number[];
+  /** SIGKILL for all of them; resolves when none is left. */
+  kill(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -80,12 +82,46 @@ export async function startPostgres(
   return {
     url,
     version: spawnSync(join(programs, "postgres"), ["--version"], { encoding: "utf8" }).stdout.trim(),
-    pid: server.pid as number,
+    pids: () => familyOf(server.pid as number),
+    kill: async () => {
+      // The postmaster first, so that it begins none again. Children have sessions of their own, and some outlive it for a while.
+      const family = familyOf(server.pid as number);
+      for (const pid of family) signalled(pid, "SIGKILL");
+      await ended;
+      while (family.some((pid) => (statOf(pid)?.state ?? "Z") !== "Z")) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
     stop: async () => {
       server.kill("SIGINT"); // "fast": clients are thrown out, and everything is written
       await ended;
     },
   };
+}
+
+/** A process and its children, by /proc. */
+function familyOf(pid: number): number[] {
+  const children = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && statOf(Number(name))?.parent === pid);
+  return [pid, ...children.map(Number)];
+}
+
+/** How a process is: `T` stopped, `Z` ended and not yet missed by its parent, and so on; undefined when there is none. */
+export function statOf(pid: number): { readonly state: string; readonly parent: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [state = "", parent = ""] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state, parent: Number(parent) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends a signal; false when the process has ended. */
+export function signalled(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // The server refuses to run as root.

@@ -11,9 +11,11 @@ import type { Chapter, Fault } from "./plan.ts";
 import type { Power } from "./power.ts";
 import { Slot, type Spares, StartFailure } from "./servers.ts";
 import type { ReaderAt } from "./server.ts";
+import { type Database, databaseAt, type StoreName } from "./stores.ts";
 import type { Way } from "./tcp-proxy.ts";
 
 export interface Surroundings {
+  readonly store: StoreName;
   readonly seed: number;
   readonly sessions: number;
   readonly spares: Spares;
@@ -22,6 +24,7 @@ export interface Surroundings {
   readonly done: (fault: Fault) => void;
   /** What is to be removed when the run ends early. */
   readonly places: Set<Place>;
+  readonly databases: Set<Database>;
 }
 
 /** Load before a fault, and the time that one lasts. */
@@ -55,6 +58,7 @@ export class ChapterRun {
   readonly #begun = performance.now();
   readonly #complaints: Violation[] = [];
   readonly #place: Folder | SmallDisk | Ext4;
+  readonly #database: Database;
   readonly #slots: readonly Slot[];
   readonly #load: Load;
   #isBroken = false;
@@ -65,6 +69,8 @@ export class ChapterRun {
     this.#random = new SeededRandom(surroundings.seed, `chapter ${chapter.number}`);
     this.#place = chapter.place === "folder" ? Folder.make() : chapter.place === "ext4" ? Ext4.make() : SmallDisk.make();
     surroundings.places.add(this.#place);
+    this.#database = databaseAt(surroundings.store, this.#place.path);
+    surroundings.databases.add(this.#database);
     const complain = (message: string): number =>
       this.#complaints.push({ checker: "complaints", message: `at ${Math.round(this.#now())} ms ${message}` });
     const mark = (name: string): Map<string, number> => this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
@@ -73,7 +79,7 @@ export class ChapterRun {
       (_, index) =>
         new Slot({
           index,
-          path: this.#place.path,
+          at: () => this.#database.at,
           spares: surroundings.spares,
           complain,
           mark,
@@ -113,7 +119,9 @@ export class ChapterRun {
       clearInterval(clock);
     }
     await Promise.all(this.#slots.map((slot) => slot.ended()));
-    const judgement = await judge(this.history, this.#place.path, { complaints: this.#complaints, now: () => this.#now() });
+    const judgement = await judge(this.history, this.#database.at, { complaints: this.#complaints, now: () => this.#now() });
+    await this.#database.stop();
+    this.#surroundings.databases.delete(this.#database);
     this.#place.remove();
     this.#surroundings.places.delete(this.#place);
     return judgement;
@@ -143,6 +151,11 @@ export class ChapterRun {
     switch (fault) {
       case "kill":
         return this.#kill();
+      case "database kill":
+        return this.#killDatabase();
+      case "cut of connections":
+        await this.#database.cutConnections();
+        return;
       case "stop":
         return this.#stop();
       case "full disk":
@@ -161,6 +174,15 @@ export class ChapterRun {
     for (const slot of struck) slot.kill();
     await Promise.all(struck.map((slot) => slot.ended()));
     await Promise.all(struck.map((slot) => slot.start()));
+  }
+
+  /** The servers live on, and find the way back by themselves. */
+  async #killDatabase(): Promise<void> {
+    this.#isBroken = true;
+    await this.#database.kill();
+    await sleep(this.#random.between(brokenMs.least, brokenMs.most));
+    await this.#database.begin();
+    this.#isBroken = false;
   }
 
   async #killAll(upMs: number): Promise<void> {
@@ -217,8 +239,13 @@ export class ChapterRun {
     for (const slot of this.#slots) if (freezes) slot.freeze();
     if (!freezes) for (const slot of this.#slots) slot.kill();
     this.#isBroken = true;
+    if (freezes) {
+      this.#database.freeze();
+      await this.#database.standsStill();
+    } else await this.#database.kill();
     await this.#powerOff();
     for (const slot of this.#slots) slot.kill();
+    await this.#database.kill();
     await this.#powerOn();
   }
 
@@ -236,6 +263,7 @@ export class ChapterRun {
   }
 
   async #startAll(): Promise<void> {
+    await this.#database.begin();
     await Promise.all(this.#slots.map((slot) => slot.start()));
   }
 

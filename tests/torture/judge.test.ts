@@ -50,7 +50,7 @@ const options = { complaints: [], now: () => 9 };
 
 test("nothing is found where nothing is wrong, and of unknown outcomes is known what became of them", async () => {
   const { path, history } = await settled();
-  expect(await judge(history, path, options)).toEqual({ violations: [], unknown: { took: 1, tookNot: 1 }, events: 5 });
+  expect(await judge(history, { store: "sqlite", path }, options)).toEqual({ violations: [], unknown: { took: 1, tookNot: 1 }, events: 5 });
   expect(new Set(history.map(({ kind }) => kind))).toEqual(new Set(["lineage", "invoke", "ok", "held", "event", "id", "epochs"]));
 });
 
@@ -62,15 +62,15 @@ test.each([
 ])("$name that is missing is found", async ({ sql, finds }) => {
   const { path, history } = await settled();
   change(path, sql);
-  expect((await judge(history, path, options)).violations.map(({ checker }) => checker)).toContain(finds);
+  expect((await judge(history, { store: "sqlite", path }, options)).violations.map(({ checker }) => checker)).toContain(finds);
 });
 
 test("what was complained about is found, also when the store cannot be read", async () => {
   const { path, history } = await settled();
   const complaints = [{ checker: "complaints", message: "it ended by itself" }];
-  expect((await judge(history, path, { ...options, complaints })).violations).toEqual(complaints);
+  expect((await judge(history, { store: "sqlite", path }, { ...options, complaints })).violations).toEqual(complaints);
   change(path, "UPDATE convergent_store SET name = 'other'");
-  expect((await judge(history, path, { ...options, complaints })).violations.map(({ checker }) => checker)).toEqual([
+  expect((await judge(history, { store: "sqlite", path }, { ...options, complaints })).violations.map(({ checker }) => checker)).toEqual([
     "complaints",
     "store",
   ]);

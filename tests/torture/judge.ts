@@ -1,7 +1,7 @@
 /** What came of a chapter: its store is opened by nobody but us, what it holds is added to the history, and the checkers read that. */
 import { checkHistory, dumpLog, type HeldView, heldViews, type HistoryRecord, type LogDump, type Violation } from "convergent/simulator";
-import { sqlite } from "convergent/sqlite";
 import { bank } from "../simulations/bank.ts";
+import { driverOf, type StoreAt } from "./stores.ts";
 
 export interface Judgement {
   readonly violations: readonly Violation[];
@@ -16,10 +16,10 @@ export interface JudgeOptions {
   readonly now: () => number;
 }
 
-export async function judge(history: HistoryRecord[], path: string, { complaints, now }: JudgeOptions): Promise<Judgement> {
+export async function judge(history: HistoryRecord[], at: StoreAt, { complaints, now }: JudgeOptions): Promise<Judgement> {
   let dump: LogDump & { readonly views: readonly HeldView[] };
   try {
-    dump = await dumpOf(path);
+    dump = await dumpOf(at);
   } catch (error) {
     const violation = { checker: "store", message: `the store cannot be read any more: ${String(error)}` };
     return { violations: [...complaints, violation], unknown: { took: 0, tookNot: 0 }, events: 0 };
@@ -72,8 +72,8 @@ function unknownOf(history: readonly HistoryRecord[], { events }: LogDump): Judg
   return { took, tookNot: open.size - took };
 }
 
-async function dumpOf(path: string): Promise<LogDump & { readonly views: readonly HeldView[] }> {
-  const store = await sqlite(path).open({ name: "bank" });
+async function dumpOf(at: StoreAt): Promise<LogDump & { readonly views: readonly HeldView[] }> {
+  const store = await driverOf(at).open({ name: "bank" });
   try {
     return await store.read(async (tx) => ({ ...(await dumpLog(tx)), views: await heldViews(tx) }));
   } finally {

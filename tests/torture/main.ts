@@ -7,19 +7,22 @@ import { ChapterRun } from "./chapter.ts";
 import { obstacle, type Place } from "./places.ts";
 import { type Chapter, countsOf, planOf, possible } from "./plan.ts";
 import { Power } from "./power.ts";
-import { Report } from "./report.ts";
+import { manyOf, Report } from "./report.ts";
 import { Spares } from "./servers.ts";
+import { type Database, missing, type StoreName, storeNames } from "./stores.ts";
 
 const help = `npm run torture -- --store sqlite [options]
 
 Two server processes on one store, under load by real clients, die again and again; the simulator's checkers judge what is left.
 
-  --store S        the store: sqlite
+  --store S        the store: sqlite, or postgres: a server of each run's own
   --kills N        rounds in which one server, or all, get SIGKILL (default 40)
   --power-cuts N   rounds in which the store's file system loses whatever was not synced (default 0; root, Linux, ext4)
+  --database-kills N  rounds in which PostgreSQL itself gets SIGKILL, postmaster and all (default: kills / 2; postgres)
+  --cuts N         rounds in which about half of the connections are ended by the server (default: as kills; postgres)
   --stops N        rounds in which a server stands still (SIGSTOP), also past its leases (default: kills / 25)
-  --full-disks N   rounds in which the disk is full (default: kills / 20; root, Linux)
-  --io-errors N    rounds in which every write and sync fails under running servers (default: power cuts / 10; root, Linux, ext4)
+  --full-disks N   rounds in which the disk is full (default: kills / 20; root, Linux; sqlite)
+  --io-errors N    rounds in which every write and sync fails under running servers (default: power cuts / 10; root, Linux, ext4; sqlite)
   --sessions N     clients, each with one request at a time (default 48)
   --seed S         of the plan and of what clients do; moments are the machine's (default 1)
   --keep           keeps the history of every chapter, not only of those that fail
@@ -30,12 +33,15 @@ The last line is "N passed, N failed, N skipped", counted in rounds. A chapter t
 
 Examples:
   npm run torture -- --store sqlite --kills 40 --power-cuts 30
+  npm run torture -- --store postgres --kills 10 --power-cuts 3
   npm run torture -- --store sqlite --kills 1000 --power-cuts 500 --require all --json torture.json`;
 
 const options = {
   store: { type: "string" },
   kills: { type: "string" },
   "power-cuts": { type: "string" },
+  "database-kills": { type: "string" },
+  cuts: { type: "string" },
   stops: { type: "string" },
   "full-disks": { type: "string" },
   "io-errors": { type: "string" },
@@ -47,7 +53,7 @@ const options = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-const numbers = ["kills", "power-cuts", "stops", "full-disks", "io-errors", "sessions", "seed"] as const;
+const numbers = ["kills", "power-cuts", "database-kills", "cuts", "stops", "full-disks", "io-errors", "sessions", "seed"] as const;
 
 const progressMs = 5_000;
 
@@ -64,7 +70,8 @@ function given(): ReturnType<typeof parseArgs<{ options: typeof options }>>["val
   try {
     const { values: found } = parseArgs({ options });
     if (found.help) return found;
-    if (found.store !== "sqlite") throw new Error(`--store sqlite is what there is, not "${found.store ?? ""}"`);
+    if (!storeNames.includes(found.store as StoreName))
+      throw new Error(`--store is ${storeNames.join(" or ")}, not "${found.store ?? ""}"`);
     if (found.require !== undefined && found.require !== "all") throw new Error(`--require all is what there is, not "${found.require}"`);
     for (const name of numbers)
       if (found[name] !== undefined && !/^\d{1,9}$/.test(found[name])) throw new Error(`--${name} is a whole number, not "${found[name]}"`);
@@ -81,7 +88,10 @@ function count(name: (typeof numbers)[number]): number | undefined {
 
 async function torture(): Promise<void> {
   const seed = count("seed") ?? 1;
-  const wanted = countsOf({
+  const store = values.store as StoreName;
+  const wanted = countsOf(store, {
+    databaseKills: count("database-kills"),
+    cuts: count("cuts"),
     kills: count("kills") ?? 40,
     powerCuts: count("power-cuts") ?? 0,
     stops: count("stops"),
@@ -91,10 +101,12 @@ async function torture(): Promise<void> {
   const power = await Power.ready();
   const spares = new Spares(join(cache, "torture-compiled"), 3);
   const places = new Set<Place>();
+  const databases = new Set<Database>();
   // However this ends, also by Ctrl-C: no process is left, no mount, no file.
   process.on("exit", () => {
     spares.kill();
     power?.end();
+    for (const database of databases) void database.kill();
     for (const place of places) place.remove();
   });
   for (const [signal, code] of [
@@ -103,18 +115,20 @@ async function torture(): Promise<void> {
     ["SIGHUP", 129],
   ] as const)
     process.on(signal, () => process.exit(code));
-  const { counts, skipped } = possible(wanted, (place) => obstacle(place, power));
-  for (const { fault, rounds, why } of skipped) say(`SKIPPED: ${rounds} ${fault}s: ${why}`);
+  const { counts, skipped } = possible(wanted, (place) => missing(store) ?? obstacle(place, power));
+  for (const { fault, rounds, why } of skipped) say(`SKIPPED: ${rounds} ${manyOf(fault)}: ${why}`);
   const report = new Report(wanted, seed, skipped);
   const startedAt = performance.now();
   const seconds = (): number => (performance.now() - startedAt) / 1000;
   for (const chapter of planOf(counts, seed)) {
     const run = new ChapterRun(chapter, {
+      store,
       seed,
       sessions: count("sessions") ?? 48,
       spares,
       power,
       places,
+      databases,
       done: (fault) => report.rounds[fault]++,
     });
     const progress = setInterval(() => say(report.progress(seconds(), run)), progressMs);

@@ -3,7 +3,7 @@
  * ext4 on a loop mount whose power can be cut. What cannot be made here is said with the reason.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +14,7 @@ export type PlaceKind = "folder" | "small disk" | "ext4";
 /** Of the small file system: the store of a chapter with its WAL takes a part of it. */
 const smallDiskMb = 48;
 /** Of the image behind ext4, which takes only what is written. */
-const imageMb = 160;
+const imageMb = 400;
 
 const unmountTries = 250;
 
@@ -159,8 +159,11 @@ export class Ext4 implements Place {
   }
 }
 
+/** Another user may pass through it, as whom PostgreSQL runs. */
 function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), "convergent-torture-"));
+  const folder = mkdtempSync(join(tmpdir(), "convergent-torture-"));
+  chmodSync(folder, 0o711);
+  return folder;
 }
 
 function mustRun(command: string, args: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { countsOf, type Fault, faults, placeOf, planOf, possible } from "./plan.ts";
 
-const counts = countsOf({ kills: 1000, powerCuts: 500 });
+const counts = countsOf("sqlite", { kills: 1000, powerCuts: 500 });
 
 function total(fault: Fault, seed = 1): number {
   return planOf(counts, seed)
@@ -26,8 +26,10 @@ test("a seed is one plan, and another seed another one", () => {
 });
 
 test("what is named is what is done, also none", () => {
-  expect(countsOf({ kills: 40, powerCuts: 30, stops: 0, ioErrors: 5 })).toEqual({
+  expect(countsOf("sqlite", { kills: 40, powerCuts: 30, stops: 0, ioErrors: 5 })).toEqual({
     kill: 40,
+    "database kill": 0,
+    "cut of connections": 0,
     stop: 0,
     "full disk": 2,
     "I/O error": 5,

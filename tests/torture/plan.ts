@@ -4,14 +4,17 @@
  */
 import { SeededRandom } from "convergent/simulator";
 import type { PlaceKind } from "./places.ts";
+import type { StoreName } from "./stores.ts";
 
-export type Fault = "kill" | "stop" | "full disk" | "I/O error" | "power cut";
+export type Fault = "kill" | "database kill" | "cut of connections" | "stop" | "full disk" | "I/O error" | "power cut";
 
-export const faults: readonly Fault[] = ["kill", "stop", "full disk", "I/O error", "power cut"];
+export const faults: readonly Fault[] = ["kill", "database kill", "cut of connections", "stop", "full disk", "I/O error", "power cut"];
 
 /** Where each is made. */
 export const placeOf: Readonly<Record<Fault, PlaceKind>> = {
   kill: "folder",
+  "database kill": "folder",
+  "cut of connections": "folder",
   stop: "folder",
   "full disk": "small disk",
   "I/O error": "ext4",
@@ -37,17 +40,23 @@ export interface Skipped {
 const roundsMax = 24;
 
 /** How many of the other faults go with so many kills and power cuts, unless they are named. */
-export function countsOf({ kills, powerCuts, ...named }: { kills: number; powerCuts: number } & Partial<Others>): Counts {
+export function countsOf(store: StoreName, { kills, powerCuts, ...named }: { kills: number; powerCuts: number } & Partial<Others>): Counts {
+  // A file has no server that could die by itself. A full or failing disk under PostgreSQL is a matter of its own, and not tried here.
+  const isFile = store === "sqlite";
   return {
     kill: kills,
+    "database kill": named.databaseKills ?? (isFile ? 0 : Math.ceil(kills / 2)),
+    "cut of connections": named.cuts ?? (isFile ? 0 : kills),
     stop: named.stops ?? Math.ceil(kills / 25),
-    "full disk": named.fullDisks ?? Math.ceil(kills / 20),
-    "I/O error": named.ioErrors ?? Math.ceil(powerCuts / 10),
+    "full disk": named.fullDisks ?? (isFile ? Math.ceil(kills / 20) : 0),
+    "I/O error": named.ioErrors ?? (isFile ? Math.ceil(powerCuts / 10) : 0),
     "power cut": powerCuts,
   };
 }
 
 interface Others {
+  readonly databaseKills: number | undefined;
+  readonly cuts: number | undefined;
   readonly stops: number | undefined;
   readonly fullDisks: number | undefined;
   readonly ioErrors: number | undefined;

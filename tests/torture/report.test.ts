@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { countsOf, type Fault } from "./plan.ts";
 import { Report } from "./report.ts";
 
-const wanted = countsOf({ kills: 10, powerCuts: 4, stops: 0, fullDisks: 0, ioErrors: 0 });
+const wanted = countsOf("sqlite", { kills: 10, powerCuts: 4, stops: 0, fullDisks: 0, ioErrors: 0 });
 const skipped = [{ fault: "power cut", rounds: 4, why: "only root can mount a file system" }] as const;
 const ran = { roundsDone: 5, acknowledged: 1000, upMs: 2000, marks: new Map([["reader stuck", 1]]) };
 const good = { violations: [], unknown: { took: 1, tookNot: 2 }, events: 1100 };

@@ -16,7 +16,7 @@ export interface Ran {
 const shownMax = 10;
 
 export class Report {
-  readonly rounds: Record<Fault, number> = { kill: 0, stop: 0, "full disk": 0, "I/O error": 0, "power cut": 0 };
+  readonly rounds: Record<Fault, number> = Object.fromEntries(faults.map((fault) => [fault, 0])) as Record<Fault, number>;
   readonly skipped: readonly Skipped[];
   readonly #planned: Counts;
   readonly #seed: number;
@@ -67,7 +67,8 @@ export class Report {
 
   progress(seconds: number, running: { readonly acknowledged: number; readonly upMs: number }): string {
     const acknowledged = this.acknowledged + running.acknowledged;
-    const done = faults.map((fault) => `${this.rounds[fault]} of ${this.#planned[fault]} ${fault}s`).join(", ");
+    const planned = faults.filter((fault) => this.#planned[fault] > 0);
+    const done = planned.map((fault) => `${this.rounds[fault]} of ${this.#planned[fault]} ${manyOf(fault)}`).join(", ");
     return `${seconds.toFixed(0)} s: ${done}; ${number(acknowledged)} acknowledged, ${rate(acknowledged, this.#upMs + running.upMs)} a second; ${this.violations} violations`;
   }
 
@@ -75,7 +76,9 @@ export class Report {
     const { took, tookNot } = this.#unknown;
     return [
       "",
-      ...faults.map((fault) => `  ${`${fault}s`.padEnd(32)} ${number(this.rounds[fault]).padStart(10)}`),
+      ...faults
+        .filter((fault) => this.#planned[fault] > 0)
+        .map((fault) => `  ${manyOf(fault).padEnd(32)} ${number(this.rounds[fault]).padStart(10)}`),
       ...[...this.#marks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([mark, count]) => `  ${mark.padEnd(32)} ${number(count).padStart(10)}`),
       "",
       `${this.#chapters} stores, ${number(this.#events)} events in ${seconds.toFixed(0)} s; servers were up for ${(this.#upMs / 1000).toFixed(0)} s`,
@@ -83,7 +86,7 @@ export class Report {
       `${number(took + tookNot)} outcomes stayed unknown: ${number(took)} had taken effect, ${number(tookNot)} had not`,
       `${this.violations} violations`,
       ...(this.violations === 0 ? faults.flatMap((fault) => this.#bound(fault)) : []),
-      ...this.skipped.map(({ fault, rounds, why }) => `SKIPPED: ${rounds} ${fault}s: ${why}`),
+      ...this.skipped.map(({ fault, rounds, why }) => `SKIPPED: ${rounds} ${manyOf(fault)}: ${why}`),
       ...this.#failures.map((failure) => `FAILED: ${failure}`),
     ];
   }
@@ -113,9 +116,14 @@ export class Report {
     const count = this.rounds[fault];
     if (count < 10) return [];
     return [
-      `  after ${number(count)} ${fault}s, the share of them that break a promise is below ${(300 / count).toPrecision(2)} % at 95% confidence`,
+      `  after ${number(count)} ${manyOf(fault)}, the share of them that break a promise is below ${(300 / count).toPrecision(2)} % at 95% confidence`,
     ];
   }
+}
+
+/** A kind of fault in the plural. */
+export function manyOf(fault: Fault): string {
+  return fault.includes(" of ") ? fault.replace(" of ", "s of ") : `${fault}s`;
 }
 
 function byChecker(violations: readonly Violation[]): string {

@@ -1,17 +1,17 @@
 /**
- * The server process of the torture: the bank on an SQLite file, behind a gateway on a free port of this machine. Started
+ * The server process of the torture: the bank on a store, behind a gateway on a free port of this machine. Started
  * by fork and warm before it is needed: it loads everything, and opens the store when it is told to.
  */
 import { flushCompileCache } from "node:module";
 import { serve } from "@convergent/server";
 import { isConvergentError, runtimeOf } from "convergent";
 import { type HeldView, heldViews } from "convergent/simulator";
-import { sqlite } from "convergent/sqlite";
 import { bank } from "../simulations/bank.ts";
+import { driverOf, type StoreAt } from "./stores.ts";
 
 /** What it is told. Questions are answered with their number. */
 export type Order =
-  | { readonly do: "start"; readonly path: string; readonly life: number; readonly server: number }
+  | { readonly do: "start"; readonly at: StoreAt; readonly life: number; readonly server: number }
   | { readonly do: "ask"; readonly number: number; readonly what: keyof Answers }
   | { readonly do: "stop" };
 
@@ -60,9 +60,9 @@ function say(said: Said): void {
   process.send?.(said);
 }
 
-async function start({ path, life, server }: Extract<Order, { do: "start" }>): Promise<void> {
+async function start({ at, life, server }: Extract<Order, { do: "start" }>): Promise<void> {
   const started = await bank({ life, server, fails: () => false }).start({
-    store: sqlite(path),
+    store: driverOf(at),
     onFork: ({ fork }) =>
       say({ kind: "complaint", message: `the store takes itself for an older copy that ends at ${fork}, and nobody replaced it` }),
     onParked: ({ reader, key }) => say({ kind: "complaint", message: `${reader} parked the order key "${key}", and no handler fails` }),

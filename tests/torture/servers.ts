@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Answers, Order, Said } from "./server.ts";
+import type { StoreAt } from "./stores.ts";
 
 /** A server that does not serve within this time is not going to: the machine may be busy. */
 const startLimitMs = 30_000;
@@ -116,7 +117,7 @@ export class Spares {
 
 export interface SlotOptions {
   readonly index: number;
-  readonly path: string;
+  readonly at: () => StoreAt;
   readonly spares: Spares;
   readonly complain: (message: string) => void;
   readonly mark: (name: string) => void;
@@ -141,7 +142,7 @@ export class Slot {
 
   /** Begins a new process on the store. Throws `StartFailure`. */
   async start(): Promise<void> {
-    const { spares, path, index, life, complain, mark } = this.#options;
+    const { spares, at, index, life, complain, mark } = this.#options;
     const process = spares.take();
     const name = `${this.name}.${++this.#lives}`;
     this.process = process;
@@ -161,7 +162,7 @@ export class Slot {
       complain(`${name} ended by itself (${signal ?? `exit code ${code}`})\n${process.stderr}`);
     });
     life(name, "began");
-    process.tell({ do: "start", path, life: this.#lives, server: index });
+    process.tell({ do: "start", at: at(), life: this.#lives, server: index });
     const port = await Promise.race([serving.promise, after(startLimitMs)]);
     if (port === undefined) throw new StartFailure("", `${name} did not serve within ${startLimitMs / 1000} s\n${process.stderr}`);
     this.port = port;

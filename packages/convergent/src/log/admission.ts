@@ -71,6 +71,8 @@ export function decidesBatches(store: Store): store is BatchStore {
 
 /** A strong view as the append sees it. */
 export interface StrongFold {
+  /** Asks at once for what folding these events will ask for one by one. They may have other positions in the end. */
+  expect(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void>;
   /** Applies events to the documents held for this transaction; throws to refuse them, leaving the documents as they were. */
   apply(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void>;
   /** Writes the documents that changed since the transaction began. */
@@ -171,6 +173,7 @@ export async function admit(
 ): Promise<Array<Admitted | ConvergentError>> {
   const ledger = await Ledger.read(tx, batch, host);
   const outcomes: Array<Admitted | ConvergentError> = [];
+  if (strong && tx.isDistant && batch.length > 1) await strong.expect(tx, ledger.provisional(batch));
   const applyStrong = strong && ((events: readonly StoredEvent[]) => strong.apply(tx, events));
   for (const append of batch)
     outcomes.push(await ("parts" in append ? admitTogether(append, ledger, applyStrong) : admitOne(append, ledger, applyStrong)));
@@ -285,7 +288,6 @@ class Ledger {
   }
 
   static async read(tx: WriteTransaction, batch: readonly Prepared[], host: Host): Promise<Ledger> {
-    const head = await tx.lock();
     const named = new Set<string>();
     for (const append of batch) {
       if ("parts" in append) for (const part of append.parts) named.add(part.request.stream);
@@ -293,8 +295,7 @@ class Ledger {
     }
     const streams = [...named];
     const keys = batch.flatMap((append) => append.idKey ?? []);
-    const heads = await tx.streamHeads(streams);
-    const records = keys.length > 0 ? await tx.ids(keys) : [];
+    const [head, heads, records] = await ledgerRows(tx, streams, keys);
     const ids = new Map<string, IdRecord>();
     for (const record of records) if (record) ids.set(nameOf(record), record);
     const at = Math.max(host.clock.now(), head.at); // L1: never backwards, whatever the clock does
@@ -304,6 +305,12 @@ class Ledger {
   /** Where the next event but `count - 1` goes. */
   place(count: number): { position: Position; at: number } {
     return { position: advance(this.#last, count), at: this.at };
+  }
+
+  /** The events of a batch as they would be if all of it were admitted. */
+  provisional(batch: readonly Prepared[]): StoredEvent[] {
+    const all = batch.flatMap((append) => ("parts" in append ? append.parts.flatMap(({ events }) => events) : append.events));
+    return all.map((event, index) => ({ ...event, ...this.place(index + 1), version: this.version(event.stream) + 1 }));
   }
 
   version(stream: string): number {
@@ -330,6 +337,17 @@ class Ledger {
     this.newIds.push(record);
     this.#ids.set(nameOf(record), record);
   }
+}
+
+async function ledgerRows(
+  tx: WriteTransaction,
+  streams: readonly string[],
+  keys: readonly IdKey[],
+): Promise<readonly [Head, ReadonlyArray<StreamHead | undefined>, ReadonlyArray<IdRecord | undefined>]> {
+  const ids = (): Promise<ReadonlyArray<IdRecord | undefined>> => (keys.length > 0 ? tx.ids(keys) : Promise.resolve([]));
+  if (tx.isDistant) return Promise.all([tx.lock(), tx.streamHeads(streams), ids()]);
+  const head = await tx.lock();
+  return [head, await tx.streamHeads(streams), await ids()];
 }
 
 function nameOf(key: IdKey): string {

@@ -73,12 +73,13 @@ test("what cannot be stored as it is fails alone: everybody else of the batch ge
 test("when one append of a batch makes the transaction fail, each is tried alone and only that one fails", async () => {
   const log = await Log.open(memory(), "notes");
   log.useStrongViews(
-    () => ({ apply: async () => undefined, save: async () => undefined }),
+    () => ({ expect: async () => undefined, apply: async () => undefined, save: async () => undefined }),
     async () => undefined,
   );
   let poisoned = false;
   log.useStrongViews(
     () => ({
+      expect: async () => undefined,
       apply: async (_, events) => {
         poisoned ||= events.some((event) => event.data === '"poison"');
       },

@@ -41,6 +41,7 @@ import type {
   StoreDriver,
   StreamHead,
   WriteTransaction,
+  WriteOptions,
 } from "./store.ts";
 import { Tail } from "./tail.ts";
 import { horizonMs, TokenIssuer } from "./token-issuer.ts";
@@ -217,8 +218,8 @@ export class Log implements LogSource {
     });
   }
 
-  /** Runs `body` in one write transaction, with every append that is given its `tx`; `derived` as `Store.write` says. */
-  async transact<T>(body: (tx: WriteTransaction) => Promise<T>, options: { readonly derived?: boolean } = {}): Promise<T> {
+  /** Runs `body` in one write transaction, with every append that is given its `tx`; options as `Store.write` says. */
+  async transact<T>(body: (tx: WriteTransaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     let written: StoredEvent[] = [];
     const result = await this.#store.write(async (tx) => {
       this.#written.set(tx, (written = []));
@@ -387,7 +388,7 @@ export class Log implements LogSource {
         return outcomes;
       }
     }
-    return this.transact((tx) => this.#admit(tx, batch));
+    return this.transact((tx) => this.#admit(tx, batch), { appends: true });
   }
 
   async #admit(tx: WriteTransaction, batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {

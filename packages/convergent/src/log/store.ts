@@ -158,6 +158,8 @@ export interface ConsumedRange {
 
 /** Questions to a store, all answered from one snapshot. */
 export interface ReadTransaction {
+  /** Each question is a message to a server elsewhere: what can be asked together, should be. */
+  readonly isDistant?: boolean;
   readonly snapshots: SnapshotReads;
   readonly persons: PersonReads;
   /** Absent in a store that speaks no SQL. */
@@ -230,6 +232,12 @@ export interface WriteTransaction extends ReadTransaction {
 /** Hears of commits: of those made through the same open store (`"us"`), and of those of other processes or openings. */
 export type CommitListener = (by: "us" | "others") => void;
 
+/** What a write is about to change. */
+export interface WriteOptions {
+  readonly derived?: boolean;
+  readonly appends?: boolean;
+}
+
 /** An open store: tables and transactions, without rules. */
 export interface Store {
   /** As of this process's newest transaction: another process may have begun an epoch since. */
@@ -244,8 +252,11 @@ export interface Store {
    * With `derived`, what is written can be derived again from what is durable: the store may answer before it is on the
    * disk. A power cut may then take it back, together with everything after it and never in part. Nothing may be
    * inserted into the log in such a transaction.
+   *
+   * With `appends`, it writes nothing but the log, its ids and what is derived inside the append: a store may let it run
+   * beside a derived one, each of which sees what the other has committed or nothing of it.
    */
-  write<T>(body: (tx: WriteTransaction) => Promise<T>, options?: { readonly derived?: boolean }): Promise<T>;
+  write<T>(body: (tx: WriteTransaction) => Promise<T>, options?: WriteOptions): Promise<T>;
   /**
    * Moves all events but the last of these streams out of the way, into the archive beside the store, while others read and
    * write; every read finds them as before. May be repeated. Resolves to how many it moved.

@@ -27,13 +27,7 @@ export class Gate {
 
   /** Runs `work` when all that came before is done. The next one waits for its end, whatever that is. */
   pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.inside())
-      return Promise.reject(
-        new ConvergentError(
-          "append_in_transaction",
-          "a write transaction was begun inside another one of the same store; use the open one",
-        ),
-      );
+    if (this.inside()) return Promise.reject(nestedWrite());
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -62,4 +56,12 @@ export class Gate {
       timer.cancel();
     }
   }
+}
+
+/** The error for a write that would wait for itself. */
+export function nestedWrite(): ConvergentError {
+  return new ConvergentError(
+    "append_in_transaction",
+    "a write transaction was begun inside another one of the same store; use the open one",
+  );
 }

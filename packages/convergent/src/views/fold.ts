@@ -74,12 +74,20 @@ export class DocumentFold {
     }
   }
 
+  /** Reads documents that events are going to be folded into. */
+  async expect(tx: WriteTransaction, keys: readonly string[]): Promise<void> {
+    await this.#read(tx, keys);
+  }
+
   /**
    * Folds events, in order. Nothing is changed before the function it returns is called. Throws when a handler does, unless
    * `failed` is given: it is then told of the event, and later events of its document are left out.
    */
   async fold(tx: WriteTransaction, events: readonly KeyedEvent[], failed?: (index: number, error: unknown) => void): Promise<() => void> {
-    await this.#read(tx, events);
+    await this.#read(
+      tx,
+      events.map(({ key }) => key),
+    );
     const after = new Map<string, Held>();
     const left = new Set<string>();
     for (const [index, each] of events.entries()) {
@@ -122,8 +130,8 @@ export class DocumentFold {
     return next === undefined ? none : this.#held(next, key, event);
   }
 
-  async #read(tx: WriteTransaction, events: readonly KeyedEvent[]): Promise<void> {
-    const missing = [...new Set(events.map(({ key }) => key))].filter((key) => !this.#documents.has(key));
+  async #read(tx: WriteTransaction, keys: readonly string[]): Promise<void> {
+    const missing = [...new Set(keys)].filter((key) => !this.#documents.has(key));
     if (missing.length === 0) return;
     const found = await tx.documents(this.#definition.name, this.#definition.version, missing);
     missing.forEach((key, index) => {

@@ -51,6 +51,9 @@ export class StrongViews {
   #fold(): StrongFold {
     const folds = this.#active.map((definition) => ({ definition, fold: new DocumentFold(definition, { unique: true }) }));
     return {
+      expect: async (tx, events) => {
+        await Promise.all(folds.map(({ definition, fold }) => fold.expect(tx, this.#keysOf(definition, events))));
+      },
       // Every view must be able to hold the events before any of them does.
       apply: async (tx, events) => {
         const held: Array<() => void> = [];
@@ -61,6 +64,17 @@ export class StrongViews {
         for (const { fold } of folds) await fold.save(tx);
       },
     };
+  }
+
+  // A key that cannot be had is met again when its event is folded.
+  #keysOf(definition: AnyView, events: readonly StoredEvent[]): string[] {
+    return events.flatMap((event) => {
+      try {
+        return this.#relevant(definition, [event]).map(({ key }) => key);
+      } catch {
+        return [];
+      }
+    });
   }
 
   #relevant(definition: AnyView, events: readonly StoredEvent[]): KeyedEvent[] {

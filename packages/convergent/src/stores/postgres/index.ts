@@ -23,7 +23,7 @@ export interface PostgresOptions {
   readonly keys?: string;
   /** Clock, randomness and timers; the real ones unless given. */
   readonly host?: Host;
-  /** Reads that may have a snapshot open at once. Default 8; writes take two connections, wake-ups one. */
+  /** Reads that may have a snapshot open at once. Default 8; writes take three connections, wake-ups one. */
   readonly readConnectionsMax?: number;
   /** How long a connection is waited for, in milliseconds. Default 10,000. */
   readonly connectLimitMs?: number;

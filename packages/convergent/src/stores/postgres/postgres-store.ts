@@ -10,8 +10,8 @@ import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Admitted, BatchStore, Prepared } from "../../log/admission.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
-import type { CommitListener, Identity, ReadTransaction, WriteTransaction } from "../../log/store.ts";
-import { Gate } from "../gate.ts";
+import type { CommitListener, Identity, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
+import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
@@ -20,7 +20,7 @@ import { openSchema } from "./open.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
 import { PostgresRead, PostgresWrite } from "./transaction.ts";
-import { beginLooking, beginReading, beginWriting, logLock, type TransactionOptions } from "./transactions.ts";
+import { beginLooking, beginReading, beginWriting, logLock, type TransactionOptions, type WriteKind } from "./transactions.ts";
 import { KnownStatements } from "./view-sql.ts";
 import { WakeUps } from "./wake-ups.ts";
 
@@ -52,7 +52,8 @@ export class PostgresStore implements BatchStore {
   readonly witness: string;
   readonly vault: KeyVault | undefined;
   readonly #standing: Standing;
-  readonly #gate: Gate;
+  /** Of the log, and of everything else, as the locks of the server are: see `transactions.ts`. */
+  readonly #gates: { readonly log: Gate; readonly rows: Gate };
   readonly #reads: Connections;
   readonly #writes: Connections;
   readonly #wakeUps: WakeUps;
@@ -71,7 +72,7 @@ export class PostgresStore implements BatchStore {
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
-  readonly #begin: { readonly read: string; readonly looking: string; readonly durable: string; readonly derived: string };
+  readonly #begin: { readonly read: string; readonly looking: string } & Readonly<Record<WriteKind, string>>;
   #head: unknown;
   #closed = false;
 
@@ -81,21 +82,22 @@ export class PostgresStore implements BatchStore {
     this.witness = options.witness;
     this.vault = options.vault;
     this.#standing = new Standing(identity);
-    this.#gate = new Gate(host, transactionLimitMs);
+    this.#gates = { log: new Gate(host, transactionLimitMs), rows: new Gate(host, transactionLimitMs) };
     this.#reads = connections.reads;
     this.#writes = connections.writes;
     const limits: TransactionOptions = {
       schema,
-      // The process itself gives up first; the server's limit is for one that stands still.
-      idleMs: 2 * transactionLimitMs,
+      // For a process that stands still: it holds others up for so long.
+      idleMs: transactionLimitMs,
       statementMs: options.statementMs,
       lockMs: options.lockWaitMs,
     };
     this.#begin = {
       read: beginReading({ ...limits, idleMs: Math.max(60_000, limits.idleMs) }),
       looking: beginLooking(limits),
-      durable: beginWriting(limits, { derived: false }),
-      derived: beginWriting(limits, { derived: true }),
+      appends: beginWriting(limits, "appends"),
+      derived: beginWriting(limits, "derived"),
+      anything: beginWriting(limits, "anything"),
     };
     this.#append = { text: callAppend(schema), lock: logLock(schema) };
     this.#line = new AppendLine(connections.writes);
@@ -105,8 +107,8 @@ export class PostgresStore implements BatchStore {
   static async open(options: StoreOptions): Promise<PostgresStore> {
     const { url, place, connectMs } = options;
     const { timers } = options.host;
-    // One connection writes while the one before it still says what it has committed.
-    const writes = new Connections({ timers, url, place, connections: 2, connectMs });
+    // One for batches of appends, and one for the transaction that holds each gate.
+    const writes = new Connections({ timers, url, place, connections: 3, connectMs });
     try {
       const identity = await writes.use((connection) => openSchema(connection, options), "open");
       const reads = new Connections({ timers, url, place, connections: options.readConnections, connectMs });
@@ -133,12 +135,20 @@ export class PostgresStore implements BatchStore {
     });
   }
 
-  async write<T>(body: (tx: WriteTransaction) => Promise<T>, options: { readonly derived?: boolean } = {}): Promise<T> {
+  async write<T>(body: (tx: WriteTransaction) => Promise<T>, { derived, appends }: WriteOptions = {}): Promise<T> {
     this.#check();
-    const { value, changed } = await this.#gate.pass(async () => {
+    if (this.insideWrite()) throw nestedWrite();
+    const kind: WriteKind = derived ? "derived" : appends ? "appends" : "anything";
+    const { log, rows } = this.#gates;
+    const transact = (): Promise<{ value: T; changed: boolean }> => {
       this.#check();
-      return this.#writes.use((connection) => this.#transact(connection, body, options.derived === true));
-    });
+      return this.#writes.use((connection) => this.#transact(connection, body, kind));
+    };
+    const { value, changed } = await (kind === "derived"
+      ? rows.pass(transact)
+      : kind === "appends"
+        ? log.pass(transact)
+        : rows.pass(() => log.pass(transact)));
     if (changed) this.#wake("us");
     return value;
   }
@@ -187,7 +197,7 @@ export class PostgresStore implements BatchStore {
   }
 
   insideWrite(): boolean {
-    return this.#gate.inside();
+    return this.#gates.log.inside() || this.#gates.rows.inside();
   }
 
   onCommit(listener: CommitListener): () => void {
@@ -207,7 +217,7 @@ export class PostgresStore implements BatchStore {
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
     await this.#wakeUps.close();
     await this.#reads.close(closeWaitMs);
-    await this.#gate.pass(() => this.#writes.close(closeWaitMs));
+    await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }
 
@@ -220,14 +230,15 @@ export class PostgresStore implements BatchStore {
   async #transact<T>(
     connection: Connection,
     body: (tx: WriteTransaction) => Promise<T>,
-    derived: boolean,
+    kind: WriteKind,
   ): Promise<{ value: T; changed: boolean }> {
-    const statements = this.#open(connection, derived ? this.#begin.derived : this.#begin.durable);
-    const tx = new PostgresWrite(statements, this.#known, { logOpen: !derived, types: this.#types });
+    const statements = this.#open(connection, this.#begin[kind]);
+    const tx = new PostgresWrite(statements, this.#known, { logOpen: kind !== "derived", types: this.#types });
+    const gate = kind === "appends" ? this.#gates.log : this.#gates.rows;
     let value: T;
     let changed: Changed | undefined;
     try {
-      value = await this.#gate.body(() => body(tx));
+      value = await gate.body(() => body(tx));
       changed = await tx.changedStanding();
       statements.end();
       if (statements.failure !== undefined) throw statements.failure;

@@ -31,6 +31,7 @@ import type { Statements } from "./statements.ts";
 import { dropOwnTables, type KnownStatements, PostgresSql } from "./view-sql.ts";
 
 export class PostgresRead implements ReadTransaction {
+  readonly isDistant = true;
   protected readonly statements: Statements;
   #snapshots: PostgresSnapshots | undefined;
   #persons: PostgresPersons | undefined;

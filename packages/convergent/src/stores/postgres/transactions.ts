@@ -43,23 +43,24 @@ export function beginLooking({ schema, idleMs, statementMs }: TransactionOptions
  * L2: a commit that is not derived is waited for until the WAL is flushed, whatever the server's default is. A default that
  * asks for more (a synchronous standby) stays.
  */
-export function beginWriting(
-  { schema, idleMs, statementMs, lockMs }: TransactionOptions,
-  { derived }: { readonly derived: boolean },
-): string {
-  const synchronous = derived
-    ? "SET LOCAL synchronous_commit = off"
-    : "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+export function beginWriting({ schema, idleMs, statementMs, lockMs }: TransactionOptions, kind: WriteKind): string {
+  const synchronous =
+    kind === "derived"
+      ? "SET LOCAL synchronous_commit = off"
+      : "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
   return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL search_path = ${quoted(schema)};
     SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
     SET LOCAL lock_timeout = ${lockMs};
     SET LOCAL statement_timeout = ${statementMs + lockMs};
     ${synchronous};
-    ${taking(lockKey(`convergent rows ${schema}`))};
-    ${derived ? "" : `${taking(logLock(schema))};`}
+    ${kind === "appends" ? "" : `${taking(lockKey(`convergent rows ${schema}`))};`}
+    ${kind === "derived" ? "" : `${taking(logLock(schema))};`}
     ${standing}`;
 }
+
+/** What a transaction changes: the log, what can be derived, or anything. */
+export type WriteKind = "appends" | "derived" | "anything";
 
 /** The lock under which positions are given. */
 export function logLock(schema: string): string {
