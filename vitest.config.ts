@@ -17,6 +17,8 @@ export default defineConfig({
     ],
     exclude: ["**/node_modules/**", "**/dist/**"],
     globalSetup: ["tests/services.ts"],
+    // Tests wait more than they compute: two at a time are nearly twice as fast on two cores.
+    maxWorkers: 2,
     pool: "forks",
     execArgv: ["--conditions=convergent-source"],
     testTimeout: 30_000,

@@ -8,7 +8,7 @@ const help = `npm run prove -- [options]
 
   --seeds N        of the simulator (default 200000)
   --minutes N      for the simulator: it ends with the seed it is at (default 180)
-  --kills N        of real servers on SQLite (default 1000)
+  --kills N        of real servers, on SQLite and on PostgreSQL (default 1000)
   --power-cuts N   under them (default 500; needs root and ext4)
   --without NAME   leaves a part out, by name: simulate, torture, mutants; may be given several times
 
@@ -28,6 +28,10 @@ const { values } = parseArgs({
 const parts: ReadonlyArray<{ readonly name: string; readonly args: readonly string[] }> = [
   { name: "simulate", args: ["--seeds", values.seeds, "--minutes", values.minutes, "--twice", "1000", "--least", "30"] },
   { name: "torture", args: ["--store", "sqlite", "--kills", values.kills, "--power-cuts", values["power-cuts"], "--require", "all"] },
+  {
+    name: "torture",
+    args: ["--store", "postgres", "--kills", values.kills, "--cuts", "5000", "--power-cuts", values["power-cuts"], "--require", "all"],
+  },
   { name: "mutants", args: ["--seeds", "3000"] },
 ];
 

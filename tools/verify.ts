@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "convergent-verify-"));
 const report = join(scratch, "tests.json");
 const figures = join(scratch, "simulations.json");
-const tortured = join(scratch, "torture.json");
+const tortured = { sqlite: join(scratch, "torture-sqlite.json"), postgres: join(scratch, "torture-postgres.json") };
 
 type Step = {
   readonly name: string;
@@ -36,9 +36,14 @@ const steps: readonly Step[] = [
     counts: () => summarizeSimulations(JSON.parse(readFileSync(figures, "utf8")) as SimulationFigures),
   },
   {
-    name: "torture",
-    commands: [["npm", "run", "--silent", "torture", "--", "--store", "sqlite", "--kills", "40", "--power-cuts", "30", "--json", tortured]],
-    counts: () => JSON.parse(readFileSync(tortured, "utf8")) as Counts,
+    name: "torture: sqlite",
+    commands: [torture("sqlite", ["--kills", "40", "--power-cuts", "30"])],
+    counts: () => JSON.parse(readFileSync(tortured.sqlite, "utf8")) as Counts,
+  },
+  {
+    name: "torture: postgres",
+    commands: [torture("postgres", ["--kills", "10", "--database-kills", "10", "--cuts", "20", "--power-cuts", "3"])],
+    counts: () => JSON.parse(readFileSync(tortured.postgres, "utf8")) as Counts,
   },
   { name: "unused", commands: [["knip"]] },
   {
@@ -51,6 +56,10 @@ const steps: readonly Step[] = [
     onlyIfFailed: true,
   },
 ];
+
+function torture(store: keyof typeof tortured, rounds: readonly string[]): readonly string[] {
+  return ["npm", "run", "--silent", "torture", "--", "--store", store, ...rounds, "--json", tortured[store]];
+}
 
 const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env["PATH"] ?? ""}` };
 const outcomes: { readonly name: string; readonly ok: boolean; readonly seconds: number }[] = [];
@@ -100,7 +109,7 @@ function countOrNone(counts: () => Counts): Counts | undefined {
 
 console.log("");
 for (const { name, ok, seconds } of outcomes)
-  console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s`);
+  console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(18)} ${seconds.toFixed(1).padStart(6)} s`);
 if (total.skipped > 0) console.log("What is skipped counts as a failure: make it run here, or remove it.");
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = outcomes.every(({ ok }) => ok) ? 0 : 1;

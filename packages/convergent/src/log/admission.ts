@@ -69,6 +69,11 @@ export function decidesBatches(store: Store): store is BatchStore {
   return "appendBatch" in store;
 }
 
+/** The events that an append wrote. */
+export function eventsOf(outcome: Admitted | ConvergentError): readonly StoredEvent[] {
+  return outcome instanceof ConvergentError || outcome.kind !== "appended" ? [] : outcome.events;
+}
+
 /** A strong view as the append sees it. */
 export interface StrongFold {
   /** Asks at once for what folding these events will ask for one by one. They may have other positions in the end. */

@@ -12,6 +12,7 @@ import {
   admit,
   type Admitted,
   decidesBatches,
+  eventsOf,
   idsKeptMs,
   partKey,
   prepareAppend,
@@ -45,6 +46,7 @@ import type {
 } from "./store.ts";
 import { Tail } from "./tail.ts";
 import { horizonMs, TokenIssuer } from "./token-issuer.ts";
+import { TrustedTime } from "./trusted-time.ts";
 import { Witness } from "./witness.ts";
 
 /** Positions one page scans when only some types are asked for: bounds the time a read holds its snapshot. */
@@ -73,7 +75,7 @@ export class Log implements LogSource {
   readonly #stopListening: () => void;
   #strong: (() => StrongFold) | undefined;
   #guard: ((tx: WriteTransaction) => Promise<void>) | undefined;
-  readonly #opened: { readonly elapsed: number; readonly at: number };
+  readonly #time: TrustedTime;
   readonly #followed = new FollowedLogs();
   readonly #types = new EventTypes();
   #head: Head = { position: origin, at: 0 };
@@ -86,7 +88,7 @@ export class Log implements LogSource {
     this.host = store.host;
     this.#issuer = new TokenIssuer(store);
     this.#witness = new Witness(store);
-    this.#opened = { elapsed: store.host.clock.elapsed(), at: store.host.clock.now() };
+    this.#time = new TrustedTime(store.host.clock);
     this.#group = new GroupCommit((batch) => this.#commit(batch), store.host, decidesBatches(store) ? 2 : 1);
     this.#followers = new Followers(this);
     this.#stopListening = store.onCommit((by) => this.#followers.committed(by));
@@ -379,14 +381,10 @@ export class Log implements LogSource {
 
   // A store that decides by itself knows no strong views: their handlers are code of this process.
   async #commit(batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
-    const strong = this.#strong?.();
-    if (!strong && decidesBatches(this.#store)) {
-      const idsBefore = this.#trustedNow() - idsKeptMs;
-      const outcomes = await this.#store.appendBatch(batch, { now: this.host.clock.now(), idsBefore });
-      if (outcomes) {
-        this.#publish(outcomes.flatMap((outcome) => eventsOf(outcome)));
-        return outcomes;
-      }
+    if (!this.#strong && decidesBatches(this.#store)) {
+      const outcomes = await this.#store.appendBatch(batch, { now: this.host.clock.now(), idsBefore: this.#time.now() - idsKeptMs });
+      this.#publish(outcomes?.flatMap(eventsOf) ?? []);
+      if (outcomes) return outcomes;
     }
     return this.transact((tx) => this.#admit(tx, batch), { appends: true });
   }
@@ -395,7 +393,7 @@ export class Log implements LogSource {
     await this.#guard?.(tx);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
-    const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#trustedNow() - idsKeptMs });
+    const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#time.now() - idsKeptMs });
     for (const outcome of outcomes) for (const event of eventsOf(outcome)) written.push(event);
     return outcomes;
   }
@@ -449,14 +447,4 @@ export class Log implements LogSource {
     this.#head = { position: head.position, at: head.at };
     this.#witness.advanced();
   }
-
-  // A clock that jumps ahead must not make ids look old: time counts from the opening, and only as fast as it passed.
-  #trustedNow(): number {
-    const { elapsed, at } = this.#opened;
-    return Math.min(this.host.clock.now(), at + this.host.clock.elapsed() - elapsed);
-  }
-}
-
-function eventsOf(outcome: Admitted | ConvergentError): readonly StoredEvent[] {
-  return outcome instanceof ConvergentError || outcome.kind !== "appended" ? [] : outcome.events;
 }
