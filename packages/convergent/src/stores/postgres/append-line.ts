@@ -2,7 +2,8 @@
  * The connection that appends go over. A batch is sent without waiting for the answer to the one before it, so that the server
  * begins it as soon as it has committed that one; the connection keeps their order.
  */
-import type { Answer, Connection, Connections, Parameter } from "./connection.ts";
+import type { Answer, Connection, Connections } from "./connection.ts";
+import type { Parameter } from "./texts.ts";
 
 /** One call of the append function. */
 export interface Call {

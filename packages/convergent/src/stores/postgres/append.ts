@@ -8,7 +8,7 @@ import type { IdRecord } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";
 import type { Values } from "../rows.ts";
 import { expectedAny, expectedSome } from "./append-function.ts";
-import type { Parameter } from "./connection.ts";
+import type { Parameter } from "./texts.ts";
 
 /** Calls of one transaction; a batch that needs more has some stream or id again and again, and is cheaper decided in one place. */
 const callsMax = 4;

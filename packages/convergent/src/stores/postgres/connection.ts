@@ -8,17 +8,7 @@ import { ConvergentError } from "../../errors/error.ts";
 import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
 import { type Deed, failureOf, isConnectionLost } from "./failure.ts";
-
-/** What a parameter may be. */
-export type Parameter =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly string[]
-  | readonly number[]
-  | readonly boolean[]
-  | readonly (string | null)[];
+import { decoded, type Parameter, parameterText } from "./texts.ts";
 
 export interface Answer {
   readonly rows: Values[];
@@ -64,7 +54,7 @@ export class Connection {
 
   /** One statement with parameters `$1`, `$2`, …; with the deed "commit" it is a transaction of its own that changes something. */
   async ask(text: string, values: readonly Parameter[] = [], deed: Deed = "statement"): Promise<Answer> {
-    const sent = this.#client.query<unknown[]>({ text, values: values.map(encoded), rowMode: "array", ...oneStatement });
+    const sent = this.#client.query<unknown[]>({ text, values: values.map(parameterText), rowMode: "array", ...oneStatement });
     return answerOf(await this.#sent(sent, deed));
   }
 
@@ -117,25 +107,10 @@ function answerOf({ rows, rowCount, command }: pg.QueryArrayResult<unknown[]>): 
   for (const row of rows) {
     for (let column = 0; column < row.length; column++) {
       const value = row[column];
-      if (typeof value === "string" && value.includes(one)) row[column] = value.replaceAll(nulEscaped, nul).replaceAll(oneEscaped, one);
+      if (typeof value === "string") row[column] = decoded(value);
     }
   }
   return { rows, count: rowCount ?? 0, command };
-}
-
-/**
- * PostgreSQL keeps no NUL in a text, other stores do. It is written as two characters that come in its place in the order of
- * texts, too: NUL before 1 before everything else.
- */
-const nul = "\u0000";
-const one = "\u0001";
-const nulEscaped = "\u0001\u0001";
-const oneEscaped = "\u0001\u0002";
-
-function encoded(value: Parameter): Parameter {
-  if (typeof value === "string")
-    return value.includes(nul) || value.includes(one) ? value.replaceAll(one, oneEscaped).replaceAll(nul, nulEscaped) : value;
-  return Array.isArray(value) ? (value.map(encoded) as string[]) : value;
 }
 
 export interface PoolOptions {

@@ -7,7 +7,8 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Values } from "../rows.ts";
-import type { Answer, Connection, Parameter } from "./connection.ts";
+import type { Answer, Connection } from "./connection.ts";
+import type { Parameter } from "./texts.ts";
 import type { EventsTable } from "./queries.ts";
 import type { Standing } from "./standing.ts";
 
