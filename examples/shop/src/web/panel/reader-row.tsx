@@ -70,8 +70,8 @@ function Delay(props: { readonly title: string; readonly delayMs: number; readon
     const timer = setTimeout(() => latest.current(moved), restMs);
     return () => clearTimeout(timer);
   }, [moved]);
-  // What the server says counts again as soon as it agrees.
-  useEffect(() => setMoved(undefined), [delayMs]);
+  // What the server says counts again as soon as it agrees; its word of an earlier place does not move the slider back.
+  useEffect(() => setMoved((mine) => (mine === delayMs ? undefined : mine)), [delayMs]);
   const shown = moved ?? delayMs;
   return (
     <label className="delay">

@@ -1,0 +1,83 @@
+// The log on PostgreSQL beside emmett-postgresql and beside raw inserts: fsync on, the same events of 300 bytes, one server a sample.
+import type { Bench, Subject } from "../bench.ts";
+import type { AppendOptions } from "../postgres/append.ts";
+
+const figures = { rate: "appends/s", p50: "ms", p99: "ms" };
+const boxMs = 6_000;
+
+function appends(name: string, options: AppendOptions): Subject {
+  return { name, figures, boxMs, load: async () => (await import("../postgres/append.ts")).postgresAppend(options) };
+}
+
+function byFour(name: string, options: AppendOptions): Subject {
+  return { name, figures, boxMs, load: async () => (await import("../postgres/append.ts")).postgresAppendByFour(options) };
+}
+
+export const appendPostgres: Bench = {
+  name: "append-postgres",
+  summary: "appends to PostgreSQL, beside emmett-postgresql and raw inserts",
+  groups: [
+    {
+      name: "append",
+      subjects: [
+        appends("convergent, 64 in flight", { who: "convergent", inFlight: 64 }),
+        appends("emmett, 64 in flight", { who: "emmett", inFlight: 64 }),
+        appends("convergent, one at a time", { who: "convergent", inFlight: 1 }),
+        appends("emmett, one at a time", { who: "emmett", inFlight: 1 }),
+        appends("convergent, 256 in flight", { who: "convergent", inFlight: 256 }),
+        {
+          name: "raw inserts, 1,000 a statement",
+          figures: { rate: "events/s" },
+          boxMs,
+          load: async () => (await import("../postgres/raw.ts")).rawPostgres,
+        },
+      ],
+    },
+    {
+      name: "processes",
+      subjects: [
+        byFour("convergent, four processes", { who: "convergent", inFlight: 64 }),
+        byFour("emmett, four processes", { who: "emmett", inFlight: 64 }),
+        byFour("convergent, four processes, slow disk", { who: "convergent", inFlight: 64, commitDelayMs: 2 }),
+        byFour("emmett, four processes, slow disk", { who: "emmett", inFlight: 64, commitDelayMs: 2 }),
+      ],
+    },
+  ],
+  claims: [
+    {
+      label: "emmett@64",
+      basis: "appends/s, 64 in flight, one process",
+      floor: 12,
+      aim: 20,
+      ratio: (median) => median("convergent, 64 in flight/rate") / median("emmett, 64 in flight/rate"),
+    },
+    {
+      label: "emmett@1",
+      basis: "appends/s, one at a time",
+      floor: 1.5,
+      aim: 2,
+      ratio: (median) => median("convergent, one at a time/rate") / median("emmett, one at a time/rate"),
+    },
+    {
+      label: "raw@256",
+      basis: "appends/s, 256 in flight, by raw inserts of the same rows",
+      floor: 0.4,
+      aim: 0.7,
+      ratio: (median) => median("convergent, 256 in flight/rate") / median("raw inserts, 1,000 a statement/rate"),
+    },
+    {
+      label: "emmett@64x4",
+      basis: "appends/s, 64 in flight in each of four processes",
+      floor: 8,
+      aim: 12,
+      ratio: (median) => median("convergent, four processes/rate") / median("emmett, four processes/rate"),
+    },
+    {
+      label: "emmett@64x4-slow",
+      basis: "the same, with 2 ms before each flush",
+      floor: 2.5,
+      aim: 8,
+      ratio: (median) => median("convergent, four processes, slow disk/rate") / median("emmett, four processes, slow disk/rate"),
+    },
+  ],
+};
