@@ -17,8 +17,8 @@ export default defineConfig({
     ],
     exclude: ["**/node_modules/**", "**/dist/**"],
     globalSetup: ["tests/services.ts"],
-    // Tests wait more than they compute: two at a time are nearly twice as fast on two cores.
-    maxWorkers: 2,
+    // Tests wait as much as they compute: three at a time keep two cores busy.
+    maxWorkers: 3,
     pool: "forks",
     execArgv: ["--conditions=convergent-source"],
     testTimeout: 30_000,

@@ -20,6 +20,8 @@ export interface StoreKind {
   readonly name: string;
   /** Whether one place may be opened several times at once, also by other processes. */
   readonly severalProcesses: boolean;
+  /** A batch of appends is decided and inserted by one statement, so that no process dies between the two. */
+  readonly decidesBatches?: true;
   /** The store that lies at `place`, a directory. */
   driver(place: string, options?: DriverOptions): StoreDriver;
   /** The file that witnesses how far it had come. */
@@ -69,6 +71,7 @@ export const storeKinds: readonly StoreKind[] = [
   {
     name: "postgres",
     severalProcesses: true,
+    decidesBatches: true,
     driver: postgresAt,
     witness: (place) => join(place, `${new URL(testDatabase()).host.replace(":", "-")}-postgres-${basename(place)}-witness`),
     copy: (place) => onTables(basename(place), (name) => `CREATE TABLE "${basename(place)}-copy".${name} AS TABLE ${name}`),

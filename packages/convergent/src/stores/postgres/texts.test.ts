@@ -1,13 +1,12 @@
 import fc from "fast-check";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { howToInstall } from "../../../../../tools/postgres.ts";
 import { decoded, parameterText } from "./texts.ts";
 
 const url = process.env["CONVERGENT_TEST_DATABASE"];
 
 test("whatever text there is, alone or in an array, comes back from the server as it was, and in the same order", async () => {
-  if (url === undefined) throw new Error(howToInstall);
+  if (url === undefined) throw new Error("there is no PostgreSQL: see tests/services.ts");
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const text = fc.oneof(

@@ -40,20 +40,18 @@ export function beginLooking({ schema, idleMs, statementMs }: TransactionOptions
  * There are two locks: one of the log, and one of everything else. Appends that change nothing but the log take the first one,
  * derived writes the second one, so that views are written while others append; the rest takes both, always in one order.
  *
- * L2: a commit that is not derived is waited for until the WAL is flushed, whatever the server's default is. A default that
- * asks for more (a synchronous standby) stays.
+ * L2: every commit is waited for until the WAL is flushed, whatever the server's default is; a default that asks for more (a
+ * synchronous standby) stays. Also one of derived rows: when the server dies, processes live on, and a reader remembers how far
+ * it is. With \`synchronous_commit = off\` its commits of the last moments are gone from the tables and not from its memory, and it
+ * went on behind events that no view had (found by killing the server under the torture).
  */
 export function beginWriting({ schema, idleMs, statementMs, lockMs }: TransactionOptions, kind: WriteKind): string {
-  const synchronous =
-    kind === "derived"
-      ? "SET LOCAL synchronous_commit = off"
-      : "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
   return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL search_path = ${quoted(schema)};
     SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
     SET LOCAL lock_timeout = ${lockMs};
     SET LOCAL statement_timeout = ${statementMs + lockMs};
-    ${synchronous};
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
     ${kind === "appends" ? "" : `${taking(lockKey(`convergent rows ${schema}`))};`}
     ${kind === "derived" ? "" : `${taking(logLock(schema))};`}
     ${standing}`;
