@@ -1,9 +1,10 @@
 // A PostgreSQL of the project's own: found among what is installed, made in a directory, on a free port of this machine, as a user
 // that is not root. Passwords are none: it listens on the loopback only.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 
 /** A server that runs. */
 export interface RunningPostgres {
@@ -49,7 +50,10 @@ export async function startPostgres(
   const user = serverUser();
   const data = join(folder, "data");
   mkdirSync(folder, { recursive: true });
-  if (user) chownSync(folder, user.uid, user.gid);
+  if (user) {
+    chownSync(folder, user.uid, user.gid);
+    makePassable(folder);
+  }
   if (!existsSync(join(data, "PG_VERSION"))) {
     const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"];
     const made = spawnSync(join(programs, "initdb"), args, { encoding: "utf8", cwd: folder, ...user });
@@ -86,11 +90,13 @@ export async function startPostgres(
     kill: async () => {
       // The postmaster first, so that it begins none again. Children have sessions of their own, and some outlive it for a while.
       const family = familyOf(server.pid as number);
+      server.ref();
       for (const pid of family) signalled(pid, "SIGKILL");
       await ended;
       while (family.some((pid) => (statOf(pid)?.state ?? "Z") !== "Z")) await new Promise((resolve) => setTimeout(resolve, 5));
     },
     stop: async () => {
+      server.ref();
       server.kill("SIGINT"); // "fast": clients are thrown out, and everything is written
       await ended;
     },
@@ -122,6 +128,11 @@ export function signalled(pid: number, signal: NodeJS.Signals): boolean {
   } catch {
     return false;
   }
+}
+
+// Temporary folders are their maker's alone; another user has to pass through them.
+function makePassable(folder: string): void {
+  for (let path = dirname(folder); path.startsWith(`${tmpdir()}/`); path = dirname(path)) chmodSync(path, statSync(path).mode | 0o011);
 }
 
 // The server refuses to run as root.

@@ -3,7 +3,7 @@
  * ext4 on a loop mount whose power can be cut. What cannot be made here is said with the reason.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -159,11 +159,8 @@ export class Ext4 implements Place {
   }
 }
 
-/** Another user may pass through it, as whom PostgreSQL runs. */
 function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "convergent-torture-"));
-  chmodSync(folder, 0o711);
-  return folder;
+  return mkdtempSync(join(tmpdir(), "convergent-torture-"));
 }
 
 function mustRun(command: string, args: readonly string[]): void {

@@ -1,13 +1,14 @@
 // All benches, by name.
 import type { Bench } from "../bench.ts";
 import { appendSqlite } from "./append-sqlite.ts";
+import { appendPostgres } from "./append-postgres.ts";
 import { http } from "./http.ts";
 import { readers } from "./readers.ts";
 import { rebuild } from "./rebuild.ts";
 import { viewRead } from "./view-read.ts";
 import { wakeUp } from "./wake-up.ts";
 
-export const benches: readonly Bench[] = [appendSqlite, http, readers, rebuild, viewRead, wakeUp];
+export const benches: readonly Bench[] = [appendSqlite, appendPostgres, http, readers, rebuild, viewRead, wakeUp];
 
 export function findBench(name: string): Bench | undefined {
   return benches.find((bench) => bench.name === name);

@@ -21,11 +21,7 @@ export interface Measured {
 }
 
 /** A closed loop, with its times in milliseconds. */
-export async function measured(
-  inFlight: number,
-  boxMs: number,
-  append: (index: number) => Promise<unknown>,
-): Promise<Measured> {
+export async function measured(inFlight: number, boxMs: number, append: (index: number) => Promise<unknown>): Promise<Measured> {
   const times: number[] = [];
   const rate = await closedLoop({
     inFlight,
@@ -47,7 +43,9 @@ export function postgresAppend({ who, inFlight, ...database }: AppendOptions): S
   return {
     sample: ({ directory, boxMs }) =>
       withDatabase(directory, database, async (url) => {
-        const { rate, p50, p99 } = await measured(inFlight, boxMs, await appender(who, url, directory));
+        const { append, close } = await appender(who, url, directory);
+        const { rate, p50, p99 } = await measured(inFlight, boxMs, append);
+        await close();
         return { rate, p50, p99 };
       }),
   };
@@ -60,7 +58,14 @@ export function postgresAppendByFour({ who, inFlight, ...database }: AppendOptio
       withDatabase(directory, database, async (url) => {
         const workers = [];
         for (let number = 0; number < 4; number++) {
-          const worker = forkWorker(join(import.meta.dirname, "appending.ts"), [who, url, directory, String(number), String(inFlight), String(boxMs)]);
+          const worker = forkWorker(join(import.meta.dirname, "appending.ts"), [
+            who,
+            url,
+            directory,
+            String(number),
+            String(inFlight),
+            String(boxMs),
+          ]);
           // One after the other, so that only the first one makes the tables.
           await worker.hear<"open">();
           workers.push(worker);

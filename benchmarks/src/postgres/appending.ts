@@ -8,7 +8,7 @@ const [who, url = "", directory = "", number, inFlight, boxMs] = process.argv.sl
 const first = 1e9 * Number(number);
 
 await serveParent(async (parent: Parent) => {
-  const append = await appender(who as Who, url, `${directory}/files-${number}`);
+  const { append } = await appender(who as Who, url, `${directory}/files-${number}`);
   parent.say("open");
   await parent.hear<"go">();
   parent.say(await measured(Number(inFlight), Number(boxMs), (index) => append(first + index)));

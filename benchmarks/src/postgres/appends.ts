@@ -7,21 +7,25 @@ import { orderPlaced } from "../workload.ts";
 
 export type Who = "convergent" | "emmett";
 
+export interface Appender {
+  append(index: number): Promise<unknown>;
+  close(): Promise<void>;
+}
+
 /** What appends the event with an index; `directory` is for files of its own. */
-export async function appender(who: Who, url: string, directory: string): Promise<(index: number) => Promise<unknown>> {
+export async function appender(who: Who, url: string, directory: string): Promise<Appender> {
   if (who === "convergent") {
     const log = await Log.open(postgres(url, { directory }), "orders");
-    return (index) => appendOne(log, index);
+    return { append: (index) => appendOne(log, index), close: () => log.close() };
   }
   const { getPostgreSQLEventStore } = await import("@event-driven-io/emmett-postgresql");
   const store = getPostgreSQLEventStore(url);
   await store.schema.migrate();
-  return async (index) => {
-    const { createdNewStream } = await store.appendToStream(
-      `order-${index}`,
-      [{ type: "order.placed", data: orderPlaced(index) }],
-      { expectedStreamVersion: "STREAM_DOES_NOT_EXIST" },
-    );
+  const append = async (index: number): Promise<void> => {
+    const { createdNewStream } = await store.appendToStream(`order-${index}`, [{ type: "order.placed", data: orderPlaced(index) }], {
+      expectedStreamVersion: "STREAM_DOES_NOT_EXIST",
+    });
     assert.ok(createdNewStream);
   };
+  return { append, close: () => store.close() };
 }
