@@ -4,11 +4,11 @@ import { type Admitted, outcomeOfKnown, type Prepared, type PreparedAppend, reco
 import type { Expected } from "../../log/append.ts";
 import type { StoredEvent } from "../../log/event.ts";
 import { personIn } from "../../log/marks.ts";
-import type { IdRecord } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";
 import type { Values } from "../rows.ts";
 import { expectedAny, expectedSome } from "./append-function.ts";
 import type { Parameter } from "./texts.ts";
+import { idRecordOf } from "./transaction.ts";
 
 /** Calls of one transaction; a batch that needs more has some stream or id again and again, and is cheaper decided in one place. */
 const callsMax = 4;
@@ -100,21 +100,8 @@ function outcomeOf(append: PreparedAppend, row: Values): Admitted | ConvergentEr
     );
     return { kind: "appended", events: stored, record: idKey && recordOf(idKey, digest, stored), repeated: false };
   }
-  if (idKey && row[5] !== null) return outcomeOfKnown(knownOf(idKey, row), digest);
+  if (idKey && row[5] !== null) return outcomeOfKnown(idRecordOf(idKey, row.slice(5)), digest);
   return { kind: "conflict", version };
-}
-
-function knownOf(key: { readonly scope: string; readonly id: string }, row: Values): IdRecord {
-  return {
-    ...key,
-    state: row[5] === true ? "void" : "done",
-    digest: row[6] as string,
-    stream: row[7] as string,
-    firstVersion: row[8] as number,
-    lastVersion: row[9] as number,
-    position: row[10] as Position,
-    at: row[11] as number,
-  };
 }
 
 function numberOf(expected: Expected): number {

@@ -108,7 +108,7 @@ export class PostgresRead implements ReadTransaction {
     const records: Array<IdRecord | undefined> = keys.map(() => undefined);
     for (const row of await this.statements.rows(sql.readIds, [keys.map(({ scope }) => scope), keys.map(({ id }) => id)])) {
       const place = (row[0] as number) - 1;
-      records[place] = recordOf(keys[place] as IdKey, row.slice(1));
+      records[place] = idRecordOf(keys[place] as IdKey, row.slice(1));
     }
     return records;
   }
@@ -117,7 +117,7 @@ export class PostgresRead implements ReadTransaction {
     const after = query.after ?? -1;
     const rows = await this.statements.rows(sql.readRemembered, [query.state === "void", after, query.limit]);
     return {
-      records: rows.map((row) => recordOf({ scope: row[7] as string, id: row[8] as string }, row)),
+      records: rows.map((row) => idRecordOf({ scope: row[7] as string, id: row[8] as string }, row)),
       next: (rows.at(-1)?.[9] ?? after) as number,
     };
   }
@@ -322,7 +322,7 @@ function lastOfEach<Row>(rows: readonly Row[], nameOf: (row: Row) => string): re
 }
 
 /** What is remembered of an append; the columns begin with those of `readIds` behind the place. */
-function recordOf({ scope, id }: IdKey, row: Values): IdRecord {
+export function idRecordOf({ scope, id }: IdKey, row: Values): IdRecord {
   return {
     scope,
     id,
