@@ -129,6 +129,8 @@ test("handlers reach their own tables only, change no schema, and do nothing tha
     ["INSERT INTO {rows} VALUES (now()::text, 1)", "now"],
     ["INSERT INTO {rows} VALUES (gen_random_uuid()::text, 1)", "gen_random_uuid()"],
     ["SELECT pg_sleep(10)", "pg_sleep()"],
+    [String.raw`INSERT INTO {rows} SELECT E'\'' || random()::text || '', 1`, "random()"],
+    [`INSERT INTO {rows} SELECT random()::text AS "it's", 1`, "random()"],
     ["DELETE FROM {rows}; DELETE FROM {rows}", "multiple commands"],
     ["INSERT INTO {rows} VALUES ('a", "unterminated"],
     ["INSERT INTO {elsewhere} VALUES (1)", 'no table "elsewhere"'],

@@ -78,27 +78,26 @@ export interface Failed {
   readonly arrivals: number;
 }
 
-/** Slots of a reader whose checkpoint was committed. */
-export interface Checkpointed {
-  readonly kind: "checkpoint";
-  readonly t: number;
+/** A slot of a reader, in the store of its effects. */
+export interface SlotOfReader {
   readonly store: string;
   readonly reader: string;
   readonly version: number;
   readonly slot: number;
   readonly source: string;
+}
+
+/** A slot whose checkpoint was committed. */
+export interface Checkpointed extends SlotOfReader {
+  readonly kind: "checkpoint";
+  readonly t: number;
   readonly position: number;
 }
 
-/** A slot of a reader whose lease was committed. */
-export interface Leased {
+/** A slot whose lease was committed. */
+export interface Leased extends SlotOfReader {
   readonly kind: "lease";
   readonly t: number;
-  readonly store: string;
-  readonly reader: string;
-  readonly version: number;
-  readonly slot: number;
-  readonly source: string;
   /** Of the member; empty when nobody owns it. */
   readonly owner: string;
   readonly fence: number;

@@ -3,7 +3,7 @@
  * A power cut may take back what was committed as derived, together with everything after it: never a checkpoint that was
  * seen before an append began which was acknowledged.
  */
-import type { Checkpointed, HistoryRecord, Violation } from "../history.ts";
+import type { Checkpointed, HistoryRecord, SlotOfReader, Violation } from "../history.ts";
 
 export function checkReaders(history: Iterable<HistoryRecord>, storeOf: (name: string) => string | undefined): Violation[] {
   const found: Violation[] = [];
@@ -75,6 +75,6 @@ class Rows {
 }
 
 /** A slot of a reader, as messages name it. */
-export function slotName({ store, reader, version, slot, source }: Omit<Checkpointed, "kind" | "t" | "position">): string {
+export function slotName({ store, reader, version, slot, source }: SlotOfReader): string {
   return `${store}: ${reader} v${version}, slot ${slot} of ${source}`;
 }

@@ -19,7 +19,7 @@ export const expectedSome = -2;
 
 export const appendFunction: string = `
 CREATE FUNCTION append_batch(
-  lock_key bigint, now bigint, ids_before bigint,
+  lock_key bigint, lock_ms integer, now bigint, ids_before bigint,
   streams text[], expecteds integer[], scopes text[], request_ids text[], digests text[], counts integer[],
   places integer[], indexes integer[], event_ids text[], types text[], data text[], metadata text[], event_digests text[], persons text[],
   new_types text[])
@@ -33,6 +33,7 @@ DECLARE
   head_at bigint;
   generation bigint;
 BEGIN
+  PERFORM set_config('lock_timeout', lock_ms::text, true);
   PERFORM pg_advisory_xact_lock(lock_key);
   IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
   IF EXISTS (SELECT FROM definitions WHERE kind = 'strong-view') THEN RETURN; END IF;
@@ -92,5 +93,5 @@ $function$;
 
 /** The statement that calls it; its parameters are those of `parametersOf`. */
 export function callAppend(schema: string): string {
-  return `SELECT * FROM ${quoted(schema)}.append_batch(${Array.from({ length: 18 }, (_, index) => `$${index + 1}`).join(", ")})`;
+  return `SELECT * FROM ${quoted(schema)}.append_batch(${Array.from({ length: 19 }, (_, index) => `$${index + 1}`).join(", ")})`;
 }

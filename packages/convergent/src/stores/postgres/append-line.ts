@@ -36,7 +36,8 @@ export class AppendLine {
         return [await connection.ask(text, values, "commit")];
       }
       void connection.script("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").catch(() => undefined);
-      const answers = calls.map(({ text, values }) => connection.ask(text, values));
+      // COMMIT is on its way before the first answer is there: whatever breaks the connection from here on, nobody knows.
+      const answers = calls.map(({ text, values }) => connection.ask(text, values, "commit"));
       const committed = connection.commit();
       const results = await Promise.all(answers).catch(async (error: unknown) => {
         await committed.catch(() => undefined);

@@ -41,6 +41,8 @@ export function runsOf(batch: readonly Prepared[]): PreparedAppend[][] | undefin
 
 export interface CallOptions {
   readonly lock: string;
+  /** How long it is waited for. */
+  readonly lockMs: number;
   readonly now: number;
   readonly idsBefore: number;
   /** Types that may be new. */
@@ -48,7 +50,7 @@ export interface CallOptions {
 }
 
 /** The parameters of `callAppend`. */
-export function parametersOf(run: readonly PreparedAppend[], { lock, now, idsBefore, newTypes }: CallOptions): Parameter[] {
+export function parametersOf(run: readonly PreparedAppend[], { lock, lockMs, now, idsBefore, newTypes }: CallOptions): Parameter[] {
   const places: number[] = [];
   const indexes: number[] = [];
   const events = run.flatMap(({ events: some }, place) => {
@@ -60,6 +62,7 @@ export function parametersOf(run: readonly PreparedAppend[], { lock, now, idsBef
   });
   return [
     lock,
+    lockMs,
     now,
     Math.ceil(idsBefore), // times are whole
     run.map(({ request }) => request.stream),

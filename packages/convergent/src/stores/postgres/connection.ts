@@ -120,6 +120,8 @@ export interface PoolOptions {
   readonly place: string;
   readonly connections: number;
   readonly connectMs: number;
+  /** A connection over which an answer takes longer is given up. */
+  readonly answerMs: number;
 }
 
 /** Some connections, made when they are needed. */
@@ -129,13 +131,14 @@ export class Connections {
   readonly #place: string;
   #closed = false;
 
-  constructor({ timers, url, place, connections, connectMs }: PoolOptions) {
+  constructor({ timers, url, place, connections, connectMs, answerMs }: PoolOptions) {
     this.#timers = timers;
     this.#place = place;
     this.#pool = new pg.Pool({
       ...clientOptions(url),
       max: connections,
       connectionTimeoutMillis: connectMs,
+      query_timeout: answerMs,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
     });

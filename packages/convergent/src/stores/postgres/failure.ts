@@ -26,6 +26,11 @@ const meanings: ReadonlyArray<{ readonly codes: RegExp; readonly name: ErrorCode
     name: "store_unwritable",
     says: "this user lacks a right; let it own the schema, or make the schema and grant CREATE and USAGE on it",
   },
+  {
+    codes: /^54000$/,
+    name: "invalid_input",
+    says: "a name, a key or the value of an index is too long for its indexes: 2,700 bytes or so",
+  },
   { codes: /^(?:58|XX)/, name: "unavailable", says: "it failed within itself; nothing of this call was kept. See the server's log" },
 ];
 

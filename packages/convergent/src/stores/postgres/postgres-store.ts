@@ -27,6 +27,9 @@ import { WakeUps } from "./wake-ups.ts";
 /** How long `close` lets what is under way go on. */
 const closeWaitMs = 5_000;
 
+/** How much longer than its limits an answer of the server may take. */
+const silentMs = 5_000;
+
 /** Events that are archived under one lock: a few milliseconds. */
 const archiveStep = 256;
 
@@ -45,6 +48,13 @@ export interface StoreOptions {
   readonly transactionLimitMs: number;
   readonly lockWaitMs: number;
   readonly statementMs: number;
+}
+
+/** What was committed is not "nothing was written", whatever failed after it. */
+function unnamed(cause: unknown): never {
+  const message =
+    "the append is committed, and the epoch that its token names could not be read; retry with the same id, which gives the result";
+  throw new ConvergentError("outcome_unknown", message, { cause });
 }
 
 export class PostgresStore implements BatchStore {
@@ -68,7 +78,7 @@ export class PostgresStore implements BatchStore {
       }
     }),
   );
-  readonly #append: { readonly text: string; readonly lock: string };
+  readonly #append: { readonly text: string; readonly lock: string; readonly lockMs: number };
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
@@ -99,19 +109,20 @@ export class PostgresStore implements BatchStore {
       derived: beginWriting(limits, "derived"),
       anything: beginWriting(limits, "anything"),
     };
-    this.#append = { text: callAppend(schema), lock: logLock(schema) };
+    this.#append = { text: callAppend(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
     this.#line = new AppendLine(connections.writes);
     this.#wakeUps = new WakeUps({ host, url: listenUrl, schema, heard: () => this.#wake("others"), poll: () => this.#look() });
   }
 
   static async open(options: StoreOptions): Promise<PostgresStore> {
     const { url, place, connectMs } = options;
-    const { timers } = options.host;
+    // Longer than the server lets anything of ours last: then it is the network, or a server that stands still.
+    const shared = { timers: options.host.timers, url, place, connectMs, answerMs: options.statementMs + options.lockWaitMs + silentMs };
     // One for batches of appends, and one for the transaction that holds each gate.
-    const writes = new Connections({ timers, url, place, connections: 3, connectMs });
+    const writes = new Connections({ ...shared, connections: 3 });
     try {
       const identity = await writes.use((connection) => openSchema(connection, options), "open");
-      const reads = new Connections({ timers, url, place, connections: options.readConnections, connectMs });
+      const reads = new Connections({ ...shared, connections: options.readConnections });
       return new PostgresStore(options, { reads, writes }, identity);
     } catch (error) {
       await writes.close(closeWaitMs);
@@ -183,16 +194,16 @@ export class PostgresStore implements BatchStore {
     const newTypes = [...types].filter((type) => !this.#types.has(type));
     const calls = runs.map((run) => ({
       text: this.#append.text,
-      values: parametersOf(run, { lock: this.#append.lock, now, idsBefore, newTypes }),
+      values: parametersOf(run, { ...this.#append, now, idsBefore, newTypes }),
     }));
     const answers = await this.#line.send(calls);
     const [first] = answers;
     if (!first || first.rows.length === 0) return undefined;
     for (const type of newTypes) this.#types.add(type);
-    // Another process has begun an epoch, perhaps: no token is issued before that is known.
-    if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs());
     this.#wakeUps.ring();
     this.#wake("us");
+    // Another process has begun an epoch, perhaps: no token is issued before that is known.
+    if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs()).catch(unnamed);
     return runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
   }
 
@@ -215,8 +226,8 @@ export class PostgresStore implements BatchStore {
     this.#listeners.clear();
     // Connections keep no process alive; their goodbyes do.
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
-    await this.#wakeUps.close();
-    await this.#reads.close(closeWaitMs);
+    const silent = this.host.timers.sleep(closeWaitMs);
+    await Promise.all([Promise.race([this.#wakeUps.close(), silent]), this.#reads.close(closeWaitMs)]);
     await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }

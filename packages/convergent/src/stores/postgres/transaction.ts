@@ -181,6 +181,7 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
 
   // The transaction began with the lock, in a statement before this one: what this one sees was committed when the lock was taken.
   async lock(): Promise<Head> {
+    assert(this.#options.logOpen, "a transaction of derived rows does not hold the lock of the log");
     return this.head();
   }
 

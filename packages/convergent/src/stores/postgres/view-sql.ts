@@ -102,7 +102,8 @@ async function refusalOf(connection: Connection, { owner, text, how, values }: S
 
 /** A text without what stands in quotes and comments; names in quotes stay. */
 function withoutQuotes(text: string): string {
-  return text.replace(/'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//g, " ");
+  const parts = /("(?:[^"]|"")*")|\be'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\2\$|--[^\n]*|\/\*[\s\S]*?\*\//gi;
+  return text.replace(parts, (_, name?: string) => name ?? " ");
 }
 
 export class PostgresSql implements SqlRead, SqlWrite {

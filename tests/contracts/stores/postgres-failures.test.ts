@@ -1,0 +1,77 @@
+// What goes wrong between a store and PostgreSQL: replies that are lost at a commit, a network that is silent, a lock that somebody
+// holds, names that are too long. Nothing is said to have failed that may have happened, and nothing waits for ever.
+import { basename } from "node:path";
+import { Log } from "convergent";
+import { postgres, type PostgresOptions } from "convergent/postgres";
+import { expect, onTestFinished, test } from "vitest";
+import { TcpProxy } from "../../torture/tcp-proxy.ts";
+import { appended, codeOf, soundEvents, written } from "./log-questions.ts";
+import { newPlace, openLog, storeKind, testDatabase } from "./store-kinds.ts";
+
+/** A log whose every connection passes a proxy. */
+async function behindProxy(options: PostgresOptions = {}): Promise<{ log: Log; proxy: TcpProxy; place: string }> {
+  const place = newPlace();
+  const url = new URL(testDatabase());
+  const proxy = await TcpProxy.open(Number(url.port));
+  url.port = String(proxy.port);
+  const log = await Log.open(postgres(url.href, { schema: basename(place), directory: place, ...options }), "orders");
+  onTestFinished(async () => {
+    proxy.way = { kind: "pass" };
+    await log.close();
+    await proxy.close();
+  });
+  return { log, proxy, place };
+}
+
+const request = (stream: string, id: string) => written(stream, id, id);
+
+test.each([
+  ["one append", ["order/1"]],
+  ["several to one stream, in one transaction", ["order/1", "order/1", "order/1"]],
+])("a lost reply leaves the outcome unknown, and the same ids give one result: %s", async (_, streams) => {
+  const { log, proxy, place } = await behindProxy();
+  await log.append(request("order/0", "first"));
+  proxy.way = { kind: "drop replies" };
+  const outcomes = await Promise.all(streams.map((stream, index) => codeOf(log.append(request(stream, `r-${index}`)))));
+  expect(outcomes).toEqual(streams.map(() => "outcome_unknown"));
+  proxy.way = { kind: "pass" };
+  for (const [index, stream] of streams.entries()) appended(await log.append(request(stream, `r-${index}`)));
+  expect(await soundEvents(await openLog(storeKind("postgres"), place))).toHaveLength(1 + streams.length);
+});
+
+test("a server that is silent is not waited for without an end: neither by an append nor by closing", { timeout: 60_000 }, async () => {
+  const { log, proxy } = await behindProxy({ statementLimitMs: 200, lockWaitLimitMs: 200 });
+  await log.append(request("order/0", "first"));
+  proxy.way = { kind: "drop" };
+  expect(await codeOf(log.append(request("order/1", "r-1")))).toBe("outcome_unknown");
+  await log.close();
+});
+
+test("a lock that another process holds is waited for as long as was said, and nothing is written", async () => {
+  const place = newPlace();
+  const other = await openLog(storeKind("postgres"), place);
+  const log = await Log.open(postgres(testDatabase(), { schema: basename(place), directory: place, lockWaitLimitMs: 200 }), "orders");
+  onTestFinished(() => log.close());
+  let release: () => void = () => undefined;
+  const held = Promise.withResolvers<void>();
+  const holding = other.transact(async (tx) => {
+    await tx.lock();
+    held.resolve();
+    await new Promise<void>((resolve) => (release = resolve));
+  });
+  await held.promise;
+  expect(await codeOf(log.append(request("order/1", "r-1")))).toBe("unavailable");
+  release();
+  await holding;
+  expect(await soundEvents(log)).toHaveLength(0);
+  appended(await log.append(request("order/1", "r-1")));
+});
+
+test("a name that is too long for an index is refused by its code, alone", async () => {
+  const log = await openLog(storeKind("postgres"));
+  const long = Array.from({ length: 400 }, () => log.host.random.id()).join("");
+  const outcomes = await Promise.all([codeOf(log.append(written(`order/${long}`))), log.append(written("order/1"))]);
+  expect(outcomes[0]).toBe("invalid_input");
+  appended(outcomes[1]);
+  expect(await soundEvents(log)).toHaveLength(1);
+});
