@@ -5,10 +5,16 @@
  * - L1: the lock is taken by the first statement of the function and kept until the commit; every later statement has a snapshot of
  *   its own, which sees what was committed under the lock before. Positions follow the head that is read there.
  * - L2: the commit is waited for until the WAL is flushed, also where the server's default is not to.
- * - L3, L4: versions and ids are compared with the tables under that lock.
+ * - L3, L4: two unique indexes decide. The first attempt takes new streams and ids for new without looking; when an index objects, what the
+ *   attempt wrote is taken back, and the second one looks everything up, under the same lock. Looking up what is not there was a third
+ *   of the server's time of an append (64 in a call: 1.4 ms by 2.6 ms of CPU). In a store with an archive everything is looked up at
+ *   once: the first events of a stream may be out of the index.
  * - Its plans are made once a connection, when the tables may still be empty and without statistics: so lookups are written as
- *   such (LATERAL … LIMIT 1), and none of them may become a scan of the whole table that grows with the log.
+ *   such (LATERAL … LIMIT 1), and none of them may become a scan of the whole table that grows with the log. They are small plans,
+ *   with arrays between them: one plan for everything had thirteen nodes, which cost 0.3 ms however few rows came through.
  * - With a strong view in the store it decides nothing and answers no row: handlers are code, and run elsewhere.
+ *
+ * It answers one row an append; one in all, that of the first, when all are admitted at the versions that they expected.
  */
 
 import { quoted } from "./transactions.ts";
@@ -32,12 +38,17 @@ DECLARE
   head_position bigint;
   head_at bigint;
   generation bigint;
+  looks boolean;
+  -- By the append's place in the batch: whether it is admitted, its stream's version before it, and its last position.
+  admits boolean[];
+  versions integer[];
+  lasts bigint[];
 BEGIN
   PERFORM set_config('lock_timeout', lock_ms::text, true);
   PERFORM pg_advisory_xact_lock(lock_key);
   IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
   IF EXISTS (SELECT FROM definitions WHERE kind = 'strong-view') THEN RETURN; END IF;
-  SELECT s.generation INTO generation FROM store s;
+  SELECT s.generation, s.archived INTO generation, looks FROM store s;
   SELECT e.position, greatest(e.at, append_batch.now) INTO head_position, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
   IF NOT FOUND THEN head_position := 0; head_at := append_batch.now; END IF;
   IF cardinality(new_types) > 0 THEN
@@ -46,42 +57,61 @@ BEGIN
       FROM unnest(append_batch.new_types) WITH ORDINALITY AS given (type, place)
       WHERE NOT EXISTS (SELECT FROM event_types known WHERE known.type = given.type);
   END IF;
-  RETURN QUERY
-  WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest(append_batch.streams, append_batch.expecteds, append_batch.scopes, append_batch.request_ids, append_batch.digests, append_batch.counts)
-      WITH ORDINALITY AS asked (stream, expected, scope, id, digest, count, place)
-  ), decided AS MATERIALIZED (
-    SELECT asked.*, coalesce(head.version, 0) AS version, known.voided, known.digest AS known_digest, known.stream AS known_stream,
-      known.first_version, known.last_version, known.position AS known_position, known.at AS known_at,
-      known.scope IS NULL AND CASE asked.expected
-        WHEN ${expectedAny} THEN true
-        WHEN ${expectedSome} THEN head.version IS NOT NULL
-        ELSE coalesce(head.version, 0) = asked.expected END AS admitted
-    FROM asked
-    LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = asked.stream ORDER BY e.version DESC LIMIT 1) head ON true
-    LEFT JOIN LATERAL (SELECT * FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id LIMIT 1) known ON true
-  ), placed AS MATERIALIZED (
-    SELECT decided.*, head_position + sum(CASE WHEN admitted THEN count ELSE 0 END) OVER (ORDER BY place)::bigint AS last
-    FROM decided
-  ), given AS MATERIALIZED (
-    SELECT placed.last - placed.count + event.index AS position, placed.stream, placed.version + event.index AS version, event.*
-    FROM unnest(append_batch.places, append_batch.indexes, append_batch.event_ids, append_batch.types, append_batch.data, append_batch.metadata,
-      append_batch.event_digests, append_batch.persons) AS event (place, index, id, type, data, metadata, digest, person)
-    JOIN placed ON placed.place = event.place
-    WHERE placed.admitted
-  ), written AS (
-    INSERT INTO events (position, id, stream, version, type, at, data, metadata, digest)
-      SELECT position, id, stream, version, type, head_at, data, metadata, digest FROM given
-  ), owned AS (
-    INSERT INTO person_events (person, position) SELECT person, position FROM given WHERE person IS NOT NULL
-  ), remembered AS (
-    INSERT INTO ids (scope, id, voided, digest, stream, first_version, last_version, position, at)
-      SELECT scope, id, false, digest, stream, version + 1, version + count, last, head_at FROM placed
-      WHERE admitted AND id IS NOT NULL ORDER BY place
-  )
-  SELECT placed.admitted, placed.version, placed.last, head_at, generation,
-    placed.voided, placed.known_digest, placed.known_stream, placed.first_version, placed.last_version, placed.known_position, placed.known_at
-  FROM placed ORDER BY placed.place;
+  FOR attempt IN 1..2 LOOP
+    BEGIN
+      SELECT array_agg(placed.admitted ORDER BY placed.place), array_agg(placed.version ORDER BY placed.place),
+        array_agg(placed.last ORDER BY placed.place)
+      INTO admits, versions, lasts
+      FROM (
+        SELECT decided.place, decided.admitted, decided.version,
+          head_position + sum(CASE WHEN decided.admitted THEN decided.count ELSE 0 END) OVER (ORDER BY decided.place)::bigint AS last
+        FROM (
+          SELECT asked.place, asked.count, coalesce(head.version, 0) AS version,
+            known.id IS NULL AND CASE asked.expected
+              WHEN ${expectedAny} THEN true
+              WHEN ${expectedSome} THEN head.version IS NOT NULL
+              ELSE coalesce(head.version, 0) = asked.expected END AS admitted
+          FROM unnest(append_batch.streams, append_batch.expecteds, append_batch.scopes, append_batch.request_ids, append_batch.counts)
+            WITH ORDINALITY AS asked (stream, expected, scope, id, count, place)
+          LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = asked.stream AND (looks OR asked.expected <> 0)
+            ORDER BY e.version DESC LIMIT 1) head ON true
+          LEFT JOIN LATERAL (SELECT i.id FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND looks LIMIT 1) known ON true
+        ) decided
+      ) placed;
+      INSERT INTO events (position, id, stream, version, type, at, data, metadata, digest)
+        SELECT lasts[event.place] - counts[event.place] + event.index, event.id, streams[event.place], versions[event.place] + event.index,
+          event.type, head_at, event.data, event.metadata, event.digest
+        FROM unnest(append_batch.places, append_batch.indexes, append_batch.event_ids, append_batch.types, append_batch.data,
+          append_batch.metadata, append_batch.event_digests) AS event (place, index, id, type, data, metadata, digest)
+        WHERE admits[event.place];
+      INSERT INTO ids (scope, id, voided, digest, stream, first_version, last_version, position, at)
+        SELECT asked.scope, asked.id, false, asked.digest, asked.stream, versions[asked.place] + 1, versions[asked.place] + asked.count,
+          lasts[asked.place], head_at
+        FROM unnest(append_batch.streams, append_batch.scopes, append_batch.request_ids, append_batch.digests, append_batch.counts)
+          WITH ORDINALITY AS asked (stream, scope, id, digest, count, place)
+        WHERE asked.id IS NOT NULL AND admits[asked.place];
+      IF cardinality(array_remove(persons, NULL)) > 0 THEN
+        INSERT INTO person_events (person, position)
+          SELECT event.person, lasts[event.place] - counts[event.place] + event.index
+          FROM unnest(append_batch.places, append_batch.indexes, append_batch.persons) AS event (place, index, person)
+          WHERE event.person IS NOT NULL AND admits[event.place];
+      END IF;
+      EXIT;
+    EXCEPTION WHEN unique_violation THEN
+      IF looks THEN RAISE; END IF;
+      looks := true;
+    END;
+  END LOOP;
+  IF true = ALL (admits) AND 0 <= ALL (expecteds) THEN
+    RETURN QUERY SELECT true, versions[1], lasts[1], head_at, generation,
+      NULL::boolean, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint;
+  ELSE
+    RETURN QUERY SELECT admits[asked.place], versions[asked.place], lasts[asked.place], head_at, generation,
+        known.voided, known.digest, known.stream, known.first_version, known.last_version, known.position, known.at
+      FROM unnest(append_batch.scopes, append_batch.request_ids) WITH ORDINALITY AS asked (scope, id, place)
+      LEFT JOIN LATERAL (SELECT * FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND NOT admits[asked.place] LIMIT 1) known ON true
+      ORDER BY asked.place;
+  END IF;
   -- The table of ids shrinks even while it is written at full speed.
   IF EXISTS (SELECT FROM (SELECT i.at FROM ids i WHERE NOT i.voided ORDER BY i.number LIMIT 1) oldest WHERE oldest.at < ids_before) THEN
     DELETE FROM ids i WHERE i.at < ids_before AND (i.scope, i.id) IN

@@ -88,23 +88,35 @@ export function generationIn(rows: readonly Values[]): unknown {
   return rows[0]?.[4];
 }
 
-/** What the function answered, in order: one row an append. */
+/** What the function answered, in order: one row an append, or one in all when each is admitted at the version that it expected. */
 export function outcomesOf(run: readonly PreparedAppend[], rows: readonly Values[]): Array<Admitted | ConvergentError> {
-  return run.map((append, index) => outcomeOf(append, rows[index] as Values));
+  if (rows.length === run.length) return run.map((append, index) => outcomeOf(append, rows[index] as Values));
+  const [, , firstLast, at] = rows[0] as [boolean, number, number, number];
+  let before = firstLast - (run[0] as PreparedAppend).events.length;
+  return run.map((append) => {
+    const place = { before, version: numberOf(append.request.expected), at };
+    before += append.events.length;
+    return admittedAt(append, place);
+  });
 }
 
 function outcomeOf(append: PreparedAppend, row: Values): Admitted | ConvergentError {
   const [isAdmitted, version, last, at] = row as [boolean, number, number, number];
   const { idKey, digest, events } = append;
-  if (isAdmitted) {
-    const before = last - events.length;
-    const stored = events.map(
-      (event, index): StoredEvent => ({ ...event, position: (before + index + 1) as Position, version: version + index + 1, at }),
-    );
-    return { kind: "appended", events: stored, record: idKey && recordOf(idKey, digest, stored), repeated: false };
-  }
+  if (isAdmitted) return admittedAt(append, { before: last - events.length, version, at });
   if (idKey && row[5] !== null) return outcomeOfKnown(idRecordOf(idKey, row.slice(5)), digest);
   return { kind: "conflict", version };
+}
+
+/** Behind the position `before` and the stream's `version`. */
+function admittedAt(
+  { idKey, digest, events }: PreparedAppend,
+  { before, version, at }: { readonly before: number; readonly version: number; readonly at: number },
+): Admitted {
+  const stored = events.map(
+    (event, index): StoredEvent => ({ ...event, position: (before + index + 1) as Position, version: version + index + 1, at }),
+  );
+  return { kind: "appended", events: stored, record: idKey && recordOf(idKey, digest, stored), repeated: false };
 }
 
 function numberOf(expected: Expected): number {

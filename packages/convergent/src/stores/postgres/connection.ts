@@ -1,13 +1,15 @@
 /**
  * Connections to one database. They are used in pipelines: a statement is sent without waiting for the answers to those before
  * it, so that the beginning of a transaction and its first question are one round trip. Nothing stays behind on a connection
- * when its transaction ends: a pooler that gives the next transaction another one changes nothing.
+ * when its transaction ends: a pooler that gives the next transaction another one changes nothing. Only where no pooler is in between,
+ * statements that come again and again are kept prepared (`prepared.ts`).
  */
 import pg from "pg";
 import { ConvergentError } from "../../errors/error.ts";
 import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
 import { type Deed, failureOf, isConnectionLost } from "./failure.ts";
+import { Prepared } from "./prepared.ts";
 import { decoded, type Parameter, parameterText } from "./texts.ts";
 
 export interface Answer {
@@ -54,7 +56,8 @@ export class Connection {
 
   /** One statement with parameters `$1`, `$2`, …; with the deed "commit" it is a transaction of its own that changes something. */
   async ask(text: string, values: readonly Parameter[] = [], deed: Deed = "statement"): Promise<Answer> {
-    const sent = this.#client.query<unknown[]>({ text, values: values.map(parameterText), rowMode: "array", ...oneStatement });
+    const name = Prepared.of(this.#client).nameOf(text);
+    const sent = this.#client.query<unknown[]>({ name, text, values: values.map(parameterText), rowMode: "array", ...oneStatement });
     return answerOf(await this.#sent(sent, deed));
   }
 
@@ -144,7 +147,10 @@ export class Connections {
     });
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);
-    this.#pool.on("connect", (client) => client.on("error", () => undefined));
+    this.#pool.on("connect", (client) => {
+      client.on("error", () => undefined);
+      Prepared.of(client).look();
+    });
   }
 
   async use<T>(work: (connection: Connection) => Promise<T>, deed: Deed = "statement"): Promise<T> {
