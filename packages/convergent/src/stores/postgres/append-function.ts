@@ -43,6 +43,8 @@ DECLARE
   admits boolean[];
   versions integer[];
   lasts bigint[];
+  last_given bigint;
+  size integer;
 BEGIN
   PERFORM set_config('lock_timeout', lock_ms::text, true);
   PERFORM pg_advisory_xact_lock(lock_key);
@@ -59,25 +61,36 @@ BEGIN
   END IF;
   FOR attempt IN 1..2 LOOP
     BEGIN
-      SELECT array_agg(placed.admitted ORDER BY placed.place), array_agg(placed.version ORDER BY placed.place),
-        array_agg(placed.last ORDER BY placed.place)
-      INTO admits, versions, lasts
-      FROM (
-        SELECT decided.place, decided.admitted, decided.version,
-          head_position + sum(CASE WHEN decided.admitted THEN decided.count ELSE 0 END) OVER (ORDER BY decided.place)::bigint AS last
+      IF NOT looks AND 0 = ALL (expecteds) THEN
+        versions := expecteds;
+        admits := array_fill(true, ARRAY[cardinality(streams)]);
+        lasts := NULL;
+        last_given := head_position;
+        FOREACH size IN ARRAY counts LOOP
+          last_given := last_given + size;
+          lasts := lasts || last_given;
+        END LOOP;
+      ELSE
+        SELECT array_agg(placed.admitted ORDER BY placed.place), array_agg(placed.version ORDER BY placed.place),
+          array_agg(placed.last ORDER BY placed.place)
+        INTO admits, versions, lasts
         FROM (
-          SELECT asked.place, asked.count, coalesce(head.version, 0) AS version,
-            known.id IS NULL AND CASE asked.expected
-              WHEN ${expectedAny} THEN true
-              WHEN ${expectedSome} THEN head.version IS NOT NULL
-              ELSE coalesce(head.version, 0) = asked.expected END AS admitted
-          FROM unnest(append_batch.streams, append_batch.expecteds, append_batch.scopes, append_batch.request_ids, append_batch.counts)
-            WITH ORDINALITY AS asked (stream, expected, scope, id, count, place)
-          LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = asked.stream AND (looks OR asked.expected <> 0)
-            ORDER BY e.version DESC LIMIT 1) head ON true
-          LEFT JOIN LATERAL (SELECT i.id FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND looks LIMIT 1) known ON true
-        ) decided
-      ) placed;
+          SELECT decided.place, decided.admitted, decided.version,
+            head_position + sum(CASE WHEN decided.admitted THEN decided.count ELSE 0 END) OVER (ORDER BY decided.place)::bigint AS last
+          FROM (
+            SELECT asked.place, asked.count, coalesce(head.version, 0) AS version,
+              known.id IS NULL AND CASE asked.expected
+                WHEN ${expectedAny} THEN true
+                WHEN ${expectedSome} THEN head.version IS NOT NULL
+                ELSE coalesce(head.version, 0) = asked.expected END AS admitted
+            FROM unnest(append_batch.streams, append_batch.expecteds, append_batch.scopes, append_batch.request_ids, append_batch.counts)
+              WITH ORDINALITY AS asked (stream, expected, scope, id, count, place)
+            LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = asked.stream AND (looks OR asked.expected <> 0)
+              ORDER BY e.version DESC LIMIT 1) head ON true
+            LEFT JOIN LATERAL (SELECT i.id FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND looks LIMIT 1) known ON true
+          ) decided
+        ) placed;
+      END IF;
       INSERT INTO events (position, id, stream, version, type, at, data, metadata, digest)
         SELECT lasts[event.place] - counts[event.place] + event.index, event.id, streams[event.place], versions[event.place] + event.index,
           event.type, head_at, event.data, event.metadata, event.digest
