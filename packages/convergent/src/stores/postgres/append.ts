@@ -107,7 +107,8 @@ function outcomeOf(append: PreparedAppend, row: Values): Admitted | ConvergentEr
   return { kind: "conflict", version };
 }
 
-function numberOf(expected: Expected): number {
+/** `expected` as the server compares it. */
+export function numberOf(expected: Expected): number {
   switch (expected) {
     case "any":
       return expectedAny;
