@@ -76,8 +76,8 @@ test("positions are dense under 8 users with rollbacks, savepoints and appends b
   expect(kept).toHaveLength(160);
   expect(events).toHaveLength(2 * 160 + 120);
   expect(await beside.names()).toEqual(kept.toSorted());
-  const ids = events.map(({ data }) => JSON.parse(data) as string | null).filter((data) => data?.startsWith("u"));
-  expect(ids.toSorted()).toEqual(kept.toSorted());
+  const texts = events.map(({ data }) => JSON.parse(data) as string | null);
+  expect(new Set(texts.filter((text) => text?.startsWith("u")))).toEqual(new Set(kept));
 });
 
 test("readers of other processes are woken by the commit, and the token is honoured", async () => {

@@ -155,11 +155,14 @@ function appended({ request, events }: PreparedAppend, record: IdRecord, token: 
 async function alreadyKnown(append: PreparedAppend, record: IdRecord, log: StagingLog): Promise<ConvergentError> {
   const outcome = outcomeOfKnown(record, append.digest);
   if (outcome instanceof ConvergentError) return outcome;
-  const { scope, id, stream, firstVersion, lastVersion, position, at } = record;
-  const token = (await log.tokenAt(position)).toString();
+  return alreadyDone(record, await log.tokenAt(record.position));
+}
+
+/** The error for an id that took effect before its transaction was committed. */
+export function alreadyDone({ scope, id, stream, firstVersion, lastVersion, position, at }: IdRecord, token: Token): ConvergentError {
   return new ConvergentError(
     "already_done",
     `the append with the id ${id} is in the log already, at position ${position}; the transaction that staged it again kept nothing`,
-    { details: { scope, id, stream, firstVersion, lastVersion, position, at, token } },
+    { details: { scope, id, stream, firstVersion, lastVersion, position, at, token: token.toString() } },
   );
 }

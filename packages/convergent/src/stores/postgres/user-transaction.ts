@@ -9,22 +9,38 @@ export type Ask = (text: string, values: readonly unknown[]) => Promise<Readonly
 
 type Row = Record<string, unknown>;
 
+interface Rows {
+  readonly rows: readonly Row[];
+}
+
+interface Client {
+  query(text: string, values: readonly unknown[]): PromiseLike<Rows>;
+}
+
+interface KyselyTransaction {
+  executeQuery(query: Compiled): PromiseLike<Rows>;
+}
+
+interface DrizzleTransaction {
+  /** Its drivers answer with one or the other. */
+  execute(wrapper: unknown): PromiseLike<Rows | readonly Row[]>;
+}
+
 /** How to ask in a transaction. */
 export function askIn(tx: UserTransaction): Ask {
   if ("query" in tx && typeof tx.query === "function") {
-    const query = tx.query as (text: string, values: readonly unknown[]) => PromiseLike<{ readonly rows: readonly Row[] }>;
-    return async (text, values) => (await query.call(tx, text, values)).rows;
+    const client = tx as unknown as Client;
+    return async (text, values) => (await client.query(text, values)).rows;
   }
   if ("executeQuery" in tx) {
-    const execute = tx.executeQuery as (compiled: Compiled) => PromiseLike<{ readonly rows: readonly Row[] }>;
-    return async (text, values) => (await execute.call(tx, compiled(text, values))).rows;
+    const kysely = tx as unknown as KyselyTransaction;
+    return async (text, values) => (await kysely.executeQuery(compiled(text, values))).rows;
   }
-  const execute = (tx as { readonly execute: (wrapper: unknown) => PromiseLike<unknown> }).execute;
+  const drizzle = tx as unknown as DrizzleTransaction;
   return async (text, values) => {
-    // Drizzle asks whatever it executes for SQL, and that for its text and parameters.
-    const wrapper = { getSQL: () => ({ toQuery: () => ({ sql: text, params: values }) }) };
-    const result = (await execute.call(tx, wrapper)) as readonly Row[] | { readonly rows: readonly Row[] };
-    return "rows" in result ? result.rows : result; // its drivers answer with one or the other
+    // It asks whatever it executes for SQL, and that for its text and parameters.
+    const result = await drizzle.execute({ getSQL: () => ({ toQuery: () => ({ sql: text, params: values }) }) });
+    return "rows" in result ? result.rows : result;
   };
 }
 
