@@ -7,8 +7,9 @@ import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { startPostgres } from "../../../tools/postgres.ts";
+import { TcpProxy } from "../../torture/tcp-proxy.ts";
 import { allEvents, appended, codeOf, soundEvents, written } from "./log-questions.ts";
-import { newPlace, openLog, storeKind } from "./store-kinds.ts";
+import { newPlace, openLog, storeKind, testDatabase } from "./store-kinds.ts";
 import { type Beside, besideLog, inTransaction, staged } from "./user-transactions.ts";
 import { tallyReader } from "./workload.ts";
 
@@ -238,6 +239,52 @@ test("the times of staged appends are those of their commits, and never decrease
   expect((await one.result()).at).toBeGreaterThanOrEqual(stagedAt + 299);
   await beside.log.append(written("order/2"));
   await soundEvents(beside.log);
+});
+
+test("a COMMIT whose answer was lost is told by the append: it happened", async () => {
+  const beside = await besideLog();
+  const url = new URL(testDatabase());
+  const proxy = await TcpProxy.open(Number(url.port));
+  onTestFinished(() => proxy.close());
+  url.port = String(proxy.port);
+  const client = new pg.Client({ connectionString: url.href });
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("BEGIN");
+  await insert(client, beside, "ann");
+  const one = await staged(beside.log, client, "order/1");
+  proxy.way = { kind: "drop replies" };
+  expect(await client.query("COMMIT").catch(commitFailure)).toMatchObject({ code: "outcome_unknown" });
+  expect(await one.result()).toMatchObject({ firstVersion: 1, repeated: false });
+  expect(await beside.names()).toEqual(["ann"]);
+  expect(await soundEvents(beside.log)).toHaveLength(1);
+});
+
+test("a server that is killed keeps what was committed, and nothing of what was staged", { timeout: 60_000 }, async () => {
+  const folder = newPlace();
+  const first = await startPostgres(folder);
+  const port = Number(new URL(first.url).port);
+  const log = await Log.open(postgres(first.url, { directory: folder, listen: false }), "orders");
+  const [kept, lost] = [new pg.Client({ connectionString: first.url }), new pg.Client({ connectionString: first.url })];
+  for (const client of [kept, lost]) {
+    client.on("error", () => undefined);
+    await client.connect();
+  }
+  const done = await inTransaction(kept, () => staged(log, kept, "order/1", "r-1"));
+  await lost.query("BEGIN");
+  const gone = await staged(log, lost, "order/1", "r-2");
+  await first.kill();
+  const second = await startPostgres(folder, { port });
+  onTestFinished(() => second.stop());
+  onTestFinished(() => log.close());
+  expect(await done.result()).toMatchObject({ firstVersion: 1 });
+  expect(await codeOf(gone.result())).toBe("rolled_back");
+  const client = new pg.Client({ connectionString: second.url });
+  await client.connect();
+  onTestFinished(() => client.end());
+  const again = await inTransaction(client, () => staged(log, client, "order/1", "r-2"));
+  expect(await again.result()).toMatchObject({ firstVersion: 2 });
+  expect(await soundEvents(log)).toHaveLength(2);
 });
 
 test("two-phase commit is refused: a prepared transaction would hold the log's lock", { timeout: 60_000 }, async () => {

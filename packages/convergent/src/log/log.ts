@@ -388,9 +388,9 @@ export class Log implements LogSource {
   }
 
   async #admit(tx: WriteTransaction, batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
-    await this.#guard?.(tx);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
+    await this.#guard?.(tx);
     const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#time.now() - idsKeptMs });
     for (const outcome of outcomes) for (const event of eventsOf(outcome)) written.push(event);
     return outcomes;

@@ -52,6 +52,8 @@ export interface Staging {
 /** How a transaction ended, as one snapshot shows it, and what is remembered under the append's id there. */
 export interface StagedState {
   readonly ended: "committed" | "rolled back" | "open" | "forgotten";
+  /** Whether it runs, a moment after the snapshot. */
+  readonly isRunning: boolean;
   readonly record: IdRecord | undefined;
   /** Id of the event at the record's position. */
   readonly eventId: string | undefined;
@@ -103,8 +105,12 @@ export async function stageAppend(tx: UserTransaction, append: PreparedAppend, l
 async function ended(store: StagingStore, staging: Staging): Promise<StagedState> {
   const { clock, timers, random } = store.host;
   const until = clock.elapsed() + endWaitMs;
+  let wasRunning = true;
   for (let attempt = 1; ; attempt++) {
     const state = await store.staged(staging);
+    // It ran no more when this snapshot was made, which has not seen it end: a server that was killed has forgotten its number.
+    if (state.ended === "open" && !wasRunning) return { ...state, ended: "rolled back" };
+    wasRunning = state.isRunning;
     if (state.ended !== "open" || clock.elapsed() >= until) return state;
     await timers.sleep(backoffMs(lookEvery, attempt, random));
   }

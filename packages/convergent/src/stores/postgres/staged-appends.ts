@@ -165,9 +165,11 @@ export function stagedValues<T>(values: Readonly<Record<StagedColumn, T>>): T[] 
 
 /**
  * What became of a staged append, in one snapshot: whether its transaction has ended there, how, and what is remembered under its id, with
- * the id of the event that it led to.
+ * the id of the event that it led to. A transaction that runs has a lock on its own number; that is how it is now, and not in the snapshot.
  */
-export const readStaged = `SELECT ended.visible, CASE WHEN ended.visible THEN pg_xact_status($1::xid8) END, e.id,
+export const readStaged = `SELECT ended.visible, CASE WHEN ended.visible THEN pg_xact_status($1::xid8) END,
+    CASE WHEN NOT ended.visible THEN
+      EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'transactionid' AND l.granted AND l.transactionid = $1::xid8::xid) END, e.id,
     i.voided, i.digest, i.stream, i.first_version, i.last_version, i.position, i.at
   FROM (SELECT pg_visible_in_snapshot($1::xid8, pg_current_snapshot()) AS visible) ended
   LEFT JOIN ids i ON i.scope = $2 AND i.id = $3

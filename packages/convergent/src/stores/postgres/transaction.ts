@@ -117,9 +117,14 @@ export class PostgresRead implements ReadTransaction {
 
   /** What became of an append in somebody's own transaction. */
   async staged({ transaction, key }: Staging): Promise<StagedState> {
-    const [[hasEnded, status, eventId, ...record] = []] = await this.statements.rows(readStaged, [transaction, key.scope, key.id]);
+    const [[hasEnded, status, isRunning, eventId, ...record] = []] = await this.statements.rows(readStaged, [
+      transaction,
+      key.scope,
+      key.id,
+    ]);
     return {
       ended: hasEnded !== true ? "open" : status === "committed" ? "committed" : status === "aborted" ? "rolled back" : "forgotten",
+      isRunning: isRunning === true,
       record: typeof record[0] === "boolean" ? idRecordOf(key, record) : undefined,
       eventId: typeof eventId === "string" ? eventId : undefined,
     };
