@@ -38,7 +38,12 @@ export function pageRun(name: string): PageRun {
   writeFileSync(join(programs, "convergent"), `#!/bin/sh\n${node} "${join(root, "packages/server/src/cli/main.ts")}" "$@"\n`, {
     mode: 0o755,
   });
-  const env = { ...process.env, PATH: `${programs}:${process.env["PATH"]}`, NO_COLOR: "1" };
+  const env = {
+    ...process.env,
+    PATH: `${programs}:${process.env["PATH"]}`,
+    NO_COLOR: "1",
+    DATABASE_URL: process.env["CONVERGENT_TEST_DATABASE"],
+  };
   return {
     fragments: blocks.flatMap(({ language, info, text }) => (language === "ts" && info === "" ? [text] : [])),
     compile: () => spawnSync(join(root, "node_modules", ".bin", "tsc"), ["--noEmit", "-p", folder], { encoding: "utf8" }).stdout,

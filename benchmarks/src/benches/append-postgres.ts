@@ -13,6 +13,10 @@ function byFour(name: string, options: AppendOptions): Subject {
   return { name, figures, boxMs, load: async () => (await import("../postgres/append.ts")).postgresAppendByFour(options) };
 }
 
+function besideOthers(name: string, options: { readonly openMs?: number }): Subject {
+  return { name, figures, boxMs, load: async () => (await import("../postgres/transaction.ts")).beside(options) };
+}
+
 export const appendPostgres: Bench = {
   name: "append-postgres",
   summary: "appends to PostgreSQL, beside emmett-postgresql and raw inserts",
@@ -40,6 +44,13 @@ export const appendPostgres: Bench = {
         byFour("emmett, four processes", { who: "emmett", inFlight: 64 }),
         byFour("convergent, four processes, slow disk", { who: "convergent", inFlight: 64, commitDelayMs: 2 }),
         byFour("emmett, four processes, slow disk", { who: "emmett", inFlight: 64, commitDelayMs: 2 }),
+      ],
+    },
+    {
+      name: "transaction",
+      subjects: [
+        besideOthers("convergent, 8 in flight", {}),
+        besideOthers("convergent, 8 in flight, beside an open transaction", { openMs: 1_000 }),
       ],
     },
   ],
@@ -78,6 +89,13 @@ export const appendPostgres: Bench = {
       floor: 2.5,
       aim: 8,
       ratio: (median) => median("convergent, four processes, slow disk/rate") / median("emmett, four processes, slow disk/rate"),
+    },
+    {
+      label: "open@8",
+      basis: "p99 of appends beside an open transaction of 1 s, by that of appends alone",
+      floor: 0.5,
+      aim: 0.9,
+      ratio: (median) => median("convergent, 8 in flight/p99") / median("convergent, 8 in flight, beside an open transaction/p99"),
     },
   ],
 };

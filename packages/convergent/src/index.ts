@@ -53,6 +53,7 @@ export { canonicalJson, digestOf, eventDigest } from "./log/digest.ts";
 export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf, toEnvelope } from "./log/event.ts";
 export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";
 export { Log } from "./log/log.ts";
+export type { StagedAppend, UserTransaction } from "./log/staging.ts";
 export { writeWitness } from "./log/witness.ts";
 export { type InputOf, jsonSchemaOf, type OutputOf, type Schema, type Schemas } from "./log/schema.ts";
 export type {

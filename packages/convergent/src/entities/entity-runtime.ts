@@ -8,12 +8,13 @@
  * - An id is looked up before deciding (L4), so that a repeat is answered even when the entity would now refuse it.
  */
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
-import { type AppendId, type Expected, meets, requireExpected } from "../log/append.ts";
+import { type AppendId, type AppendRequest, type Expected, meets, requireExpected } from "../log/append.ts";
 import { EventCodec } from "../log/codec.ts";
 import { canonicalJson, digestOf } from "../log/digest.ts";
 import { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { type Schema, type Schemas, validated } from "../log/schema.ts";
+import { alreadyDone, type StagedAppend, type UserTransaction } from "../log/staging.ts";
 import type { IdRecord, ReadTransaction, StreamHead, WriteTransaction } from "../log/store.ts";
 import { origin } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
@@ -127,6 +128,26 @@ export class EntityRuntime {
   /** Runs a command inside a transaction of the log, to take effect with it. */
   async runIn(tx: WriteTransaction, call: CommandCall): Promise<Outcome<unknown>> {
     return this.#attemptLocked(this.stream(call.entityId), await this.#prepare(call), tx);
+  }
+
+  /**
+   * Decides a command on what is committed now, and stages its events in a transaction of the caller's; they are appended at its COMMIT,
+   * if the entity is still as the decision saw it. Throws `already_done` for an id that took effect, and what `run` and `Log.append` throw.
+   */
+  async stage(tx: UserTransaction, call: CommandCall): Promise<StagedAppend | Rejected | Conflict<unknown>> {
+    const stream = this.stream(call.entityId);
+    const decision = await this.#prepare(call);
+    const { record, known } = await this.#log.snapshot((read) => this.#present(stream, decision, read));
+    if (record) throw alreadyDone(record, await this.#log.tokenAt(record.position));
+    const met = meets(decision.expected, known.version) || decision.onConflict === "retry";
+    const settlement = met ? undefined : await this.#settle(stream, decision, known);
+    if (settlement && !(settlement.input && decision.onConflict === "merge"))
+      return this.#conflict(stream, decision, { known, settlement });
+    const events = await this.#decide(decision, stream, known.state, settlement?.input ? settlement.input.value : decision.input);
+    if ("kind" in events) return events;
+    if (events.length === 0)
+      throw new ConvergentError("invalid_input", `the command ${call.command} on ${stream} led to no event, so there is nothing to stage`);
+    return this.#log.append(requestOf(stream, { known, events }, decision), { tx });
   }
 
   /** The entity now, or at a version, or at a time in milliseconds. Throws `entity_not_found`. */
@@ -302,9 +323,7 @@ export class EntityRuntime {
     decision: Decision,
     tx?: WriteTransaction,
   ): Promise<Outcome<unknown> | "raced"> {
-    const { id, metadata } = decision;
-    const request = { stream, expected: known.version === 0 ? ("none" as const) : known.version, events, metadata, ...(id ? { id } : {}) };
-    const outcome = await this.#log.append(request, tx ? { tx } : {});
+    const outcome = await this.#log.append(requestOf(stream, { known, events }, decision), tx ? { tx } : {});
     if (outcome.kind === "conflict") {
       this.#states.forget(stream, known.version);
       return "raced";
@@ -382,6 +401,15 @@ interface Decision {
   readonly decide: (state: unknown, input: unknown) => readonly Emitted[] | Rejected;
   readonly expected: Expected;
   readonly onConflict: ConflictPolicy;
+}
+
+/** To be appended if the entity is still as it was known. */
+function requestOf(
+  stream: string,
+  { known, events }: { readonly known: KnownState; readonly events: readonly NewEvent[] },
+  { id, metadata }: Decision,
+): AppendRequest {
+  return { stream, expected: known.version === 0 ? "none" : known.version, events, metadata, ...(id ? { id } : {}) };
 }
 
 function withMerged(outcome: Outcome<unknown> | "raced", merged: readonly FieldChange[]): Outcome<unknown> | "raced" {

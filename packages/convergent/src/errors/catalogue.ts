@@ -4,6 +4,11 @@
  * thrown: `ConvergentError` takes its code from this list.
  */
 export const catalogue = {
+  already_done: {
+    retry: "never",
+    status: 409,
+    summary: "An append with this id is in the log already; the transaction that staged it again was rolled back.",
+  },
   append_in_transaction: {
     retry: "never",
     status: 500,
@@ -41,6 +46,11 @@ export const catalogue = {
   in_progress: { retry: "later", status: 409, summary: "A request with the same key is still running." },
   index_not_declared: { retry: "never", status: 400, summary: "A view was asked by a field that is not one of its declared indexes." },
   invalid_input: { retry: "never", status: 400, summary: "The input does not meet its schema." },
+  isolation_unsupported: {
+    retry: "never",
+    status: 500,
+    summary: "An append was staged in a transaction of the caller's whose isolation level is not READ COMMITTED.",
+  },
   not_fresh: { retry: "later", status: 503, summary: "The copy did not reach the position asked for in time." },
   not_found: { retry: "never", status: 404, summary: "Nothing is known by this name or address." },
   outcome_unknown: {
@@ -62,6 +72,11 @@ export const catalogue = {
     summary: "A newer version of the view is being built, and the older one's rows cannot answer this question.",
   },
   rejected: { retry: "never", status: 409, summary: "The entity refused the command, with its own reason." },
+  rolled_back: {
+    retry: "never",
+    status: 409,
+    summary: "The transaction in which the append was staged was rolled back; nothing of it was written.",
+  },
   sql_failed: { retry: "never", status: 500, summary: "A statement of a view with tables of its own failed, or touches what it may not." },
   sql_unsupported: { retry: "never", status: 500, summary: "A view keeps tables of its own, and the store speaks no SQL." },
   seal_broken: { retry: "never", status: 500, summary: "A sealed field was changed, or put where it does not belong." },
@@ -79,6 +94,11 @@ export const catalogue = {
   token_epoch: { retry: "never", status: 409, summary: "The token lies past a restore of its store: the write it names is gone." },
   token_invalid: { retry: "never", status: 400, summary: "The token is malformed or was not signed by the store it names." },
   too_many_requests: { retry: "later", status: 429, summary: "The caller asks more often than is allowed; nothing was done." },
+  transaction_unsupported: {
+    retry: "never",
+    status: 500,
+    summary: "This append cannot be staged in a transaction of the caller's: the store, or a strong view, does not allow it.",
+  },
   transaction_timeout: { retry: "later", status: 503, summary: "A write transaction stayed open past its limit and was rolled back." },
   unauthenticated: { retry: "never", status: 401, summary: "The request has no credentials, or none that are accepted." },
   unavailable: { retry: "later", status: 503, summary: "The store or server cannot be reached; nothing was written." },

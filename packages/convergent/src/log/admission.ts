@@ -256,6 +256,12 @@ export function recordOf(key: IdKey, digest: string, events: readonly StoredEven
   return { ...key, digest, state: "done", stream, firstVersion, lastVersion, position, at };
 }
 
+/** What is remembered of an id that is refused for ever. */
+export function voidRecord(key: IdKey, head: Head, now: number): IdRecord {
+  const at = Math.max(now, head.at);
+  return { ...key, digest: "", state: "void", stream: "", firstVersion: 0, lastVersion: 0, position: head.position, at };
+}
+
 /** The error for an id that is refused for ever. */
 export function voided(key: IdKey): ConvergentError {
   return new ConvergentError(

@@ -21,6 +21,7 @@ import {
   reused,
   type StrongFold,
   voided,
+  voidRecord,
 } from "./admission.ts";
 import type { AppendId, AppendOutcome, AppendPart, Appended, AppendRequest, AppendAllOutcome } from "./append.ts";
 import type { StoredEvent } from "./event.ts";
@@ -44,21 +45,14 @@ import type {
   WriteTransaction,
   WriteOptions,
 } from "./store.ts";
+import { isUserTransaction, stageAppend, type StagedAppend, type StagingLog, type UserTransaction } from "./staging.ts";
 import { Tail } from "./tail.ts";
-import { horizonMs, TokenIssuer } from "./token-issuer.ts";
+import { type Demand, horizonMs, TokenIssuer } from "./token-issuer.ts";
 import { TrustedTime } from "./trusted-time.ts";
 import { Witness } from "./witness.ts";
 
 /** Positions one page scans when only some types are asked for: bounds the time a read holds its snapshot. */
 const scanPositionsMax = 20_000;
-
-/** What a token asks of this log. */
-export interface Demand {
-  /** This store's own position that must be reached. */
-  readonly position: Position;
-  /** Entries of other stores, to be exchanged through the inbox rows. */
-  readonly foreign: readonly TokenEntry[];
-}
 
 /** The log of one service: appends, reads, tokens. */
 export class Log implements LogSource {
@@ -143,9 +137,17 @@ export class Log implements LogSource {
    * it resolves when the events are durable. Conflicts are values. Throws `invalid_input`, `idempotency_key_reused`,
    * `id_voided`, `append_in_transaction`, `definitions_outdated`, `unavailable`, `disk_full`, `outcome_unknown`.
    */
-  async append(request: AppendRequest, options: { tx?: WriteTransaction } = {}): Promise<AppendOutcome> {
-    const outcome = await this.#decided(prepareAppend(request, this.host), request.stream, options.tx);
-    return outcome.kind === "appended" ? this.#appended(request.stream, outcome, options.tx) : outcome;
+  append(request: AppendRequest, options?: { tx?: WriteTransaction }): Promise<AppendOutcome>;
+  /**
+   * Stages events in a transaction of the caller's own, which must be READ COMMITTED: `expected` and the id are compared, and positions
+   * given, at its COMMIT. See `StagedAppend`. Throws `invalid_input`, `isolation_unsupported`, `transaction_unsupported`.
+   */
+  append(request: AppendRequest, options: { tx: UserTransaction }): Promise<StagedAppend>;
+  async append(request: AppendRequest, { tx }: { tx?: WriteTransaction | UserTransaction } = {}): Promise<AppendOutcome | StagedAppend> {
+    const prepared = prepareAppend(request, this.host);
+    if (tx && isUserTransaction(tx)) return stageAppend(tx, prepared, this.#staging());
+    const outcome = await this.#decided(prepared, request.stream, tx);
+    return outcome.kind === "appended" ? this.#appended(request.stream, outcome, tx) : outcome;
   }
 
   /**
@@ -172,6 +174,12 @@ export class Log implements LogSource {
     }
     const { at, token } = appended.at(-1) as Appended;
     return { kind: "appended", parts: appended, at, token, repeated };
+  }
+
+  #staging(): StagingLog {
+    const tokenAt = (position: Position): Promise<Token> => this.tokenAt(position);
+    const idsBefore = this.#time.now() - idsKeptMs;
+    return { store: this.#store, host: this.host, isStrong: this.#strong !== undefined, idsBefore, tokenAt };
   }
 
   // In the caller's transaction, or in one that is shared with all who wait.
@@ -204,17 +212,7 @@ export class Log implements LogSource {
       const head = await tx.lock();
       const [known] = await tx.ids([key]);
       if (known) return known;
-      const at = Math.max(this.host.clock.now(), head.at);
-      const record: IdRecord = {
-        ...key,
-        digest: "",
-        state: "void",
-        stream: "",
-        firstVersion: 0,
-        lastVersion: 0,
-        position: head.position,
-        at,
-      };
+      const record = voidRecord(key, head, this.host.clock.now());
       await tx.insert({ events: [], heads: new Map(), ids: [record] });
       return record;
     });
@@ -390,9 +388,9 @@ export class Log implements LogSource {
   }
 
   async #admit(tx: WriteTransaction, batch: readonly Prepared[]): Promise<Array<Admitted | ConvergentError>> {
-    await this.#guard?.(tx);
     const written = this.#written.get(tx);
     if (!written) throw new ConvergentError("invalid_input", "the transaction given to an append is not one of this log");
+    await this.#guard?.(tx);
     const outcomes = await admit(tx, batch, { strong: this.#strong?.(), host: this.host, idsBefore: this.#time.now() - idsKeptMs });
     for (const outcome of outcomes) for (const event of eventsOf(outcome)) written.push(event);
     return outcomes;

@@ -23,6 +23,14 @@ export interface Place {
   readonly id: string;
 }
 
+/** What a token asks of a log. */
+export interface Demand {
+  /** The store's own position that must be reached. */
+  readonly position: Position;
+  /** Entries of other stores, to be exchanged through the inbox rows. */
+  readonly foreign: readonly TokenEntry[];
+}
+
 export class TokenIssuer {
   readonly #owner: { readonly identity: Identity };
   readonly #signer: Signer;

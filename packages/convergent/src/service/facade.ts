@@ -3,8 +3,9 @@ import type { CommandOptions } from "../entities/entity-runtime.ts";
 import type { AnyEntity, Entity } from "../entities/entity.ts";
 import type { Envelope } from "../log/event.ts";
 import type { InputOf, Schemas } from "../log/schema.ts";
+import type { StagedAppend, UserTransaction } from "../log/staging.ts";
 import type { Token } from "../position/token.ts";
-import type { Outcome } from "../protocol/outcome.ts";
+import type { Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
 import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import type { AnyQueries, QueryInput, QueryResult, SqlView } from "../views/sql-view.ts";
@@ -33,6 +34,19 @@ export interface EntityFacade<State, Inputs extends Schemas> {
   /** The commands of the entity with this id as plans, which `together` runs. */
   plan(entityId: string): {
     readonly [Name in keyof Inputs & string]: (input: InputOf<Inputs[Name]>, options?: PlanOptions) => Planned<State>;
+  };
+  /**
+   * The commands of the entity with this id, each decided now and appended at the COMMIT of a transaction of the caller's, together with
+   * whatever else it holds. Throws what `Log.append` throws, and `already_done` for an id that took effect.
+   */
+  stage(
+    entityId: string,
+    tx: UserTransaction,
+  ): {
+    readonly [Name in keyof Inputs & string]: (
+      input: InputOf<Inputs[Name]>,
+      options?: CommandOptions,
+    ) => Promise<StagedAppend | Rejected | Conflict<State>>;
   };
   /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
   state(entityId: string, when?: { readonly version?: number; readonly at?: Date }): Promise<EntityState<State>>;

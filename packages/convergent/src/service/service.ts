@@ -8,6 +8,7 @@ import { ConvergentError } from "../errors/error.ts";
 import type { Duration } from "../host/duration.ts";
 import { durationMs } from "../host/duration.ts";
 import type { Fork } from "../log/epochs.ts";
+import type { UserTransaction } from "../log/staging.ts";
 import type { StoreDriver } from "../log/store.ts";
 import { parseToken, type Token } from "../position/token.ts";
 import type { LagRange } from "../readers/lag.ts";
@@ -201,8 +202,13 @@ function entityFacade(runtime: EntityRuntime): unknown {
       ]),
     );
   };
+  const stage = (entityId: string, tx: UserTransaction): unknown =>
+    Object.fromEntries(
+      commands.map((command) => [command, (input: unknown, options = {}) => runtime.stage(tx, { entityId, command, input, options })]),
+    );
   return Object.assign(of, {
     plan,
+    stage,
     state: (entityId: string, when: { version?: number; at?: Date } = {}) =>
       runtime.read(entityId, {
         ...(when.version === undefined ? {} : { version: when.version }),

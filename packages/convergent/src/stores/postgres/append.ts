@@ -119,7 +119,8 @@ function admittedAt(
   return { kind: "appended", events: stored, record: idKey && recordOf(idKey, digest, stored), repeated: false };
 }
 
-function numberOf(expected: Expected): number {
+/** `expected` as the server compares it. */
+export function numberOf(expected: Expected): number {
   switch (expected) {
     case "any":
       return expectedAny;

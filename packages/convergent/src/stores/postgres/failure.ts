@@ -63,8 +63,8 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
   return meaning ? failure(meaning.name, meaning.says) : error;
 }
 
-// Errors of sockets have a code of the system; those of the client library none, and say so in words.
-function isOfSocket(error: unknown): boolean {
+/** Whether an error came from a socket: those have a code of the system; those of the client library none, and say so in words. */
+export function isOfSocket(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError) return error.errors.some(isOfSocket);
   const code = "code" in error ? String(error.code) : "";

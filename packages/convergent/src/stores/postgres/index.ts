@@ -8,6 +8,8 @@ import { transactionLimitMs } from "../gate.ts";
 import { FileVault } from "../files/file-vault.ts";
 import { PostgresStore } from "./postgres-store.ts";
 
+export { commitFailure } from "./staging.ts";
+
 /** How a PostgreSQL store behaves. */
 export interface PostgresOptions {
   /** The schema that holds its tables; made when it is missing. One a service. Default "convergent". */

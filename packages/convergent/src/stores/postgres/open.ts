@@ -62,7 +62,8 @@ function unsupported(message: string): ConvergentError {
 async function readOrCreate(connection: Connection, { host, name, schema, place }: OpenOptions): Promise<Identity> {
   const known = await connection.ask("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", [schema]);
   if (known.count === 0) await connection.script(`CREATE SCHEMA ${quoted(schema)}`);
-  await connection.script(`SET LOCAL search_path = ${quoted(schema)}`);
+  // Functions keep this path: temporary tables of whoever calls one come last, whatever they are called.
+  await connection.script(`SET LOCAL search_path = ${quoted(schema)}, pg_temp`);
   const [tables] = (
     await connection.ask(
       `SELECT count(*), count(*) FILTER (WHERE relname = 'store') FROM pg_catalog.pg_class

@@ -8,21 +8,23 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
-import type { Admitted, BatchStore, Prepared } from "../../log/admission.ts";
+import type { Admitted, BatchStore, Prepared, PreparedAppend } from "../../log/admission.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
-import type { CommitListener, Identity, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
+import type { StagedState, Staging, StagingStore, UserTransaction } from "../../log/staging.ts";
+import type { CommitListener, Identity, IdKey, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
 import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
 import { type Answer, type Connection, Connections } from "./connection.ts";
 import { openSchema } from "./open.ts";
+import { stageIn, type StagingOptions } from "./staging.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
 import { PostgresRead, PostgresWrite } from "./transaction.ts";
 import { beginLooking, beginReading, beginWriting, logLock, type TransactionOptions, type WriteKind } from "./transactions.ts";
 import { KnownStatements } from "./view-sql.ts";
-import { WakeUps } from "./wake-ups.ts";
+import { channelOf, WakeUps } from "./wake-ups.ts";
 
 /** How long `close` lets what is under way go on. */
 const closeWaitMs = 5_000;
@@ -57,7 +59,7 @@ function unnamed(cause: unknown): never {
   throw new ConvergentError("outcome_unknown", message, { cause });
 }
 
-export class PostgresStore implements BatchStore {
+export class PostgresStore implements BatchStore, StagingStore {
   readonly host: Host;
   readonly witness: string;
   readonly vault: KeyVault | undefined;
@@ -79,6 +81,7 @@ export class PostgresStore implements BatchStore {
     }),
   );
   readonly #append: { readonly text: string; readonly lock: string; readonly lockMs: number };
+  readonly #staging: Omit<StagingOptions, "now" | "idsBefore" | "newTypes">;
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
   readonly #types = new Set<string>();
@@ -110,6 +113,7 @@ export class PostgresStore implements BatchStore {
       anything: beginWriting(limits, "anything"),
     };
     this.#append = { text: callAppend(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
+    this.#staging = { ...this.#append, schema, place: options.place, channel: channelOf(schema) };
     this.#line = new AppendLine(connections.writes);
     this.#wakeUps = new WakeUps({ host, url: listenUrl, schema, heard: () => this.#wake("others"), poll: () => this.#look() });
   }
@@ -205,6 +209,23 @@ export class PostgresStore implements BatchStore {
     // Another process has begun an epoch, perhaps: no token is issued before that is known.
     if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs()).catch(unnamed);
     return runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+  }
+
+  async stage(
+    tx: UserTransaction,
+    append: PreparedAppend & { readonly idKey: IdKey },
+    options: { readonly now: number; readonly idsBefore: number },
+  ): Promise<Staging> {
+    this.#check();
+    const newTypes = [...new Set(append.events.map(({ type }) => type))].filter((type) => !this.#types.has(type));
+    return stageIn(tx, append, { ...this.#staging, ...options, newTypes });
+  }
+
+  async staged(staging: Staging): Promise<StagedState> {
+    const state = await this.read((tx) => (tx as PostgresRead).staged(staging));
+    // Its NOTIFY may still be on its way, or nobody listens.
+    if (state.record) this.#wake("others");
+    return state;
   }
 
   insideWrite(): boolean {

@@ -3,6 +3,7 @@
  * schema: every transaction sets the search path.
  */
 import { appendFunction } from "./append-function.ts";
+import { stagedAppends } from "./staged-appends.ts";
 
 /** Version of the tables below; a schema with a higher one is refused (`store_newer`). */
 export const schemaVersion = 1;
@@ -195,4 +196,6 @@ CREATE TABLE discards (
 `;
 
 /** Steps from each older version to the next, in order; the first one makes a new store. */
-export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [{ to: 1, script: version1 + appendFunction }];
+export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [
+  { to: 1, script: version1 + appendFunction + stagedAppends },
+];

@@ -2,6 +2,7 @@
 import { assert } from "../../errors/error.ts";
 import type { StoredEvent } from "../../log/event.ts";
 import { personIn } from "../../log/marks.ts";
+import type { StagedState, Staging } from "../../log/staging.ts";
 import type {
   Checkpoint,
   CheckpointKey,
@@ -26,6 +27,7 @@ import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { PostgresPersons, PostgresSnapshots } from "./history-rows.ts";
 import * as sql from "./queries.ts";
 import { PostgresOwnership, PostgresParking } from "./reader-rows.ts";
+import { readStaged } from "./staged-appends.ts";
 import { type Changed, epochsOf } from "./standing.ts";
 import type { Statements } from "./statements.ts";
 import { dropOwnTables, type KnownStatements, PostgresSql } from "./view-sql.ts";
@@ -111,6 +113,21 @@ export class PostgresRead implements ReadTransaction {
       records[place] = idRecordOf(keys[place] as IdKey, row.slice(1));
     }
     return records;
+  }
+
+  /** What became of an append in somebody's own transaction. */
+  async staged({ transaction, key }: Staging): Promise<StagedState> {
+    const [[hasEnded, status, isRunning, eventId, ...record] = []] = await this.statements.rows(readStaged, [
+      transaction,
+      key.scope,
+      key.id,
+    ]);
+    return {
+      ended: hasEnded !== true ? "open" : status === "committed" ? "committed" : status === "aborted" ? "rolled back" : "forgotten",
+      isRunning: isRunning === true,
+      record: typeof record[0] === "boolean" ? idRecordOf(key, record) : undefined,
+      eventId: typeof eventId === "string" ? eventId : undefined,
+    };
   }
 
   async remembered(query: { state: IdRecord["state"]; after?: number; limit: number }): Promise<{ records: IdRecord[]; next: number }> {

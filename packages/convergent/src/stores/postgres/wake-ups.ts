@@ -21,6 +21,11 @@ const ringEveryMs = 2;
 /** From one attempt to listen to the next. */
 const listening: Backoff = { firstMs: 50, maxMs: 5_000, factor: 2 };
 
+/** The channel on which the processes of a store wake each other. */
+export function channelOf(schema: string): string {
+  return `convergent_${digestOf(schema).slice(0, 16)}`;
+}
+
 export interface WakeUpOptions {
   readonly host: Host;
   /** Undefined when nothing is listened for, as behind a pooler. */
@@ -45,7 +50,7 @@ export class WakeUps {
 
   constructor(options: WakeUpOptions) {
     this.#options = options;
-    this.#channel = `convergent_${digestOf(options.schema).slice(0, 16)}`;
+    this.#channel = channelOf(options.schema);
     this.#poll();
     if (options.url !== undefined) void this.#listen(options.url);
   }
