@@ -25,8 +25,8 @@ const largest = view("largest", { version: 1, from: [item], document: Value, key
   "item.set": (before, { data }) => ({ n: Math.max(before?.n ?? 0, data.n) }),
 });
 
-/** What a query of `sums` does between its two questions. */
-export const between = { run: async (): Promise<void> => undefined };
+/** What the queries of `sums` do: between two questions, and how long one takes. */
+export const during = { between: async (): Promise<void> => undefined, times: (): number => 1 };
 
 const sums = view
   .sql("sums", { version: 1, from: [item], tables: { items: "id text PRIMARY KEY, n double precision NOT NULL" } })
@@ -38,14 +38,14 @@ const sums = view
   .queries({
     total: query(z.object({}), async (sql) => {
       await sql.get("SELECT count(*) AS items FROM {items}");
-      await between.run();
+      await during.between();
       return (await sql.get<{ total: number | null }>("SELECT sum(n) AS total FROM {items}"))?.total ?? 0;
     }),
-    // As long a statement as one likes.
     copies: query(
-      z.object({ times: z.number() }),
-      async (sql, { times }) =>
-        (await sql.get<{ copies: number }>("SELECT count(*) AS copies FROM {items}, generate_series(1, $1::integer)", times))?.copies,
+      z.object({}),
+      async (sql) =>
+        (await sql.get<{ copies: number }>("SELECT count(*) AS copies FROM {items}, generate_series(1, $1::integer)", during.times()))
+          ?.copies,
     ),
   });
 

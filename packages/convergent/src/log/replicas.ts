@@ -20,7 +20,7 @@ export interface ReplicaStatus {
   readonly lag: { readonly positions: number; readonly ms: number };
   /** Snapshots of it that were read from. */
   readonly reads: number;
-  /** Why it is not used, or what last failed there. */
+  /** Why it is not used; of one that is, what last failed there. */
   readonly error?: string;
 }
 

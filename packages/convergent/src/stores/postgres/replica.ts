@@ -233,7 +233,7 @@ export class Replica {
     this.#lagOfLate = Math.max(ms, this.#lagOfLate / 2);
     this.#standing.learn({ row, epochs });
     this.#verified = { generation, epoch: last as string };
-    this.#error = ms > lagMaxMs ? `it is ${Math.round(ms)} ms behind the primary, and may be ${lagMaxMs}` : undefined;
+    if (ms > lagMaxMs) this.#error = `it is ${Math.round(ms)} ms behind the primary, and may be ${lagMaxMs}`;
     this.#state = ms > lagMaxMs ? "behind" : "ready";
   }
 
