@@ -24,7 +24,9 @@ interface Written {
   readonly at: number;
 }
 
-test("of 1,500 answers none is staler than it says, and none that is called fresh lacks what was asked for", { timeout: 60_000 }, async () => {
+test("of 1,500 answers none is staler than it says, and none that is called fresh lacks what was asked for", {
+  timeout: 60_000,
+}, async () => {
   const { set, note, latest, reads, waitFor, log } = await open({ primary: primary.url, replicas: [standby.url] });
   const { random, clock } = log.host;
   const written: Written[] = [];
@@ -59,7 +61,11 @@ test("of 1,500 answers none is staler than it says, and none that is called fres
       const wanted = kind === "after" || kind === "both" ? (random.fraction() < 0.7 ? done.at(-1) : pick(done)) : undefined;
       const maxAgeMs = kind === "maxAge" || kind === "both" ? pick([50, 400, 1_500]) : undefined;
       const after = wanted && tokens.get(wanted.position);
-      const reading = await latest.get(key, { ...(after ? { after } : {}), ...(maxAgeMs ? { maxAge: `${maxAgeMs}ms` } : {}), wait: pick(["0ms", "60ms", "200ms"]) });
+      const reading = await latest.get(key, {
+        ...(after ? { after } : {}),
+        ...(maxAgeMs ? { maxAge: `${maxAgeMs}ms` } : {}),
+        wait: pick(["0ms", "60ms", "200ms"]),
+      });
       counts.reads++;
       counts[reading.fresh ? "fresh" : "stale"]++;
       const value = (reading.value as { n: number } | undefined)?.n;

@@ -66,15 +66,17 @@ export class Servers {
     });
   }
 
-  async start(): Promise<RunningPostgres> {
-    this.primary = await startPostgres(join(this.#folder, "primary"));
-    this.#started.push(this.primary);
-    return this.primary;
+  async start(name = "primary"): Promise<RunningPostgres> {
+    const server = await startPostgres(join(this.#folder, name));
+    this.#started.push(server);
+    this.primary ??= server;
+    return server;
   }
 
   /** A standby under a name; begun again under the same name and port, it goes on with its data. */
-  async standby(name: string, options: { settings?: Settings; port?: number } = {}): Promise<RunningPostgres> {
-    const server = await startStandby(this.primary as RunningPostgres, join(this.#folder, name), options);
+  async standby(name: string, options: { settings?: Settings; port?: number; of?: RunningPostgres } = {}): Promise<RunningPostgres> {
+    const { of = this.primary as RunningPostgres, ...how } = options;
+    const server = await startStandby(of, join(this.#folder, name), how);
     this.#started.push(server);
     return server;
   }
@@ -101,6 +103,7 @@ export async function open(setting: Setting, ready = setting.replicas.length) {
   await expect.poll(() => status().filter(({ state }) => state === "ready").length).toBe(ready);
   return {
     ...running,
+    running,
     log,
     status,
     states: () => status().map(({ state }) => state),

@@ -1,9 +1,11 @@
 // Read replicas of PostgreSQL, by real streaming replication. What an answer of a replica says of itself comes from the replica.
 import { basename } from "node:path";
+import { createGateway } from "@convergent/server";
+import { runtimeOf, type wire } from "convergent";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { RunningPostgres } from "../../../tools/postgres.ts";
 import { asked, during, frozen, open, openStrong, paused, Servers } from "./replica-servers.ts";
-import { newPlace, testDatabase } from "./store-kinds.ts";
+import { newPlace } from "./store-kinds.ts";
 
 const servers = new Servers();
 let primary: RunningPostgres;
@@ -43,6 +45,27 @@ test("a read that asks for a position which the replica does not have is answere
     expect((await latest.find({ n }, { after: token })).value).toEqual([{ key: "a", value: { n } }]);
     expect(await latest.count({ n }, { after: token })).toMatchObject({ value: 1, fresh: true });
   }
+});
+
+test("a replica whose log has an event does not answer for it before its rows of the view have it", async () => {
+  const { running, set, latest, status, waitFor } = await open(setting());
+  const first = await set("a", 1);
+  await expect.poll(async () => (await latest.get("a")).fresh).toBe(true);
+  const { reader } = runtimeOf(running).view("latest");
+  reader.pause();
+  await expect.poll(() => reader.state).toBe("paused");
+  const second = await set("a", 2);
+  await expect.poll(async () => (await latest.get("a")).behind.positions).toBe(1);
+  await expect.poll(() => status()[0]?.lag.positions).toBe(0);
+  await paused(standby);
+  reader.resume();
+  expect(await waitFor(second)).toBe(true);
+  for (const wait of ["0ms", "1s"] as const)
+    expect(await latest.get("a", { after: second, wait })).toMatchObject({ value: { n: 2 }, asOf: 2, fresh: true });
+  const { value, asOf, fresh } = await latest.get("a");
+  expect({ value, asOf, fresh }).toEqual({ value: { n: 1 }, asOf: first.entries[0]?.position, fresh: false });
+  expect((await latest.find({ n: 1 })).value).toEqual([{ key: "a", value: { n: 1 } }]);
+  expect(await latest.get("a", { maxAge: "1h" })).toMatchObject({ value: { n: 1 }, asOf: 1, fresh: true });
 });
 
 test("a replica that comes near enough while there is time answers itself", async () => {
@@ -132,15 +155,59 @@ test("an epoch that the replica has not heard of keeps it from being used, until
   expect(await latest.get("a", { after: token })).toMatchObject({ value: { n: 2 }, fresh: true });
 });
 
-test("a server that is no copy of the primary is refused: another cluster, or another store", async () => {
+test("a server that is no copy of the primary is refused: one by itself, a copy of another cluster, another history", async () => {
+  const other = await servers.start("other");
   const place = newPlace();
-  const first = await open({ primary: testDatabase(), replicas: [], place });
-  await first.set("a", 7);
-  const { set, latest, states, status } = await open({ ...setting(), replicas: [testDatabase()], place }, 0);
+  const elsewhere = await open({ primary: other.url, replicas: [], place });
+  await elsewhere.set("a", 7);
+  const copy = await servers.standby("copy of other", { of: other });
+  onTestFinished(async () => void (await Promise.all([copy.kill(), other.kill()])));
+  const { set, latest, states, status } = await open({ primary: primary.url, replicas: [other.url, copy.url, standby.url], place }, 1);
   const token = await set("a", 1);
-  await expect.poll(states).toEqual(["promoted"]);
+  await expect.poll(states).toEqual(["promoted", "refused", "ready"]);
   expect(status()[0]?.error).toContain("not in recovery");
+  expect(status()[1]?.error).toContain("another cluster");
   expect(await latest.get("a", { after: token })).toMatchObject({ value: { n: 1 }, fresh: true });
+  for (let count = 0; count < 10; count++) expect((await latest.get("a")).value).toEqual({ n: 1 });
+  // The primary forgets what the replica still holds, as a restored one does.
+  await set("a", 2);
+  await expect.poll(async () => (await latest.get("a")).value).toEqual({ n: 2 });
+  await paused(standby);
+  await asked(primary, `UPDATE "${basename(place)}".events SET id = 'other' WHERE position = 2`);
+  await expect.poll(states).toEqual(["promoted", "refused", "refused"]);
+  expect(status()[2]?.error).toContain("its log is another one at 2");
+  await asked(primary, `DELETE FROM "${basename(place)}".events WHERE position = 2`);
+  await expect.poll(() => status()[2]?.error).toContain("where the primary's stands at 1");
+});
+
+test("operators see each replica: its place without the password, its state, how far it is behind", async () => {
+  const secret = standby.url.replace("postgres@", "postgres:secret@");
+  const gone = "postgres://postgres:secret@127.0.0.1:1/postgres";
+  const { set, running, states, status } = await open({ primary: primary.url, replicas: [secret, gone] }, 1);
+  await expect.poll(states).toEqual(["ready", "unreachable"]);
+  await paused(standby);
+  await set("a", 1);
+  await expect.poll(() => status()[0]?.lag.positions).toBe(1);
+  const gateway = createGateway([running]);
+  const get = async (path: string) => (await gateway.fetch(new Request(`http://localhost${path}`))).text();
+  const { replicas } = JSON.parse(await get("/readers")) as wire.ReadersBody;
+  const place = `${new URL(standby.url).host}/postgres`;
+  expect(replicas).toMatchObject([
+    { service: "orders", place, state: "ready", lag: { positions: 1 } },
+    {
+      service: "orders",
+      place: "127.0.0.1:1/postgres",
+      state: "unreachable",
+      error: expect.stringContaining("cannot be reached") as string,
+    },
+  ]);
+  const ready = await get("/readyz");
+  expect(JSON.parse(ready)).toMatchObject({ status: "ready", services: [{ replicas: { ready: 1, aside: 1 } }] });
+  const metrics = await get("/metrics");
+  expect(metrics).toContain(`convergent_replica_lag_positions{service="orders",replica="${place}"} 1`);
+  expect(metrics).toContain('convergent_replica_state{service="orders",replica="127.0.0.1:1/postgres",state="unreachable"} 1');
+  expect(metrics).toMatch(/convergent_replica_reads_total\{service="orders",replica="[^"]+"\} \d/);
+  expect(JSON.stringify(replicas) + ready + metrics).not.toContain("secret");
 });
 
 test("a replica that is killed is set aside while reads go on, and used again when it is back", async () => {
@@ -150,8 +217,7 @@ test("a replica that is killed is set aside while reads go on, and used again wh
   const token = await set("a", 1);
   expect(await latest.get("a", { after: token, wait: "10s" })).toMatchObject({ value: { n: 1 }, fresh: true });
   await mortal.kill();
-  for (let n = 2; n <= 30; n++)
-    expect(await latest.get("a", { after: await set("a", n) })).toMatchObject({ value: { n }, fresh: true });
+  for (let n = 2; n <= 30; n++) expect(await latest.get("a", { after: await set("a", n) })).toMatchObject({ value: { n }, fresh: true });
   expect((await latest.get("a")).value).toEqual({ n: 30 });
   await expect.poll(states).toEqual(["unreachable"]);
   const before = reads();
@@ -200,7 +266,9 @@ test("a replica that was promoted is never used again, whatever it says of itsel
   expect({ states: states(), reads: reads() }).toEqual({ states: ["promoted"], reads: before });
 });
 
-test("a replica that is kept two seconds behind is never called fresher than it is, by position or by age", { timeout: 60_000 }, async () => {
+test("a replica that is kept two seconds behind is never called fresher than it is, by position or by age", {
+  timeout: 60_000,
+}, async () => {
   const late = await servers.standby("late", { settings: { recovery_min_apply_delay: "2s" } });
   onTestFinished(() => late.kill());
   const { set, latest, status, reads, waitFor } = await open({ ...setting(), replicas: [late.url] });

@@ -26,7 +26,11 @@ export type Label = Omit<Reading<never>, "value">;
 export const nothing: Level = { position: origin, asked: false, maxAgeMs: undefined, unmet: [], unchecked: [] };
 
 /** Whether waiting helps: of what reached this store, something is missing that was asked for. */
-export function isShort({ position, maxAgeMs = Number.POSITIVE_INFINITY }: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
+export function isShort(
+  { position, maxAgeMs = Number.POSITIVE_INFINITY }: Level,
+  asOf: Position,
+  behind: Reading<never>["behind"],
+): boolean {
   return comparePositions(asOf, position) < 0 || behind.ms > maxAgeMs;
 }
 
