@@ -68,7 +68,7 @@ test("of 1,500 answers none is staler than it says, and none that is called fres
       });
       counts.reads++;
       counts[reading.fresh ? "fresh" : "stale"]++;
-      const value = (reading.value as { n: number } | undefined)?.n;
+      const value = reading.value?.n;
       // The value is at least as new as its label.
       const due = [valueAt(key, reading.asOf)];
       if (reading.fresh && wanted) due.push(valueAt(key, wanted.position));

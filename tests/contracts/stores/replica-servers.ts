@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { accepted, command, entity, query, runtimeOf, service, view } from "convergent";
+import { accepted, command, entity, query, runtimeOf, service, type Token, view } from "convergent";
 import { postgres, type PostgresOptions } from "convergent/postgres";
 import pg from "pg";
 import { afterAll, expect, onTestFinished } from "vitest";
@@ -75,7 +75,8 @@ export class Servers {
 
   /** A standby under a name; begun again under the same name and port, it goes on with its data. */
   async standby(name: string, options: { settings?: Settings; port?: number; of?: RunningPostgres } = {}): Promise<RunningPostgres> {
-    const { of = this.primary as RunningPostgres, ...how } = options;
+    const { of = this.primary, ...how } = options;
+    if (!of) throw new Error("start the primary first");
     const server = await startStandby(of, join(this.#folder, name), how);
     this.#started.push(server);
     return server;
@@ -103,6 +104,7 @@ export async function open(setting: Setting, ready = setting.replicas.length) {
   await expect.poll(() => status().filter(({ state }) => state === "ready").length).toBe(ready);
   return {
     ...running,
+    waitFor: (token: Token) => running.waitFor(token),
     running,
     log,
     status,

@@ -282,13 +282,13 @@ test("a replica that is kept two seconds behind is never called fresher than it 
     expect(await latest.get("a", { after: token })).toMatchObject({ value: { n }, fresh: true });
     expect(performance.now() - begun).toBeLessThan(1_500);
     const any = await latest.get("a");
-    expect(any.fresh).toBe((any.value as { n: number }).n === n);
+    expect(any.fresh).toBe(any.value?.n === n);
     for (const maxAgeMs of [300, 1_000, 10_000]) {
       const askedAt = Date.now();
       const aged = await latest.get("a", { maxAge: `${maxAgeMs}ms` });
       const due = written.filter((at) => at < askedAt - maxAgeMs).length;
       expect(aged.fresh).toBe(true);
-      expect((aged.value as { n: number }).n).toBeGreaterThanOrEqual(due);
+      expect(aged.value?.n).toBeGreaterThanOrEqual(due);
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
   }

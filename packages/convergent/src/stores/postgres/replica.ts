@@ -88,8 +88,8 @@ export class Replica {
   #asking: Promise<void> | undefined;
   #looking = false;
   #timer: Timer | undefined;
-  /** Rejects reads under way when it is set aside. */
-  #gone = Promise.withResolvers<never>();
+  /** Rejects each of the reads under way. */
+  readonly #underWay = new Set<(why: unknown) => void>();
   #closed = false;
 
   constructor(options: ReplicaOptions) {
@@ -100,7 +100,6 @@ export class Replica {
     this.#reads = new Connections({ ...shared, connections, answerMs });
     this.#looks = new Connections({ ...shared, connections: 1, answerMs: silentMs });
     this.#begin = { read: beginReading(transactions, sql.readReplica), look: beginReading(transactions, sql.lookAtReplica) };
-    this.#gone.promise.catch(() => undefined);
     void this.#look();
   }
 
@@ -130,15 +129,18 @@ export class Replica {
 
   /** Runs `body` on a snapshot. Throws whatever went wrong; when it is not to be used any more, it says so from then on. */
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
-    const work = this.#reads.use((connection) => this.#snapshot(connection, body));
-    work.catch(() => undefined);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#underWay.add(reject);
+    this.#reads.use((connection) => this.#snapshot(connection, body)).then(resolve, reject);
     try {
-      const value = await Promise.race([work, this.#gone.promise]);
+      const value = await promise;
       this.#readCount++;
       return value;
     } catch (error) {
       this.#failed(error);
       throw error;
+    } finally {
+      this.#underWay.delete(reject);
     }
   }
 
@@ -251,13 +253,12 @@ export class Replica {
     void this.#look();
   }
 
-  #setAside(error: unknown): void {
+  /** It is used no more, and reads under way are answered elsewhere: it may never answer them. */
+  #setAside(why: unknown): void {
     if (this.#state === "promoted") return;
-    this.#error = messageOf(error);
-    this.#state = error instanceof Unusable ? error.state : isUnreachable(error) ? "unreachable" : "refused";
-    this.#gone.reject(error);
-    this.#gone = Promise.withResolvers<never>();
-    this.#gone.promise.catch(() => undefined);
+    this.#error = messageOf(why);
+    this.#state = why instanceof Unusable ? why.state : isUnreachable(why) ? "unreachable" : "refused";
+    for (const reject of this.#underWay) reject(why);
   }
 }
 
