@@ -184,6 +184,14 @@ export const mutants: readonly Mutant[] = [
     suites: [`${stores}/replica`],
   },
   {
+    name: "unheard-of-events-taken-for-young",
+    reason: "A replica meets a level of age as soon as all is young that this process has heard of, however long ago it asked.",
+    file: "views/replica-answers.ts",
+    find: "if (asked && maxAgeMs === undefined) return true;",
+    replace: "if (asked || maxAgeMs !== undefined) return true;",
+    suites: [`${stores}/replica`],
+  },
+  {
     name: "promoted-replica-used-on",
     reason: "A replica is looked at once and then believed to be one for ever: what a promoted one writes by itself is read.",
     file: "stores/postgres/replica.ts",

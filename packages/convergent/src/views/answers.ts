@@ -77,6 +77,10 @@ export class Answers {
     const deadline = clock.elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
     const isAsked = asked.after !== undefined || asked.strong === true || asked.maxAge !== undefined;
     const level = isAsked ? await this.#level(asked, deadline) : nothing;
+    // How old what it lacks may be, a replica can say itself: the store is asked nothing then.
+    const atOnce = log.replicas && level.maxAgeMs !== undefined && { asked, level, deadline: clock.elapsed() };
+    const young = atOnce && (await this.#replicas.answer(atOnce, body));
+    if (young) return young;
     for (;;) {
       const isMet = isAsked && (await this.#reach(level, deadline, asked));
       const elsewhere = log.replicas && (isMet || !isAsked) && (await this.#replicas.answer({ asked, level, deadline }, body));
