@@ -1,6 +1,6 @@
 // A PostgreSQL of the project's own: found among what is installed, made in a directory, on a free port of this machine, as a user
 // that is not root. Passwords are none: it listens on the loopback only.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -45,6 +45,39 @@ export async function startPostgres(
   folder: string,
   { port, settings = {} }: { port?: number; settings?: Settings } = {},
 ): Promise<RunningPostgres> {
+  return launched(folder, { port, settings }, (programs, data, as) => {
+    const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"];
+    return spawnSync(join(programs, "initdb"), args, as);
+  });
+}
+
+/**
+ * Starts a standby of a server that runs, by streaming replication: a copy of its data in `folder`, made at the first time.
+ * `recovery_min_apply_delay` among the settings keeps it behind.
+ */
+export async function startStandby(
+  primary: { readonly url: string },
+  folder: string,
+  { port, settings = {} }: { port?: number; settings?: Settings } = {},
+): Promise<RunningPostgres> {
+  const { hostname, port: follows, username } = new URL(primary.url);
+  return launched(folder, { port, settings: { hot_standby: "on", ...settings } }, (programs, data, as) => {
+    const from = ["-h", hostname, "-p", follows, "-U", username, "-X", "stream", "-c", "fast", "--no-sync"];
+    return spawnSync(join(programs, "pg_basebackup"), ["-D", data, "-R", ...from], as);
+  });
+}
+
+type MakeData = (
+  programs: string,
+  data: string,
+  as: { encoding: "utf8"; cwd: string; uid?: number; gid?: number },
+) => SpawnSyncReturns<string>;
+
+async function launched(
+  folder: string,
+  { port, settings }: { port: number | undefined; settings: Settings },
+  make: MakeData,
+): Promise<RunningPostgres> {
   const programs = postgresPrograms();
   if (programs === undefined) throw new Error(howToInstall);
   const user = serverUser();
@@ -55,9 +88,8 @@ export async function startPostgres(
     makePassable(folder);
   }
   if (!existsSync(join(data, "PG_VERSION"))) {
-    const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"];
-    const made = spawnSync(join(programs, "initdb"), args, { encoding: "utf8", cwd: folder, ...user });
-    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.stdout || String(made.error)}`);
+    const made = make(programs, data, { encoding: "utf8", cwd: folder, ...user });
+    if (made.status !== 0) throw new Error(`${data} could not be made: ${made.stderr || made.stdout || String(made.error)}`);
   }
   const listens = port ?? (await freePort());
   const options = Object.entries({

@@ -155,7 +155,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "always-fresh",
     reason: "A read is called fresh although it lacks what was asked for.",
-    file: "views/answers.ts",
+    file: "views/level.ts",
     find: "  if (level.unmet.length > 0 || level.unchecked.length > 0 || comparePositions(asOf, level.position) < 0) return false;",
     replace: "  if (level.unmet.length > 0 || level.unchecked.length > 0) return false;",
   },
@@ -165,6 +165,39 @@ export const mutants: readonly Mutant[] = [
     file: "views/answers.ts",
     find: "      const reached = earlierPosition(position, head.position);",
     replace: "      const reached = earlierPosition(position, head.position) && log.headKnown.position;",
+  },
+  {
+    name: "replica-trusted-without-its-checkpoint",
+    reason: "A replica's answer is as far as this process knows its own reader to be, whatever the replica's rows say.",
+    file: "views/standing.ts",
+    find: "return { position: await place.of(tx, { rows, epoch: epoch.id, head: head.position, key }), parked, head };",
+    replace:
+      "await place.of(tx, { rows, epoch: epoch.id, head: head.position, key });\n        return { position: key === undefined ? reader.position : reader.positionOf(key), parked, head };",
+    suites: [`${stores}/replica`],
+  },
+  {
+    name: "replica-behind-nothing-but-itself",
+    reason: "How far a replica's answer is behind is counted from the replica's own head: what it has not heard of it does not lack.",
+    file: "views/replica-answers.ts",
+    find: "const positions = laterPosition(own, known) - asOf;",
+    replace: "const positions = (known >= 0 ? own : known) - asOf;",
+    suites: [`${stores}/replica`],
+  },
+  {
+    name: "unheard-of-events-taken-for-young",
+    reason: "A replica meets a level of age as soon as all is young that this process has heard of, however long ago it asked.",
+    file: "views/replica-answers.ts",
+    find: "if (asked && maxAgeMs === undefined) return true;",
+    replace: "if (asked || maxAgeMs !== undefined) return true;",
+    suites: [`${stores}/replica`],
+  },
+  {
+    name: "promoted-replica-used-on",
+    reason: "A replica is looked at once and then believed to be one for ever: what a promoted one writes by itself is read.",
+    file: "stores/postgres/replica.ts",
+    find: "if (isInRecovery !== true)",
+    replace: "if (isInRecovery === undefined)",
+    suites: [`${stores}/replica`],
   },
   {
     name: "swapped-too-early",

@@ -70,6 +70,7 @@ export type {
   ParkingReads,
   ParkingWrites,
 } from "./log/reader-rows.ts";
+export type { Near, Replicas, ReplicaState, ReplicaStatus } from "./log/replicas.ts";
 export type { EventFilter, LogPage, LogSource, Seen } from "./log/source.ts";
 export type { Checkpoint, Epoch, Head, Identity, ReadTransaction, Store, StoreDriver, WriteTransaction } from "./log/store.ts";
 export { mergeList } from "./merge/keyed-list.ts";

@@ -31,6 +31,7 @@ import { Followers, type Route } from "./followers.ts";
 import { FollowedLogs } from "./followed-logs.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { GroupCommit } from "./group-commit.ts";
+import type { Replicas } from "./replicas.ts";
 import type { EventFilter, LogPage, LogSource, Seen } from "./source.ts";
 import type {
   CheckpointKey,
@@ -120,6 +121,11 @@ export class Log implements LogSource {
   /** Where the keys of persons lie. */
   get vault(): KeyVault | undefined {
     return this.#store.vault;
+  }
+
+  /** See `Store.replicas`. */
+  get replicas(): Replicas | undefined {
+    return this.#store.replicas;
   }
 
   /** See `Store.scrub`. */
@@ -399,18 +405,10 @@ export class Log implements LogSource {
   async #appended(stream: string, outcome: Admitted & { kind: "appended" }, tx?: ReadTransaction): Promise<Appended> {
     const newest = outcome.events.at(-1);
     if (newest) {
-      const firstVersion = newest.version - outcome.events.length + 1;
+      const { version: lastVersion, at } = newest;
+      const firstVersion = lastVersion - outcome.events.length + 1;
       const token = this.#issuer.issue(newest);
-      return {
-        kind: "appended",
-        stream,
-        firstVersion,
-        lastVersion: newest.version,
-        events: outcome.events,
-        at: newest.at,
-        token,
-        repeated: false,
-      };
+      return { kind: "appended", stream, firstVersion, lastVersion, events: outcome.events, at, token, repeated: false };
     }
     const { firstVersion, lastVersion, at, position } = outcome.record as IdRecord;
     const token = await this.tokenAt(position, tx);

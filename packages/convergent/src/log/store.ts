@@ -15,6 +15,7 @@ import type { StoredEvent } from "./event.ts";
 import type { KeyVault } from "./key-vault.ts";
 import type { PersonReads, PersonWrites, SnapshotReads, SnapshotWrites } from "./history-rows.ts";
 import type { OwnershipReads, OwnershipWrites, ParkingReads, ParkingWrites } from "./reader-rows.ts";
+import type { Replicas } from "./replicas.ts";
 import type { SqlRead, SqlWrite } from "./sql.ts";
 
 /** The newest event's position and time; position 0 and time 0 in an empty log. */
@@ -247,6 +248,8 @@ export interface Store {
   readonly witness: string;
   /** Where the keys of persons lie; not part of the store's copies. Without one nothing can be sealed. */
   readonly vault: KeyVault | undefined;
+  /** Copies elsewhere that may answer reads which say how fresh they have to be. */
+  readonly replicas?: Replicas | undefined;
   read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T>;
   /**
    * With `derived`, what is written can be derived again from what is durable: the store may answer before it is on the

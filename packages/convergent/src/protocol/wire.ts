@@ -205,10 +205,27 @@ export interface ViewVersionBody {
   readonly leftMs?: number;
 }
 
+/** A read replica of a service's store in `GET /readers` */
+export interface ReplicaBody {
+  readonly service: string;
+  /** Its address, without a password. */
+  readonly place: string;
+  /** Only one that is `ready` is read from. */
+  readonly state: string;
+  /** Positions that it lacked, and the age in milliseconds of the oldest of them, when it was last looked at. */
+  readonly lag: { readonly positions: number; readonly ms: number };
+  /** Snapshots of it that were read from. */
+  readonly reads: number;
+  /** Why it is not used, or what last failed there. */
+  readonly error?: string;
+}
+
 /** `GET /readers` */
 export interface ReadersBody {
   readonly readers: readonly ReaderBody[];
   readonly views: readonly ViewVersionBody[];
+  /** Of stores that have some. */
+  readonly replicas?: readonly ReplicaBody[];
 }
 
 /** `application/problem+json` (RFC 9457). */

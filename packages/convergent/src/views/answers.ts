@@ -6,34 +6,18 @@ import { ConvergentError } from "../errors/error.ts";
 import { durationMs } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { Log } from "../log/log.ts";
-import type { ReadTransaction } from "../log/store.ts";
-import { horizonMs } from "../log/token-issuer.ts";
+import type { Head, ReadTransaction } from "../log/store.ts";
 import { comparePositions, earlierPosition, laterPosition, origin, type Position } from "../position/position.ts";
 import { parseToken } from "../position/token.ts";
-import type { ParkedAt, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { ParkedAt } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
+import { type Asked, isMet, isShort, type Label, type Level, nothing } from "./level.ts";
+import { ReplicaAnswers } from "./replica-answers.ts";
 
 const waitDefaultMs = 1000;
 
 /** How long until rows are looked at again that went back, or whose first missing event is being tried again. */
 const lookMs = 25;
-
-/** A read's options, and the order key it asks for: of a reader's slots, that of the key then counts. */
-export interface Asked extends ReadOptions {
-  readonly key?: string;
-}
-
-/** What a read asks for, as positions of this log. */
-interface Level {
-  readonly position: Position;
-  /** A position was asked for, so `fresh` speaks of that and not of head. */
-  readonly asked: boolean;
-  /** The oldest missing event may be this old. */
-  readonly maxAgeMs: number | undefined;
-  /** Other stores whose entries were not covered in time, and those of which nothing is known here. */
-  readonly unmet: readonly string[];
-  readonly unchecked: readonly string[];
-}
 
 /** An order key, for a question about one document. */
 export interface Place {
@@ -49,6 +33,11 @@ export interface Standing {
   waitFor(position: Position, waitMs: number, place: Place): Promise<boolean>;
   /** To be taken before a snapshot is opened; says what that snapshot holds. */
   claim(): (tx: ReadTransaction, key?: string) => Promise<Claimed>;
+  /**
+   * Says what a snapshot of a replica holds, by that snapshot alone, or `undefined` of one that may not answer; `undefined`
+   * when none may.
+   */
+  elsewhere(): HeldIn | undefined;
 }
 
 /** What rows hold: everything up to a position, but for what is set aside (R4). */
@@ -58,10 +47,12 @@ export interface Claimed {
   readonly parked?: ParkedAt | number | undefined;
 }
 
-/** An answer but for its value. */
-export type Label = Omit<Reading<never>, "value">;
-/** Nothing was asked for, and nothing is waited for. */
-const nothing: Level = { position: origin, asked: false, maxAgeMs: undefined, unmet: [], unchecked: [] };
+/** What rows in a snapshot hold, and the snapshot's own head. */
+export interface Held extends Claimed {
+  readonly head: Head;
+}
+
+export type HeldIn = (tx: ReadTransaction, key?: string) => Promise<Held | undefined>;
 
 export interface AnswersOptions {
   readonly view: string;
@@ -72,9 +63,11 @@ export interface AnswersOptions {
 
 export class Answers {
   readonly #options: AnswersOptions;
+  readonly #replicas: ReplicaAnswers;
 
   constructor(options: AnswersOptions) {
     this.#options = options;
+    this.#replicas = new ReplicaAnswers(options);
   }
 
   /** Runs `body` on a snapshot and labels what it returns. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
@@ -84,8 +77,14 @@ export class Answers {
     const deadline = clock.elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
     const isAsked = asked.after !== undefined || asked.strong === true || asked.maxAge !== undefined;
     const level = isAsked ? await this.#level(asked, deadline) : nothing;
+    // How old what it lacks may be, a replica can say itself: the store is asked nothing then.
+    const atOnce = log.replicas && level.maxAgeMs !== undefined && { asked, level, deadline: clock.elapsed() };
+    const young = atOnce && (await this.#replicas.answer(atOnce, body));
+    if (young) return young;
     for (;;) {
       const isMet = isAsked && (await this.#reach(level, deadline, asked));
+      const elsewhere = log.replicas && (isMet || !isAsked) && (await this.#replicas.answer({ asked, level, deadline }, body));
+      if (elsewhere) return elsewhere;
       const mayWait = isMet && clock.elapsed() < deadline && !asked.signal?.aborted;
       const reading = await this.#read({ key: asked.key, level, mayWait }, body);
       if (reading && !reading.fresh && asked.stale === "error") throw notFresh(view, reading);
@@ -200,17 +199,4 @@ function notFresh(view: string, { asOf, behind, unmet = [], unchecked = [], park
     `the view "${view}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time${why}`,
     { details: { asOf, behind, unmet, unchecked, ...(parkedAt ? { parked: parkedAt } : {}) } },
   );
-}
-
-// Whether waiting helps: of what reached this store, something is missing that was asked for.
-function isShort({ position, maxAgeMs = Number.POSITIVE_INFINITY }: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
-  return comparePositions(asOf, position) < 0 || behind.ms > maxAgeMs;
-}
-
-// With nothing asked for, nothing may be missing.
-function isMet(level: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
-  const { asked, maxAgeMs } = level;
-  if (!asked && maxAgeMs === undefined) return behind.positions === 0;
-  if (level.unmet.length > 0 || level.unchecked.length > 0 || comparePositions(asOf, level.position) < 0) return false;
-  return behind.ms <= Math.min(maxAgeMs ?? Number.POSITIVE_INFINITY, asked ? horizonMs : Number.POSITIVE_INFINITY);
 }

@@ -24,7 +24,7 @@ import type { ReaderSetting } from "../readers/reader-options.ts";
 import { slotOf } from "../readers/slots.ts";
 import type { Standing } from "./answers.ts";
 import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
-import { isKept, register, slotsOf, storedVersion } from "./versions.ts";
+import { isKept, lowestOf, register, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { rowsOf } from "./view-rows.ts";
 
@@ -93,6 +93,16 @@ export function withForgetting(standing: Standing, forgetting: Reader | undefine
       return async (tx, key) => {
         const next = await nextForgotten(tx, forgotten(await tx.checkpoints(forgetting.checkpointKey)));
         const held = await own(tx, key);
+        return next === undefined ? held : { ...held, position: earlierPosition(held.position, before(next)) };
+      };
+    },
+    elsewhere: () => {
+      const own = standing.elsewhere();
+      if (!own) return undefined;
+      return async (tx, key) => {
+        const [held, rows] = await Promise.all([own(tx, key), tx.checkpoints(forgetting.checkpointKey)]);
+        if (!held) return undefined;
+        const next = await nextForgotten(tx, lowestOf(rows));
         return next === undefined ? held : { ...held, position: earlierPosition(held.position, before(next)) };
       };
     },

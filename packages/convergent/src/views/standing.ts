@@ -3,12 +3,14 @@
  * version, either kept by a reader of this process (the definition names that version by `replaces`) or as another
  * process left or keeps them. Which it is, each snapshot says itself: a swap in between shows nobody half of each.
  */
+import { inPresentHistory } from "../log/epochs.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
 import type { Checkpoint, CheckpointKey, DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { AnyReader } from "../readers/inboxes.ts";
 import { slotOf } from "../readers/slots.ts";
+import { SnapshotPlace } from "../readers/snapshot-place.ts";
 import type { Claimed, Place, Standing } from "./answers.ts";
 import { indexesIn } from "./fingerprint.ts";
 import type { Predecessor } from "./predecessors.ts";
@@ -94,6 +96,7 @@ export function standingOf({ definition, log, reader: readerOf, rebuild, strong 
   const isReached = (position: Position, { key }: Place): boolean =>
     comparePositions(key === undefined ? readerOf().position : readerOf().positionOf(key), position) >= 0;
   const slots = (tx: ReadTransaction, of: number): Promise<Checkpoint[]> => slotsOf(tx, log.store, { name, version: of });
+  const place = new SnapshotPlace(readerOf);
   return {
     position: async (key) => {
       if (strong()) return undefined;
@@ -134,6 +137,24 @@ export function standingOf({ definition, log, reader: readerOf, rebuild, strong 
         // A newer release may have taken the appends over: whether they fold this view still, the store says.
         if (strong() && (await storedVersion(tx, name, version))?.kind === "strong-view") return { position: (await tx.head()).position };
         return { position: own(await slots(tx, version), key), parked: await parkedIn(tx, reader.checkpointKey, key) };
+      };
+    },
+    elsewhere: () => {
+      const reader = readerOf();
+      // A strong view answers as of now. And what was found wrong with the rows is the store's own to say.
+      if (definition.consistency === "strong" || rebuild.older || reader.state === "stuck") return undefined;
+      return async (tx, key) => {
+        const [row, rows, epochs, head, parked] = await Promise.all([
+          storedVersion(tx, name, version),
+          slots(tx, version),
+          tx.epochs(),
+          tx.head(),
+          parkedIn(tx, reader.checkpointKey, key),
+        ]);
+        const isAnswering = row?.kind === "view" && (row.state === "active" || row.state === "retired");
+        const epoch = epochs.at(-1);
+        if (!isAnswering || !epoch || !rows.every((each) => inPresentHistory(epochs, each.epoch, each.position))) return undefined;
+        return { position: await place.of(tx, { rows, epoch: epoch.id, head: head.position, key }), parked, head };
       };
     },
   };

@@ -13,8 +13,12 @@ export interface ReadersOptions {
 }
 
 export async function listReaders(options: ReadersOptions): Promise<void> {
-  if (options.url !== undefined && options.store === undefined)
-    return print((await readersOf(options.url)).readers, options.json, gatewayTable);
+  if (options.url !== undefined && options.store === undefined) {
+    const { readers, replicas = [] } = await readersOf(options.url);
+    print(readers, options.json, gatewayTable);
+    if (!options.json) for (const replica of replicas) console.log(replicaLine(replica));
+    return;
+  }
   if (options.store !== undefined && options.url === undefined) return print(await ofStore(options.store), options.json, storeTable);
   throw new ConvergentError(
     "invalid_input",
@@ -40,7 +44,7 @@ export async function readersOf(url: string): Promise<wire.ReadersBody> {
     throw new ConvergentError("unavailable", `nothing answers at ${url}; start the server, or name the port it printed`, { cause });
   }
   const body = (await response.json().catch(() => undefined)) as Partial<wire.ReadersBody> | undefined;
-  if (response.ok && Array.isArray(body?.readers)) return { readers: body.readers, views: body.views ?? [] };
+  if (response.ok && Array.isArray(body?.readers)) return { readers: body.readers, views: body.views ?? [], replicas: body.replicas ?? [] };
   throw new ConvergentError("unavailable", `what answers at ${url} (HTTP ${response.status}) is no gateway of Convergent`);
 }
 
@@ -65,6 +69,11 @@ function gatewayTable(readers: readonly wire.ReaderBody[]): string {
     keys > 0 ? [`${service}/${name} has set aside ${events} events of ${keys} order keys; see: convergent parked list --store FILE`] : [],
   );
   return [table(heads, rows), ...failures, ...parked].join("\n");
+}
+
+function replicaLine({ service, place, state, lag, error }: wire.ReplicaBody): string {
+  const why = error === undefined ? "" : `; ${state === "ready" ? "last failure: " : ""}${error}`;
+  return `${service} has a replica at ${place}: ${state}, ${lag.positions} positions (${Math.round(lag.ms)} ms) behind${why}`;
 }
 
 interface StoredReader {

@@ -3,13 +3,14 @@
  * counters and gauges when somebody asks; readers are asked at that moment. Labels are names of definitions, routes
  * and statuses, so their number does not grow with traffic.
  */
-import type { ReaderStatus } from "convergent";
+import type { ReaderStatus, ReplicaStatus } from "convergent";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Directory } from "./directory.ts";
 
 const quantiles = { "0.5": "p50", "0.75": "p75", "0.95": "p95", "0.99": "p99" } as const;
 const readerStates = ["starting", "moving", "idle", "standby", "paused", "stuck", "stopped"] as const;
 const owners = ["owned", "elsewhere", "unowned"] as const;
+const replicaStates = ["starting", "ready", "behind", "unreachable", "refused", "promoted"] as const;
 const parkedUnits = ["keys", "events"] as const;
 
 export class Metrics {
@@ -65,10 +66,12 @@ export class Metrics {
     const position = gaugeIn(registry, "convergent_log_position", "Newest position of a service's log", ["service"]);
     const refusals = counterIn(registry, "convergent_refusals_total", "Commands of reactions that entities refused", ["service"]);
     const write = readerGauges(registry);
+    const writeReplica = replicaGauges(registry);
     for (const service of this.#directory.services) {
       position.set({ service: service.name }, (await service.log.head()).position);
       refusals.inc({ service: service.name }, service.refusals);
       for (const reader of service.readers()) write(service.name, await reader.status());
+      for (const replica of service.log.replicas?.status() ?? []) writeReplica(service.name, replica);
     }
   }
 }
@@ -97,6 +100,21 @@ function readerGauges(registry: Registry): (service: string, status: ReaderStatu
     const { visibilityMs } = status;
     if (visibilityMs)
       for (const [quantile, name] of Object.entries(quantiles)) visibility.set({ ...of, quantile }, visibilityMs[name] / 1000);
+  };
+}
+
+function replicaGauges(registry: Registry): (service: string, status: ReplicaStatus) => void {
+  const labels = ["service", "replica"] as const;
+  const positions = gaugeIn(registry, "convergent_replica_lag_positions", "Positions that a read replica is behind its primary", labels);
+  const seconds = gaugeIn(registry, "convergent_replica_lag_seconds", "Age of the oldest event that a read replica lacks", labels);
+  const state = gaugeIn(registry, "convergent_replica_state", "1 for the state that a read replica is in", [...labels, "state"]);
+  const reads = counterIn(registry, "convergent_replica_reads_total", "Snapshots of a read replica that were read from", labels);
+  return (service, { place, lag, reads: count, ...status }) => {
+    const of = { service, replica: place };
+    positions.set(of, lag.positions);
+    seconds.set(of, lag.ms / 1000);
+    for (const name of replicaStates) state.set({ ...of, state: name }, status.state === name ? 1 : 0);
+    reads.inc(of, count);
   };
 }
 

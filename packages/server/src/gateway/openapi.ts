@@ -70,7 +70,10 @@ class Writer {
     };
     this.paths["/openapi.json"] = { get: answers("This document.", { type: "object" }) };
     this.paths["/readers"] = {
-      get: answers("How far each reader is.", object({ readers: list({ type: "object" }), views: list({ type: "object" }) })),
+      get: answers(
+        "How far each reader is.",
+        object({ readers: list({ type: "object" }), views: list({ type: "object" }), "replicas?": list({ type: "object" }) }),
+      ),
     };
     const metrics = { "200": { description: "Prometheus text.", content: { "text/plain": { schema: text } } } };
     this.paths["/metrics"] = { get: { summary: "Metrics.", responses: { ...metrics, ...problems(...this.#refusals) } } };

@@ -24,7 +24,7 @@ export async function readiness(directory: Directory): Promise<Response> {
       );
       const late = service.log.host.timers.sleep(storeLimitMs).then(() => "late");
       const store = await Promise.race([answered, late]);
-      return { name: service.name, store, stuck, unowned: store === "ready" ? await unownedOf(service) : [] };
+      return { name: service.name, store, stuck, unowned: store === "ready" ? await unownedOf(service) : [], ...replicasReady(service) };
     }),
   );
   const serving = directory.ending.phase === "serving";
@@ -51,7 +51,22 @@ export async function readersBody(directory: Directory): Promise<wire.ReadersBod
     async (service): Promise<wire.ViewVersionBody[]> =>
       (await service.viewVersions()).map((version) => ({ service: service.name, ...version })),
   );
-  return { readers: await Promise.all(readers), views: (await Promise.all(views)).flat() };
+  const replicas = directory.services.flatMap((service) =>
+    (service.log.replicas?.status() ?? []).map((replica): wire.ReplicaBody => ({ service: service.name, ...replica })),
+  );
+  return {
+    readers: await Promise.all(readers),
+    views: (await Promise.all(views)).flat(),
+    ...(replicas.length > 0 ? { replicas } : {}),
+  };
+}
+
+/** How many replicas are used, without their addresses: this is answered to everybody. A server without any still serves. */
+function replicasReady({ log }: Directory["services"][number]): { readonly replicas?: { readonly ready: number; readonly aside: number } } {
+  const all = log.replicas?.status();
+  if (!all) return {};
+  const ready = all.filter(({ state }) => state === "ready").length;
+  return { replicas: { ready, aside: all.length - ready } };
 }
 
 async function unownedOf(service: Directory["services"][number]): Promise<string[]> {

@@ -87,6 +87,11 @@ export class Connection {
       throw new ConvergentError("unavailable", `${this.#place}: the server rolled the transaction back; nothing was written`);
   }
 
+  /** Ends the transaction; what a statement that is still under way does is of no interest any more. */
+  async rollback(): Promise<void> {
+    if (!this.#isLost) await this.script("ROLLBACK").catch(() => this.abandon());
+  }
+
   /** Gives it up: a statement that is under way ends with it. */
   abandon(): void {
     this.#isLost = true;

@@ -35,6 +35,15 @@ export interface PostgresOptions {
   readonly lockWaitLimitMs?: number;
   /** How long one statement may run, in milliseconds. Default 30,000. */
   readonly statementLimitMs?: number;
+  /** A replica that lacks events older than this is not read from until it has caught up, in milliseconds. Default 10,000. */
+  readonly replicaLagMaxMs?: number;
+}
+
+/** A primary with its read replicas, each by the URL of its own server. */
+export interface PostgresServers {
+  readonly primary: string;
+  /** Standbys of the primary by streaming replication. Reads of views go there where they are fresh enough for what is asked. */
+  readonly replicas: readonly string[];
 }
 
 /** Characters of a name in PostgreSQL. */
@@ -42,9 +51,11 @@ const nameMax = 63;
 
 /**
  * A store in one schema of a PostgreSQL database, 14 or later. Any number of processes may open it; they wake each other's
- * readers by NOTIFY.
+ * readers by NOTIFY. With replicas, reads of views are answered by one that is fresh enough, by what it says itself; all
+ * else, and what no replica can answer, goes to the primary.
  */
-export function postgres(url: string, options: PostgresOptions = {}): StoreDriver {
+export function postgres(servers: string | PostgresServers, options: PostgresOptions = {}): StoreDriver {
+  const { primary: url, replicas } = typeof servers === "string" ? { primary: servers, replicas: [] } : servers;
   const at = placeOf(url);
   const schema = options.schema ?? "convergent";
   if (schema === "" || schema.length > nameMax || /^pg_|[^\w-]/.test(schema))
@@ -71,6 +82,8 @@ export function postgres(url: string, options: PostgresOptions = {}): StoreDrive
         transactionLimitMs: options.transactionLimitMs ?? transactionLimitMs,
         lockWaitMs: options.lockWaitLimitMs ?? 30_000,
         statementMs: options.statementLimitMs ?? 30_000,
+        replicas: replicas.map((replica) => ({ url: replica, place: placeOf(replica) })),
+        replicaLagMaxMs: options.replicaLagMaxMs ?? 10_000,
       }),
   };
 }

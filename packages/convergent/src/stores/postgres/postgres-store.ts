@@ -12,6 +12,7 @@ import type { Admitted, BatchStore, Prepared, PreparedAppend } from "../../log/a
 import type { KeyVault } from "../../log/key-vault.ts";
 import type { StagedState, Staging, StagingStore, UserTransaction } from "../../log/staging.ts";
 import type { CommitListener, Identity, IdKey, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
+import type { Position } from "../../position/position.ts";
 import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
@@ -19,6 +20,9 @@ import { AppendLine } from "./append-line.ts";
 import { type Answer, type Connection, Connections } from "./connection.ts";
 import { openSchema } from "./open.ts";
 import { stageIn, type StagingOptions } from "./staging.ts";
+import * as sql from "./queries.ts";
+import type { Compared } from "./replica.ts";
+import { Replicas } from "./replicas.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
 import { PostgresRead, PostgresWrite } from "./transaction.ts";
@@ -50,6 +54,8 @@ export interface StoreOptions {
   readonly transactionLimitMs: number;
   readonly lockWaitMs: number;
   readonly statementMs: number;
+  readonly replicas: ReadonlyArray<{ readonly url: string; readonly place: string }>;
+  readonly replicaLagMaxMs: number;
 }
 
 /** What was committed is not "nothing was written", whatever failed after it. */
@@ -63,6 +69,7 @@ export class PostgresStore implements BatchStore, StagingStore {
   readonly host: Host;
   readonly witness: string;
   readonly vault: KeyVault | undefined;
+  readonly replicas: Replicas | undefined;
   readonly #standing: Standing;
   /** Of the log, and of everything else, as the locks of the server are: see `transactions.ts`. */
   readonly #gates: { readonly log: Gate; readonly rows: Gate };
@@ -76,7 +83,7 @@ export class PostgresStore implements BatchStore, StagingStore {
       try {
         return await look(connection);
       } finally {
-        await this.#rollback(connection);
+        await connection.rollback();
       }
     }),
   );
@@ -105,8 +112,9 @@ export class PostgresStore implements BatchStore, StagingStore {
       statementMs: options.statementMs,
       lockMs: options.lockWaitMs,
     };
+    const reading = { ...limits, idleMs: Math.max(60_000, limits.idleMs) };
     this.#begin = {
-      read: beginReading({ ...limits, idleMs: Math.max(60_000, limits.idleMs) }),
+      read: beginReading(reading),
       looking: beginLooking(limits),
       appends: beginWriting(limits, "appends"),
       derived: beginWriting(limits, "derived"),
@@ -115,6 +123,10 @@ export class PostgresStore implements BatchStore, StagingStore {
     this.#append = { text: callAppend(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
     this.#staging = { ...this.#append, schema, place: options.place, channel: channelOf(schema) };
     this.#line = new AppendLine(connections.writes);
+    const { replicas, replicaLagMaxMs: lagMaxMs, readConnections, statementMs } = options;
+    const primary = { identity: () => this.identity, compare: (position: Position) => this.#compare(position) };
+    const shared = { host, transactions: reading, answerMs: statementMs + silentMs, connections: readConnections, known: this.#known };
+    this.replicas = replicas.length > 0 ? new Replicas({ ...shared, lagMaxMs, primary }, replicas) : undefined;
     this.#wakeUps = new WakeUps({ host, url: listenUrl, schema, heard: () => this.#wake("others"), poll: () => this.#look() });
   }
 
@@ -139,15 +151,7 @@ export class PostgresStore implements BatchStore, StagingStore {
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
-    return this.#reads.use(async (connection) => {
-      const statements = this.#open(connection, this.#begin.read);
-      try {
-        return await body(new PostgresRead(statements, this.#known));
-      } finally {
-        statements.end();
-        await this.#rollback(connection);
-      }
-    });
+    return this.#reading((statements) => body(new PostgresRead(statements, this.#known)));
   }
 
   async write<T>(body: (tx: WriteTransaction) => Promise<T>, { derived, appends }: WriteOptions = {}): Promise<T> {
@@ -248,7 +252,7 @@ export class PostgresStore implements BatchStore, StagingStore {
     // Connections keep no process alive; their goodbyes do.
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
     const silent = this.host.timers.sleep(closeWaitMs);
-    await Promise.all([Promise.race([this.#wakeUps.close(), silent]), this.#reads.close(closeWaitMs)]);
+    await Promise.all([Promise.race([this.#wakeUps.close(), silent]), this.#reads.close(closeWaitMs), this.replicas?.close(closeWaitMs)]);
     await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }
@@ -257,6 +261,25 @@ export class PostgresStore implements BatchStore, StagingStore {
   #open(connection: Connection, begin: string): Statements {
     const begun = connection.script(begin).then((answers) => this.#standing.look(connection, answers.at(-1)?.rows[0] ?? []));
     return new Statements(connection, this.#standing, begun);
+  }
+
+  async #reading<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
+    return this.#reads.use(async (connection) => {
+      const statements = this.#open(connection, this.#begin.read);
+      try {
+        return await work(statements);
+      } finally {
+        statements.end();
+        await connection.rollback();
+      }
+    });
+  }
+
+  /** What a replica whose head is at a position is compared with. */
+  async #compare(position: Position): Promise<Compared> {
+    const [row = []] = await this.#reading((statements) => statements.events(sql.compareReplica, [position]));
+    const [cluster, head, id, nextAt] = row;
+    return { cluster: cluster as string, head: head as Position, id: (id ?? undefined) as string, nextAt: (nextAt ?? undefined) as number };
   }
 
   async #transact<T>(
@@ -275,12 +298,12 @@ export class PostgresStore implements BatchStore, StagingStore {
       statements.end();
       if (statements.failure !== undefined) throw statements.failure;
       if (!statements.changed) {
-        await this.#rollback(connection);
+        await connection.rollback();
         return { value, changed: false };
       }
     } catch (error) {
       statements.end();
-      await this.#rollback(connection);
+      await connection.rollback();
       throw error;
     }
     await connection.commit();
@@ -290,14 +313,10 @@ export class PostgresStore implements BatchStore, StagingStore {
     return { value, changed: true };
   }
 
-  // What a statement that is still under way does is of no interest any more.
-  async #rollback(connection: Connection): Promise<void> {
-    if (connection.isLost) return;
-    await connection.script("ROLLBACK").catch(() => connection.abandon());
-  }
-
   async #look(): Promise<void> {
+    const askedAt = this.host.clock.elapsed();
     const head = await this.read((tx) => tx.head());
+    this.replicas?.saw(head, askedAt);
     if (this.#head !== undefined && head.position !== this.#head) this.#wake("others");
     this.#head = head.position;
   }

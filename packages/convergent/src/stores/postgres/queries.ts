@@ -25,6 +25,22 @@ export const beginArchive = "UPDATE store SET generation = generation + 1, archi
 
 export const readHead = "SELECT position, at FROM events ORDER BY position DESC LIMIT 1";
 
+const newest = (column: string): string => `(SELECT ${column} FROM events ORDER BY position DESC LIMIT 1)`;
+
+/** Of a replica, at the beginning of each transaction: what it stands for, and whether it is one still. */
+export const readReplica: string = `SELECT generation, archived, pg_is_in_recovery(), coalesce(${newest("position")}, 0) FROM store`;
+
+const cluster = "(SELECT system_identifier::text FROM pg_control_system())";
+
+/** The same, and what it is a replica of. */
+export const lookAtReplica: string = `SELECT generation, archived, pg_is_in_recovery(), coalesce(${newest("position")}, 0), ${newest("id")},
+  schema_version, name, ${cluster} FROM store`;
+
+/** Of the primary: what a replica whose head is at a position is compared with. */
+export const compareReplica = (table: EventsTable): string =>
+  `SELECT ${cluster}, coalesce(${newest("position")}, 0), (SELECT id FROM ${table} WHERE position = $1::bigint),
+    (SELECT at FROM ${table} WHERE position = $1::bigint + 1)`;
+
 export const readEvents = (table: EventsTable): string =>
   `SELECT ${eventColumns} FROM ${table} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`;
 

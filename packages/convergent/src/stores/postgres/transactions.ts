@@ -15,13 +15,13 @@ export interface TransactionOptions {
 
 const standing = "SELECT generation, archived FROM store";
 
-/** One snapshot from the first question to the last. */
-export function beginReading({ schema, idleMs, statementMs }: TransactionOptions): string {
+/** One snapshot from the first question to the last; `first` is the first one. */
+export function beginReading({ schema, idleMs, statementMs }: TransactionOptions, first: string = standing): string {
   return `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL search_path = ${quoted(schema)};
     SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
     SET LOCAL statement_timeout = ${statementMs};
-    ${standing}`;
+    ${first}`;
 }
 
 /** To be rolled back: a statement is explained in it, which may be one that changes something. */
