@@ -5,6 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import pg from "pg";
 
 /** A server that runs. */
 export interface RunningPostgres {
@@ -81,7 +82,7 @@ export async function startPostgres(
   server.unref();
   const url = `postgres://postgres@127.0.0.1:${listens}/postgres`;
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  if (!(await isReady(programs, listens, ended)))
+  if (!(await isReady(url, ended)))
     throw new Error(`PostgreSQL did not start; the end of ${log}:\n${readFileSync(log, "utf8").slice(-2000)}`);
   return {
     url,
@@ -159,14 +160,20 @@ function freePort(): Promise<number> {
   });
 }
 
-/** False when the server ended instead. */
-async function isReady(programs: string, port: number, ended: Promise<void>): Promise<boolean> {
+/** False when the server ended instead. It is asked by a connection: `pg_isready` is not among what every package brings. */
+async function isReady(url: string, ended: Promise<void>): Promise<boolean> {
   const server = { hasEnded: false };
   void ended.then(() => (server.hasEnded = true));
   for (let attempt = 0; attempt < 600 && !server.hasEnded; attempt++) {
-    const asked = spawnSync(join(programs, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]);
-    if (asked.status === 0) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      await client.end();
+      return true;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
   return false;
 }
