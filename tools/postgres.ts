@@ -136,8 +136,8 @@ function makePassable(folder: string): void {
   for (let path = dirname(folder); path.startsWith(`${tmpdir()}/`); path = dirname(path)) chmodSync(path, statSync(path).mode | 0o011);
 }
 
-// The server refuses to run as root.
-function serverUser(): { uid: number; gid: number } | undefined {
+/** Who runs what refuses to run as root; undefined when nobody else has to. */
+export function serverUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ["postgres", "nobody"]) {
     const line = readFileSync("/etc/passwd", "utf8")
@@ -149,7 +149,8 @@ function serverUser(): { uid: number; gid: number } | undefined {
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
 }
 
-function freePort(): Promise<number> {
+/** A port of this machine that nobody uses. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -161,7 +162,7 @@ function freePort(): Promise<number> {
 }
 
 /** False when the server ended instead. It is asked by a connection: `pg_isready` is not among what every package brings. */
-async function isReady(url: string, ended: Promise<void>): Promise<boolean> {
+export async function isReady(url: string, ended: Promise<void>): Promise<boolean> {
   const server = { hasEnded: false };
   void ended.then(() => (server.hasEnded = true));
   for (let attempt = 0; attempt < 600 && !server.hasEnded; attempt++) {

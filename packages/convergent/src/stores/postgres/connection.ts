@@ -167,8 +167,20 @@ export class Connections {
   async close(waitMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.race([this.#pool.end().catch(() => undefined), this.#timers.sleep(waitMs)]);
+    await atMost(waitMs, this.#pool.end(), this.#timers);
   }
+}
+
+/** Resolves when `work` has ended, in whatever way, or after `ms`; no timer is left behind that would keep the process alive. */
+export async function atMost(ms: number, work: Promise<unknown>, timers: Timers): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = timers.after(ms, resolve, "awaited");
+    const ended = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    work.then(ended, ended);
+  });
 }
 
 /** What every connection is made with. */
