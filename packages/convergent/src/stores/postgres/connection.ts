@@ -122,6 +122,8 @@ export interface PoolOptions {
   readonly connectMs: number;
   /** A connection over which an answer takes longer is given up. */
   readonly answerMs: number;
+  /** What a new connection is asked before it is used; when it throws, the connection is given up. */
+  readonly verify?: (connection: Connection) => Promise<void>;
 }
 
 /** Some connections, made when they are needed. */
@@ -131,7 +133,7 @@ export class Connections {
   readonly #place: string;
   #closed = false;
 
-  constructor({ timers, url, place, connections, connectMs, answerMs }: PoolOptions) {
+  constructor({ timers, url, place, connections, connectMs, answerMs, verify }: PoolOptions) {
     this.#timers = timers;
     this.#place = place;
     this.#pool = new pg.Pool({
@@ -141,6 +143,7 @@ export class Connections {
       query_timeout: answerMs,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
+      ...(verify && { verify: (client, done) => void verify(new Connection(client, place)).then(() => done(), done) }),
     });
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);

@@ -8,7 +8,7 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
-import type { Admitted, BatchStore, Prepared } from "../../log/admission.ts";
+import { type Admitted, type BatchStore, eventsOf, type Prepared } from "../../log/admission.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
 import type { CommitListener, Identity, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
 import { Gate, nestedWrite } from "../gate.ts";
@@ -16,6 +16,7 @@ import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
 import { type Answer, atMost, type Connection, Connections } from "./connection.ts";
+import { NewestSeen } from "./newest-seen.ts";
 import { openSchema } from "./open.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
@@ -66,6 +67,7 @@ export class PostgresStore implements BatchStore {
   readonly #gates: { readonly log: Gate; readonly rows: Gate };
   readonly #reads: Connections;
   readonly #writes: Connections;
+  readonly #newest: NewestSeen;
   readonly #wakeUps: WakeUps;
   readonly #line: AppendLine;
   readonly #known = new KnownStatements((look) =>
@@ -86,7 +88,11 @@ export class PostgresStore implements BatchStore {
   #head: unknown;
   #closed = false;
 
-  private constructor(options: StoreOptions, connections: { reads: Connections; writes: Connections }, identity: Identity) {
+  private constructor(
+    options: StoreOptions,
+    connections: { reads: Connections; writes: Connections; newest: NewestSeen },
+    identity: Identity,
+  ) {
     const { host, listenUrl, schema, transactionLimitMs } = options;
     this.host = host;
     this.witness = options.witness;
@@ -95,6 +101,7 @@ export class PostgresStore implements BatchStore {
     this.#gates = { log: new Gate(host, transactionLimitMs), rows: new Gate(host, transactionLimitMs) };
     this.#reads = connections.reads;
     this.#writes = connections.writes;
+    this.#newest = connections.newest;
     const limits: TransactionOptions = {
       schema,
       // For a process that stands still: it holds others up for so long.
@@ -116,14 +123,17 @@ export class PostgresStore implements BatchStore {
 
   static async open(options: StoreOptions): Promise<PostgresStore> {
     const { url, place, connectMs } = options;
+    const newest = new NewestSeen(options.schema, place);
     // Longer than the server lets anything of ours last: then it is the network, or a server that stands still.
-    const shared = { timers: options.host.timers, url, place, connectMs, answerMs: options.statementMs + options.lockWaitMs + silentMs };
+    const answerMs = options.statementMs + options.lockWaitMs + silentMs;
+    const verify = (connection: Connection): Promise<void> => newest.verify(connection);
+    const shared = { timers: options.host.timers, url, place, connectMs, answerMs, verify };
     // One for batches of appends, and one for the transaction that holds each gate.
     const writes = new Connections({ ...shared, connections: 3 });
     try {
       const identity = await writes.use((connection) => openSchema(connection, options), "open");
       const reads = new Connections({ ...shared, connections: options.readConnections });
-      return new PostgresStore(options, { reads, writes }, identity);
+      return new PostgresStore(options, { reads, writes, newest }, identity);
     } catch (error) {
       await writes.close(closeWaitMs);
       throw error;
@@ -135,11 +145,14 @@ export class PostgresStore implements BatchStore {
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
+    this.#newest.check();
     return this.#reads.use(async (connection) => {
       const statements = this.#open(connection, this.#begin.read);
+      const tx = new PostgresRead(statements, this.#known);
       try {
-        return await body(new PostgresRead(statements, this.#known));
+        return await body(tx);
       } finally {
+        this.#newest.note(tx.newest);
         statements.end();
         await this.#rollback(connection);
       }
@@ -200,11 +213,13 @@ export class PostgresStore implements BatchStore {
     const [first] = answers;
     if (!first || first.rows.length === 0) return undefined;
     for (const type of newTypes) this.#types.add(type);
+    const outcomes = runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+    this.#newest.note(outcomes.flatMap(eventsOf).at(-1));
     this.#wakeUps.ring();
     this.#wake("us");
     // Another process has begun an epoch, perhaps: no token is issued before that is known.
     if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs()).catch(unnamed);
-    return runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+    return outcomes;
   }
 
   insideWrite(): boolean {
@@ -262,6 +277,7 @@ export class PostgresStore implements BatchStore {
       throw error;
     }
     await connection.commit();
+    this.#newest.note(tx.inserted);
     this.#wakeUps.ring();
     for (const type of tx.newTypes) this.#types.add(type);
     if (changed) this.#standing.learn(changed);
@@ -286,5 +302,6 @@ export class PostgresStore implements BatchStore {
 
   #check(): void {
     if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed; open it again before writing`);
+    this.#newest.check();
   }
 }
