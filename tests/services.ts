@@ -42,7 +42,7 @@ async function pooled(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "convergent-pooler-"));
   const pooler = await startPooler(folder, url);
   process.env["CONVERGENT_TEST_POOLER"] = pooler.url;
-  console.log(`stores are opened through ${pooler.version} in transaction mode`);
+  process.stdout.write(`stores are opened through ${pooler.version} in transaction mode\n`);
   return async () => {
     await pooler.stop();
     rmSync(folder, { recursive: true, force: true });

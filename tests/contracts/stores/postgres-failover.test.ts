@@ -27,11 +27,10 @@ async function asked(server: RunningPostgres, text: string): Promise<Record<stri
 /** A server and its standby, which follows by streaming; clients reach one of them at a place that stays. */
 async function pair(): Promise<{
   primary: RunningPostgres;
-  standby: RunningPostgres;
-  stopStandby(): Promise<void>;
+  stopStandby: () => Promise<void>;
   proxy: TcpProxy;
   url: string;
-  startStandby(): Promise<RunningPostgres>;
+  startStandby: () => Promise<RunningPostgres>;
 }> {
   const folder = mkdtempSync(join(tmpdir(), "convergent-failover-"));
   const places = { primary: join(folder, "primary"), standby: join(folder, "standby") };
@@ -64,7 +63,7 @@ async function pair(): Promise<{
   const url = new URL(primary.url);
   url.port = String(proxy.port);
   const startStandby = (): Promise<RunningPostgres> => start(places.standby, standbyPort);
-  return { primary, standby, stopStandby: () => stop(standby), proxy, url: url.href, startStandby };
+  return { primary, stopStandby: () => stop(standby), proxy, url: url.href, startStandby };
 }
 
 function follower(log: Log): Reader {

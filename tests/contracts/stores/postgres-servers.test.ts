@@ -242,7 +242,7 @@ test("when the disk of the tables is full an append is refused, and goes through
        CREATE TRIGGER full BEFORE INSERT ON s.events EXECUTE FUNCTION s.full()`,
       url.href,
     );
-  const makeSpace = small === undefined ? () => run("DROP TRIGGER full ON s.events", url.href) : fill(small);
+  const makeSpace: () => unknown = small === undefined ? () => run("DROP TRIGGER full ON s.events", url.href) : fill(small);
   const { appends, code } = await untilRefused(log);
   expect(code).toBe("disk_full");
   expect(await soundEvents(log)).toHaveLength(1 + appends);

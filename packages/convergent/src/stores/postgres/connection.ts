@@ -143,7 +143,7 @@ export class Connections {
       query_timeout: answerMs,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
-      ...(verify && { verify: (client, done) => void verify(new Connection(client, place)).then(() => done(), done) }),
+      ...(verify && { verify: (client, done) => void tell(verify(new Connection(client, place)), done) }),
     });
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);
@@ -172,6 +172,16 @@ export class Connections {
     this.#closed = true;
     await atMost(waitMs, this.#pool.end(), this.#timers);
   }
+}
+
+async function tell(work: Promise<void>, done: (error?: Error) => void): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)));
+    return;
+  }
+  done();
 }
 
 /** Resolves when `work` has ended, in whatever way, or after `ms`; no timer is left behind that would keep the process alive. */

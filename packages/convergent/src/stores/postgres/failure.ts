@@ -62,7 +62,7 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
     );
   const code = sqlState(error);
   if (code === undefined) {
-    if (/^SASL: /.test(said)) return failure("store_unwritable", notLetIn);
+    if (said.startsWith("SASL: ")) return failure("store_unwritable", notLetIn);
     return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
   }
   const meaning = meanings.find(({ codes }) => codes.test(code));
