@@ -4,12 +4,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { startPooler } from "../tools/pgbouncer.ts";
 import { postgresPrograms, startPostgres } from "../tools/postgres.ts";
 
 let stop: () => Promise<void> = async () => undefined;
 
 export async function setup(): Promise<void> {
-  stop = await started();
+  const stopServer = await started();
+  const stopPooler = await pooled();
+  stop = async () => {
+    await stopPooler();
+    await stopServer();
+  };
 }
 
 export function teardown(): Promise<void> {
@@ -25,6 +31,20 @@ async function started(): Promise<() => Promise<void>> {
   process.env["CONVERGENT_TEST_DATABASE"] = server.url;
   return async () => {
     await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
+
+/** With CONVERGENT_TEST_POOLER, stores are opened through a PgBouncer in transaction mode. */
+async function pooled(): Promise<() => Promise<void>> {
+  const url = process.env["CONVERGENT_TEST_DATABASE"];
+  if (!process.env["CONVERGENT_TEST_POOLER"] || url === undefined) return async () => undefined;
+  const folder = mkdtempSync(join(tmpdir(), "convergent-pooler-"));
+  const pooler = await startPooler(folder, url);
+  process.env["CONVERGENT_TEST_POOLER"] = pooler.url;
+  process.stdout.write(`stores are opened through ${pooler.version} in transaction mode\n`);
+  return async () => {
+    await pooler.stop();
     rmSync(folder, { recursive: true, force: true });
   };
 }

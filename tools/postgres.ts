@@ -5,6 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import pg from "pg";
 
 /** A server that runs. */
 export interface RunningPostgres {
@@ -113,7 +114,7 @@ async function launched(
   server.unref();
   const url = `postgres://postgres@127.0.0.1:${listens}/postgres`;
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  if (!(await isReady(programs, listens, ended)))
+  if (!(await isReady(url, ended)))
     throw new Error(`PostgreSQL did not start; the end of ${log}:\n${readFileSync(log, "utf8").slice(-2000)}`);
   return {
     url,
@@ -167,8 +168,8 @@ function makePassable(folder: string): void {
   for (let path = dirname(folder); path.startsWith(`${tmpdir()}/`); path = dirname(path)) chmodSync(path, statSync(path).mode | 0o011);
 }
 
-// The server refuses to run as root.
-function serverUser(): { uid: number; gid: number } | undefined {
+/** Who runs what refuses to run as root; undefined when nobody else has to. */
+export function serverUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ["postgres", "nobody"]) {
     const line = readFileSync("/etc/passwd", "utf8")
@@ -180,7 +181,8 @@ function serverUser(): { uid: number; gid: number } | undefined {
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
 }
 
-function freePort(): Promise<number> {
+/** A port of this machine that nobody uses. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -191,14 +193,20 @@ function freePort(): Promise<number> {
   });
 }
 
-/** False when the server ended instead. */
-async function isReady(programs: string, port: number, ended: Promise<void>): Promise<boolean> {
+/** False when the server ended instead. It is asked by a connection: `pg_isready` is not among what every package brings. */
+export async function isReady(url: string, ended: Promise<void>): Promise<boolean> {
   const server = { hasEnded: false };
   void ended.then(() => (server.hasEnded = true));
   for (let attempt = 0; attempt < 600 && !server.hasEnded; attempt++) {
-    const asked = spawnSync(join(programs, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)]);
-    if (asked.status === 0) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      await client.end();
+      return true;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
   return false;
 }

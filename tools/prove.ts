@@ -8,9 +8,9 @@ const help = `npm run prove -- [options]
 
   --seeds N        of the simulator (default 200000)
   --minutes N      for the simulator: it ends with the seed it is at (default 180)
-  --kills N        of real servers, on SQLite and on PostgreSQL (default 1000)
+  --kills N        of real servers, on SQLite and on PostgreSQL, and of PostgreSQL itself (default 1000); it ends five times as many connections
   --power-cuts N   under them (default 500; needs root and ext4)
-  --without NAME   leaves a part out, by name: simulate, torture, mutants; may be given several times
+  --without NAME   leaves a part out, by name: simulate, race, torture, mutants; may be given several times
 
 Takes some hours on two cores. Exits with 1 when anything was violated, survived or skipped.`;
 
@@ -27,10 +27,14 @@ const { values } = parseArgs({
 
 const parts: ReadonlyArray<{ readonly name: string; readonly args: readonly string[] }> = [
   { name: "simulate", args: ["--seeds", values.seeds, "--minutes", values.minutes, "--twice", "1000", "--least", "30"] },
+  { name: "race", args: ["--store", "postgres", "--writers", "16", "--processes", "4", "--rollbacks", "10%", "--seconds", "60"] },
   { name: "torture", args: ["--store", "sqlite", "--kills", values.kills, "--power-cuts", values["power-cuts"], "--require", "all"] },
   {
     name: "torture",
-    args: ["--store", "postgres", "--kills", values.kills, "--cuts", "5000", "--power-cuts", values["power-cuts"], "--require", "all"],
+    args: [
+      ...["--store", "postgres", "--kills", values.kills, "--database-kills", values.kills, "--cuts", String(5 * Number(values.kills))],
+      ...["--power-cuts", values["power-cuts"], "--require", "all"],
+    ],
   },
   { name: "mutants", args: ["--seeds", "3000"] },
 ];

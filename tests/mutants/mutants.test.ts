@@ -2,13 +2,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { mutants } from "./mutants.ts";
+import { mutants, patchesOf } from "./mutants.ts";
 
 const sources = join(import.meta.dirname, "..", "..", "packages", "convergent", "src");
 
-test.each(mutants)("the mutant $name fits the code", ({ file, find, replace, reason }) => {
-  expect(readFileSync(join(sources, file), "utf8").split(find)).toHaveLength(2);
-  expect(replace).not.toBe(find);
+test.each(mutants)("the mutant $name fits the code", (mutant) => {
+  const text = readFileSync(join(sources, mutant.file), "utf8");
+  for (const { find, replace } of patchesOf(mutant)) {
+    expect(text.split(find)).toHaveLength(2);
+    expect(replace).not.toBe(find);
+  }
+  const { reason, beyondSimulator, suites } = mutant;
+  if (beyondSimulator) expect(suites?.length).toBeGreaterThan(0);
   expect(reason).toMatch(/^[A-Z].+\.$/);
 });
 

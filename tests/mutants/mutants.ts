@@ -1,21 +1,34 @@
 // Wrong versions of our own code, each a small patch with the reason why somebody might write it, and what it breaks. `npm run
 // mutants` applies them one at a time; every one must be caught, by the simulator or by the suites that are named.
 
-/** Text of one file that is replaced. */
-export interface Mutant {
+/** Text that is replaced. */
+export interface Patch {
+  /** Must stand in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant extends Patch {
   readonly name: string;
   /** Why it is wrong, in a sentence. */
   readonly reason: string;
   /** Below `packages/convergent/src`. */
   readonly file: string;
-  /** Must stand in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
+  /** A second place of the same file. */
+  readonly also?: Patch;
   /** Suites that are run when the simulator does not catch it. Default: none. */
   readonly suites?: readonly string[];
+  /** The simulator is not asked: the suites must catch it, on the store that they run on. */
+  readonly beyondSimulator?: true;
+}
+
+/** Its places, in the order of the file or not. */
+export function patchesOf({ find, replace, also }: Mutant): readonly Patch[] {
+  return [{ find, replace }, ...(also ? [also] : [])];
 }
 
 const stores = "tests/contracts/stores";
+const race = "tests/race";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -343,5 +356,69 @@ export const mutants: readonly Mutant[] = [
     find: "SET LOCAL search_path = ${quoted(schema)}, pg_temp",
     replace: "SET LOCAL search_path = ${quoted(schema)}",
     suites: [`${stores}/postgres-transactions-together.test.ts`],
+  },
+  {
+    name: "positions-reserved-early",
+    reason:
+      "Positions come from a sequence, before anything is decided: those of a rollback are missing, and a higher one is seen first (L1).",
+    file: "stores/postgres/append-function.ts",
+    find: "CREATE FUNCTION append_batch(",
+    replace: "CREATE SEQUENCE reserved;\nCREATE FUNCTION append_batch(",
+    also: {
+      find: "  IF cardinality(new_types) > 0 THEN",
+      replace:
+        "  SELECT max(nextval('reserved')) - count(*) INTO head_position FROM unnest(append_batch.places);\n  IF cardinality(new_types) > 0 THEN",
+    },
+    suites: [race],
+    beyondSimulator: true,
+  },
+  {
+    name: "head-read-before-the-lock",
+    reason: "The head is read, and then the lock is waited for: whoever had it meanwhile has given the same positions (L1).",
+    file: "stores/postgres/append-function.ts",
+    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
+    replace: "",
+    also: {
+      find: "  IF cardinality(new_types) > 0 THEN",
+      replace: "  PERFORM pg_advisory_xact_lock(lock_key);\n  IF cardinality(new_types) > 0 THEN",
+    },
+    suites: [race],
+    beyondSimulator: true,
+  },
+  {
+    name: "lock-and-snapshot-in-one-statement",
+    reason: "The statement that takes the lock reads the head, from a snapshot that is as old as the wait for the lock (L1).",
+    file: "stores/postgres/append-function.ts",
+    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
+    replace: "",
+    also: {
+      find: "FROM events e ORDER BY e.position DESC LIMIT 1;",
+      replace: "FROM events e WHERE (SELECT pg_advisory_xact_lock(lock_key)) IS NOT NULL ORDER BY e.position DESC LIMIT 1;",
+    },
+    suites: [race],
+    beyondSimulator: true,
+  },
+  {
+    name: "lock-given-back-before-the-commit",
+    reason: "The lock is the function's and not the transaction's: the next one reads a head that is not the head any more (L1).",
+    file: "stores/postgres/append-function.ts",
+    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
+    replace: "  PERFORM pg_advisory_lock(lock_key);\n",
+    also: {
+      find: "  FROM placed ORDER BY placed.place;\n",
+      replace: "  FROM placed ORDER BY placed.place;\n  PERFORM pg_advisory_unlock(lock_key);\n",
+    },
+    suites: [race],
+    beyondSimulator: true,
+  },
+  {
+    name: "lease-by-session",
+    reason:
+      "A lease is taken to hold as long as its owner's session does, so that nothing is compared where the checkpoint is written: an owner that stood still writes beside the next one (R3).",
+    file: "readers/fence.ts",
+    find: "return lease?.owner === member && lease.fence === fences.get(slot);",
+    replace: 'return lease !== undefined && member !== "" && fences.has(slot);',
+    suites: ["tests/contracts/readers/takeover.test.ts"],
+    beyondSimulator: true,
   },
 ];

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Mutant } from "./mutants.ts";
+import { type Mutant, patchesOf } from "./mutants.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const left: ReadonlySet<string> = new Set(["node_modules", ".git", ".cache", "benchmarks", "coverage"]);
@@ -26,15 +26,16 @@ export class Sandbox {
   }
 
   /** Makes one file wrong; returns how to make it right again. Throws when the patch does not fit the file any more. */
-  apply({ file, find, replace, name }: Mutant): () => void {
-    const path = join(this.folder, "packages", "convergent", "src", file);
+  apply(mutant: Mutant): () => void {
+    const path = join(this.folder, "packages", "convergent", "src", mutant.file);
     const text = readFileSync(path, "utf8");
-    const places = text.split(find).length - 1;
-    if (places !== 1) throw new Error(`the mutant ${name} does not fit: its text stands ${places} times in ${file}`);
-    writeFileSync(
-      path,
-      text.replace(find, () => replace),
-    );
+    let wrong = text;
+    for (const { find, replace } of patchesOf(mutant)) {
+      const places = wrong.split(find).length - 1;
+      if (places !== 1) throw new Error(`the mutant ${mutant.name} does not fit: its text stands ${places} times in ${mutant.file}`);
+      wrong = wrong.replace(find, () => replace);
+    }
+    writeFileSync(path, wrong);
     return () => writeFileSync(path, text);
   }
 

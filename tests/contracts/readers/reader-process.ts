@@ -2,22 +2,23 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { type CrashPoint, Log } from "convergent";
-import { sqlite } from "convergent/sqlite";
 import { signallingHost } from "../stores/odd-hosts.ts";
+import { storeKind } from "../stores/store-kinds.ts";
 import { tallyReader } from "../stores/workload.ts";
 
 /** What it is told, as JSON in its first argument. */
 export interface ReaderOrders {
-  readonly file: string;
+  readonly kind: string;
+  readonly place: string;
   /** A signal that it sends itself when this point is reached for the n-th time. */
   readonly signal?: { readonly name: "SIGKILL" | "SIGSTOP"; readonly point: CrashPoint; readonly hit: number };
 }
 
 const sayEveryMs = 50;
 
-const { file, signal } = JSON.parse(process.argv[2] ?? "") as ReaderOrders;
+const { kind, place, signal } = JSON.parse(process.argv[2] ?? "") as ReaderOrders;
 const host = signal && signallingHost(signal.point, signal.hit, signal.name);
-const log = await Log.open(sqlite(file, host ? { host } : {}), "orders");
+const log = await Log.open(storeKind(kind).driver(place, host ? { host } : {}), "orders");
 const reader = tallyReader(log);
 reader.start();
 let said = "";

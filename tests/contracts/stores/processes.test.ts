@@ -38,6 +38,15 @@ describe.each(storeKinds.filter((each) => each.severalProcesses))("$name", (kind
     }
   });
 
+  test("a process that has closed its store ends at once", async () => {
+    const writer = startWriter({ kind: kind.name, place: newPlace(), load: { name: "a", writers: 1, turns: 1 }, waits: true });
+    await writer.opened;
+    const begun = performance.now();
+    writer.tell();
+    expect(await writer.ended).toMatchObject({ code: 0 });
+    expect(performance.now() - begun).toBeLessThan(4_000);
+  });
+
   test("an id that one process used gives another one the first result", async () => {
     const place = newPlace();
     const load: Workload = { name: "a", writers: 2, turns: 2 };

@@ -73,7 +73,7 @@ export const storeKinds: readonly StoreKind[] = [
     severalProcesses: true,
     decidesBatches: true,
     driver: postgresAt,
-    witness: (place) => join(place, `${new URL(testDatabase()).host.replace(":", "-")}-postgres-${basename(place)}-witness`),
+    witness: (place) => join(place, `${new URL(storeUrl()).host.replace(":", "-")}-postgres-${basename(place)}-witness`),
     copy: (place) => onTables(basename(place), (name) => `CREATE TABLE "${basename(place)}-copy".${name} AS TABLE ${name}`),
     putBack: (place) => onTables(basename(place), (name) => replaced(name, `"${basename(place)}-copy".${name}`)),
     duplicate: async (place, to) => {
@@ -85,7 +85,7 @@ export const storeKinds: readonly StoreKind[] = [
 ];
 
 function postgresAt(place: string, options?: DriverOptions): StoreDriver {
-  return postgres(testDatabase(), { schema: basename(place), directory: place, keys: join(place, "keys"), ...options });
+  return postgres(storeUrl(), { listen: testDatabase(), schema: basename(place), directory: place, keys: join(place, "keys"), ...options });
 }
 
 function replaced(table: string, by: string): string {
@@ -110,6 +110,11 @@ export function testDatabase(): string {
   const url = process.env["CONVERGENT_TEST_DATABASE"];
   if (url === undefined) throw new Error(howToInstall);
   return url;
+}
+
+/** Where stores are opened: there, or through the pooler before it. */
+function storeUrl(): string {
+  return process.env["CONVERGENT_TEST_POOLER"] || testDatabase();
 }
 
 export function storeKind(name: string): StoreKind {

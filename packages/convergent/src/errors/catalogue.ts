@@ -90,6 +90,11 @@ export const catalogue = {
   store_in_use: { retry: "never", status: 500, summary: "A process has the store open, and this can only be done while none has." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },
   store_newer: { retry: "never", status: 500, summary: "The store was written by a newer release of this project." },
+  store_restored: {
+    retry: "later",
+    status: 503,
+    summary: "The database lacks events that this process has seen: it is an older copy, or a standby that was promoted without them.",
+  },
   store_unwritable: { retry: "never", status: 500, summary: "The store's file or directory cannot be written." },
   token_epoch: { retry: "never", status: 409, summary: "The token lies past a restore of its store: the write it names is gone." },
   token_invalid: { retry: "never", status: 400, summary: "The token is malformed or was not signed by the store it names." },

@@ -35,7 +35,7 @@ export class AppendLine {
         const { text, values } = calls[0] as Call;
         return [await connection.ask(text, values, "commit")];
       }
-      void connection.script("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").catch(() => undefined);
+      void connection.script("BEGIN ISOLATION LEVEL READ COMMITTED").catch(() => undefined);
       // COMMIT is on its way before the first answer is there: whatever breaks the connection from here on, nobody knows.
       const answers = calls.map(({ text, values }) => connection.ask(text, values, "commit"));
       const committed = connection.commit();

@@ -130,6 +130,8 @@ export interface PoolOptions {
   readonly connectMs: number;
   /** A connection over which an answer takes longer is given up. */
   readonly answerMs: number;
+  /** What a new connection is asked before it is used; when it throws, the connection is given up. */
+  readonly verify?: (connection: Connection) => Promise<void>;
 }
 
 /** Some connections, made when they are needed. */
@@ -139,7 +141,7 @@ export class Connections {
   readonly #place: string;
   #closed = false;
 
-  constructor({ timers, url, place, connections, connectMs, answerMs }: PoolOptions) {
+  constructor({ timers, url, place, connections, connectMs, answerMs, verify }: PoolOptions) {
     this.#timers = timers;
     this.#place = place;
     this.#pool = new pg.Pool({
@@ -149,6 +151,7 @@ export class Connections {
       query_timeout: answerMs,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
+      ...(verify && { verify: (client, done) => void tell(verify(new Connection(client, place)), done) }),
     });
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);
@@ -178,8 +181,30 @@ export class Connections {
   async close(waitMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.race([this.#pool.end().catch(() => undefined), this.#timers.sleep(waitMs)]);
+    await atMost(waitMs, this.#pool.end(), this.#timers);
   }
+}
+
+async function tell(work: Promise<void>, done: (error?: Error) => void): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)));
+    return;
+  }
+  done();
+}
+
+/** Resolves when `work` has ended, in whatever way, or after `ms`; no timer is left behind that would keep the process alive. */
+export async function atMost(ms: number, work: Promise<unknown>, timers: Timers): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = timers.after(ms, resolve, "awaited");
+    const ended = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    work.then(ended, ended);
+  });
 }
 
 /** What every connection is made with. */

@@ -8,6 +8,9 @@ import { ConvergentError, isConvergentError } from "../../errors/error.ts";
 /** What was being done when it failed. */
 export type Deed = "open" | "statement" | "commit";
 
+// The client library ends a login itself when it has no password, or when the server cannot prove that it knows it.
+const notLetIn = "it does not let this user in; check the user's name, password and pg_hba.conf";
+
 /** Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html, whole or by their class. */
 const meanings: ReadonlyArray<{ readonly codes: RegExp; readonly name: ErrorCode; readonly says: string }> = [
   { codes: /^53100$/, name: "disk_full", says: "its disk is full; nothing of this write was kept. Free some space and retry" },
@@ -19,7 +22,7 @@ const meanings: ReadonlyArray<{ readonly codes: RegExp; readonly name: ErrorCode
   { codes: /^25P03$/, name: "transaction_timeout", says: "the transaction stood idle past its limit and was rolled back" },
   { codes: /^25006$/, name: "unavailable", says: "it is read-only, a replica perhaps; the primary takes writes" },
   { codes: /^40/, name: "unavailable", says: "it rolled the transaction back for the sake of others; try again" },
-  { codes: /^28/, name: "store_unwritable", says: "it does not let this user in; check the user's name, password and pg_hba.conf" },
+  { codes: /^28/, name: "store_unwritable", says: notLetIn },
   { codes: /^3D000$/, name: "store_unwritable", says: "there is no such database; make it (createdb) or give the name of another one" },
   {
     codes: /^42501$/,
@@ -58,7 +61,10 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
       "the commit was not confirmed; retry with the same id, which gives the first result if it did happen",
     );
   const code = sqlState(error);
-  if (code === undefined) return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
+  if (code === undefined) {
+    if (said.startsWith("SASL: ")) return failure("store_unwritable", notLetIn);
+    return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
+  }
   const meaning = meanings.find(({ codes }) => codes.test(code));
   return meaning ? failure(meaning.name, meaning.says) : error;
 }

@@ -29,7 +29,7 @@ const serverVersionMin = 14;
 export async function openSchema(connection: Connection, options: OpenOptions): Promise<Identity> {
   await refuseUnsafe(connection, options.place);
   // The same lock for all schemas: making tables is rare, and two schemas may be made at once by the same roles.
-  await connection.script(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${taking(lockKey("convergent migrations"))}`);
+  await connection.script(`BEGIN ISOLATION LEVEL READ COMMITTED; ${taking(lockKey("convergent migrations"))}`);
   try {
     const identity = await readOrCreate(connection, options);
     await connection.script("COMMIT", "commit");
@@ -60,8 +60,15 @@ function unsupported(message: string): ConvergentError {
 }
 
 async function readOrCreate(connection: Connection, { host, name, schema, place }: OpenOptions): Promise<Identity> {
-  const known = await connection.ask("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", [schema]);
+  const known = await connection.ask("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1", [schema]);
   if (known.count === 0) await connection.script(`CREATE SCHEMA ${quoted(schema)}`);
+  // The server would say that there are no such tables.
+  else if (known.rows[0]?.[0] !== true)
+    throw new ConvergentError(
+      "store_unwritable",
+      `${place}: this user may not look into the schema; let it own the schema, or grant USAGE on it`,
+      { details: { schema } },
+    );
   // Functions keep this path: temporary tables of whoever calls one come last, whatever they are called.
   await connection.script(`SET LOCAL search_path = ${quoted(schema)}, pg_temp`);
   const [tables] = (

@@ -8,7 +8,7 @@
  */
 import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
-import type { Admitted, BatchStore, Prepared, PreparedAppend } from "../../log/admission.ts";
+import { type Admitted, type BatchStore, eventsOf, type Prepared, type PreparedAppend } from "../../log/admission.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
 import type { StagedState, Staging, StagingStore, UserTransaction } from "../../log/staging.ts";
 import type { CommitListener, Identity, IdKey, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
@@ -17,7 +17,8 @@ import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
-import { type Answer, type Connection, Connections } from "./connection.ts";
+import { type Answer, atMost, type Connection, Connections } from "./connection.ts";
+import { NewestSeen } from "./newest-seen.ts";
 import { openSchema } from "./open.ts";
 import { stageIn, type StagingOptions } from "./staging.ts";
 import * as sql from "./queries.ts";
@@ -75,6 +76,7 @@ export class PostgresStore implements BatchStore, StagingStore {
   readonly #gates: { readonly log: Gate; readonly rows: Gate };
   readonly #reads: Connections;
   readonly #writes: Connections;
+  readonly #newest: NewestSeen;
   readonly #wakeUps: WakeUps;
   readonly #line: AppendLine;
   readonly #known = new KnownStatements((look) =>
@@ -96,7 +98,11 @@ export class PostgresStore implements BatchStore, StagingStore {
   #head: unknown;
   #closed = false;
 
-  private constructor(options: StoreOptions, connections: { reads: Connections; writes: Connections }, identity: Identity) {
+  private constructor(
+    options: StoreOptions,
+    connections: { reads: Connections; writes: Connections; newest: NewestSeen },
+    identity: Identity,
+  ) {
     const { host, listenUrl, schema, transactionLimitMs } = options;
     this.host = host;
     this.witness = options.witness;
@@ -105,6 +111,7 @@ export class PostgresStore implements BatchStore, StagingStore {
     this.#gates = { log: new Gate(host, transactionLimitMs), rows: new Gate(host, transactionLimitMs) };
     this.#reads = connections.reads;
     this.#writes = connections.writes;
+    this.#newest = connections.newest;
     const limits: TransactionOptions = {
       schema,
       // For a process that stands still: it holds others up for so long.
@@ -132,14 +139,17 @@ export class PostgresStore implements BatchStore, StagingStore {
 
   static async open(options: StoreOptions): Promise<PostgresStore> {
     const { url, place, connectMs } = options;
+    const newest = new NewestSeen(options.schema, place);
     // Longer than the server lets anything of ours last: then it is the network, or a server that stands still.
-    const shared = { timers: options.host.timers, url, place, connectMs, answerMs: options.statementMs + options.lockWaitMs + silentMs };
+    const answerMs = options.statementMs + options.lockWaitMs + silentMs;
+    const verify = (connection: Connection): Promise<void> => newest.verify(connection);
+    const shared = { timers: options.host.timers, url, place, connectMs, answerMs, verify };
     // One for batches of appends, and one for the transaction that holds each gate.
     const writes = new Connections({ ...shared, connections: 3 });
     try {
       const identity = await writes.use((connection) => openSchema(connection, options), "open");
       const reads = new Connections({ ...shared, connections: options.readConnections });
-      return new PostgresStore(options, { reads, writes }, identity);
+      return new PostgresStore(options, { reads, writes, newest }, identity);
     } catch (error) {
       await writes.close(closeWaitMs);
       throw error;
@@ -151,7 +161,15 @@ export class PostgresStore implements BatchStore, StagingStore {
   }
 
   async read<T>(body: (tx: ReadTransaction) => Promise<T>): Promise<T> {
-    return this.#reading((statements) => body(new PostgresRead(statements, this.#known)));
+    this.#newest.check();
+    return this.#reading(async (statements) => {
+      const tx = new PostgresRead(statements, this.#known);
+      try {
+        return await body(tx);
+      } finally {
+        this.#newest.note(tx.newest);
+      }
+    });
   }
 
   async write<T>(body: (tx: WriteTransaction) => Promise<T>, { derived, appends }: WriteOptions = {}): Promise<T> {
@@ -208,11 +226,14 @@ export class PostgresStore implements BatchStore, StagingStore {
     const [first] = answers;
     if (!first || first.rows.length === 0) return undefined;
     for (const type of newTypes) this.#types.add(type);
+    const outcomes = runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+    const admitted = outcomes.findLast((outcome) => eventsOf(outcome).length > 0);
+    if (admitted) this.#newest.note(eventsOf(admitted).at(-1));
     this.#wakeUps.ring();
     this.#wake("us");
     // Another process has begun an epoch, perhaps: no token is issued before that is known.
     if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs()).catch(unnamed);
-    return runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+    return outcomes;
   }
 
   async stage(
@@ -251,8 +272,8 @@ export class PostgresStore implements BatchStore, StagingStore {
     this.#listeners.clear();
     // Connections keep no process alive; their goodbyes do.
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
-    const silent = this.host.timers.sleep(closeWaitMs);
-    await Promise.all([Promise.race([this.#wakeUps.close(), silent]), this.#reads.close(closeWaitMs), this.replicas?.close(closeWaitMs)]);
+    const told = atMost(closeWaitMs, this.#wakeUps.close(), this.host.timers);
+    await Promise.all([told, this.#reads.close(closeWaitMs), this.replicas?.close(closeWaitMs)]);
     await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }
@@ -307,6 +328,7 @@ export class PostgresStore implements BatchStore, StagingStore {
       throw error;
     }
     await connection.commit();
+    this.#newest.note(tx.inserted);
     this.#wakeUps.ring();
     for (const type of tx.newTypes) this.#types.add(type);
     if (changed) this.#standing.learn(changed);
@@ -327,5 +349,6 @@ export class PostgresStore implements BatchStore, StagingStore {
 
   #check(): void {
     if (this.#closed) throw new ConvergentError("closed", `the store of "${this.identity.store}" is closed; open it again before writing`);
+    this.#newest.check();
   }
 }

@@ -34,6 +34,8 @@ import { dropOwnTables, type KnownStatements, PostgresSql } from "./view-sql.ts"
 
 export class PostgresRead implements ReadTransaction {
   readonly isDistant = true;
+  /** The last event that was read. */
+  newest: StoredEvent | undefined;
   protected readonly statements: Statements;
   #snapshots: PostgresSnapshots | undefined;
   #persons: PostgresPersons | undefined;
@@ -81,7 +83,9 @@ export class PostgresRead implements ReadTransaction {
     const { after, upTo, limit, types } = query;
     const range = [after, upTo, limit];
     const rows = types ? this.statements.events(sql.readEventsOfTypes, [...range, types]) : this.statements.events(sql.readEvents, range);
-    return (await rows).map(eventOf);
+    const events = (await rows).map(eventOf);
+    this.newest = events.at(-1) ?? this.newest;
+    return events;
   }
 
   async eventTypes(known: number): Promise<string[]> {
@@ -188,6 +192,8 @@ interface WriteOptions {
 export class PostgresWrite extends PostgresRead implements WriteTransaction {
   /** Types that this transaction appended and that its process had not seen in the store. */
   readonly newTypes: Set<string> = new Set();
+  /** The last event that was inserted. */
+  inserted: StoredEvent | undefined;
   readonly #options: WriteOptions;
   #changesStanding = false;
 
@@ -226,6 +232,7 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
 
   async #insertEvents(events: readonly StoredEvent[]): Promise<void> {
     if (events.length === 0) return;
+    this.inserted = events.at(-1);
     const sent: Array<Promise<unknown>> = [
       this.statements.change(sql.insertEvents, [
         events.map((event) => event.position),

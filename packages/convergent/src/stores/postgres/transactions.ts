@@ -24,9 +24,12 @@ export function beginReading({ schema, idleMs, statementMs }: TransactionOptions
     ${first}`;
 }
 
+// Transactions that write do not say READ WRITE: a server that is set to read-only (its disk is nearly full, perhaps) means it, and a
+// replica answers to it with another error.
+
 /** To be rolled back: a statement is explained in it, which may be one that changes something. */
 export function beginLooking({ schema, idleMs, statementMs }: TransactionOptions): string {
-  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+  return `BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL search_path = ${quoted(schema)};
     SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
     SET LOCAL statement_timeout = ${statementMs}`;
@@ -46,7 +49,7 @@ export function beginLooking({ schema, idleMs, statementMs }: TransactionOptions
  * went on behind events that no view had (found by killing the server under the torture).
  */
 export function beginWriting({ schema, idleMs, statementMs, lockMs }: TransactionOptions, kind: WriteKind): string {
-  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+  return `BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL search_path = ${quoted(schema)};
     SET LOCAL idle_in_transaction_session_timeout = ${idleMs};
     SET LOCAL lock_timeout = ${lockMs};
