@@ -5,6 +5,9 @@
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { ConvergentError, isConvergentError } from "../../errors/error.ts";
 
+import { storeMoved } from "../../log/moved.ts";
+import { movedState } from "./queries.ts";
+
 /** What was being done when it failed. */
 export type Deed = "open" | "statement" | "commit";
 
@@ -59,6 +62,7 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
     );
   const code = sqlState(error);
   if (code === undefined) return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
+  if (code === movedState) return storeMoved(place, said, error);
   const meaning = meanings.find(({ codes }) => codes.test(code));
   return meaning ? failure(meaning.name, meaning.says) : error;
 }
