@@ -167,8 +167,20 @@ export class Connections {
   async close(waitMs: number): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.race([this.#pool.end().catch(() => undefined), this.#timers.sleep(waitMs)]);
+    await noLongerThan(
+      this.#timers,
+      waitMs,
+      this.#pool.end().catch(() => undefined),
+    );
   }
+}
+
+/** Waits for a goodbye, but no longer than so; the process stays until then, and not a moment more. */
+export async function noLongerThan(timers: Timers, ms: number, goodbye: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = timers.after(ms, late.resolve, "awaited");
+  await Promise.race([goodbye, late.promise]);
+  timer.cancel();
 }
 
 /** What every connection is made with. */

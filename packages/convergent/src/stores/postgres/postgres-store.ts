@@ -15,7 +15,7 @@ import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
 import { callAppend } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
-import { type Answer, type Connection, Connections } from "./connection.ts";
+import { type Answer, type Connection, Connections, noLongerThan } from "./connection.ts";
 import { openSchema } from "./open.ts";
 import { type Changed, Standing } from "./standing.ts";
 import { Statements } from "./statements.ts";
@@ -226,8 +226,7 @@ export class PostgresStore implements BatchStore {
     this.#listeners.clear();
     // Connections keep no process alive; their goodbyes do.
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
-    const silent = this.host.timers.sleep(closeWaitMs);
-    await Promise.all([Promise.race([this.#wakeUps.close(), silent]), this.#reads.close(closeWaitMs)]);
+    await Promise.all([noLongerThan(this.host.timers, closeWaitMs, this.#wakeUps.close()), this.#reads.close(closeWaitMs)]);
     await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }

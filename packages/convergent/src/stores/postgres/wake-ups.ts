@@ -32,6 +32,11 @@ export interface WakeUpOptions {
   readonly poll: () => Promise<void>;
 }
 
+/** The channel that the processes of a store listen on. */
+export function channelOf(schema: string): string {
+  return `convergent_${digestOf(schema).slice(0, 16)}`;
+}
+
 export class WakeUps {
   readonly #options: WakeUpOptions;
   readonly #channel: string;
@@ -45,7 +50,7 @@ export class WakeUps {
 
   constructor(options: WakeUpOptions) {
     this.#options = options;
-    this.#channel = `convergent_${digestOf(options.schema).slice(0, 16)}`;
+    this.#channel = channelOf(options.schema);
     this.#poll();
     if (options.url !== undefined) void this.#listen(options.url);
   }
