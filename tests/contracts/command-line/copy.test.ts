@@ -3,7 +3,20 @@ import { Log, parseToken } from "convergent";
 import { describe, expect, test } from "vitest";
 import { TcpProxy } from "../../torture/tcp-proxy.ts";
 import { testDatabase } from "../stores/store-kinds.ts";
-import { addressAt, append, convergent, files, fill, launch, newDirectory, openLog, password, type Place, schemaOf, schemas } from "./runs.ts";
+import {
+  addressAt,
+  append,
+  convergent,
+  files,
+  fill,
+  launch,
+  newDirectory,
+  openLog,
+  password,
+  type Place,
+  schemaOf,
+  schemas,
+} from "./runs.ts";
 
 const pairs: ReadonlyArray<{ readonly from: Place; readonly to: Place; readonly name: string }> = [
   { from: files, to: schemas, name: "SQLite to PostgreSQL" },
@@ -39,14 +52,19 @@ test("from SQLite to PostgreSQL and back the same digest, ids and ranges come ou
   expect([there.err, there.code]).toEqual([expect.stringMatching(/copying orders\.db to postgres:[\s\S]*13,000 events are the same/), 0]);
   expect(there.out).toMatch(/is now the store of orders up to position 13000; this run brought 13,000 events and 130 ids/);
   const back = await convergent(directory, "copy", "--from", database, "--to", "back.db", "--json");
-  expect([back.code, JSON.parse(back.out)]).toEqual([0, expect.objectContaining({ store: "orders", events: 13_000, ids: 130, position: 13_000 })]);
+  expect([back.code, JSON.parse(back.out)]).toEqual([
+    0,
+    expect.objectContaining({ store: "orders", events: 13_000, ids: 130, position: 13_000 }),
+  ]);
   for (const at of [database, "back.db"]) expect(await verified(directory, at)).toEqual(before);
   const same = await convergent(directory, "verify", "--store", database, "--against", "orders.db");
   expect([same.code, same.out]).toEqual([0, expect.stringContaining("both hold the same events")]);
   for (const { out, err } of [there, back, same]) expect(out + err).not.toContain(password);
 
   const log = await openLog(schemas, directory, "orders");
-  expect(await log.append({ stream: "order/2", expected: "any", events: await eventsOf(log, 201, 300), id: { scope: "caller", id: "id-2" } })).toMatchObject({
+  expect(
+    await log.append({ stream: "order/2", expected: "any", events: await eventsOf(log, 201, 300), id: { scope: "caller", id: "id-2" } }),
+  ).toMatchObject({
     repeated: true,
   });
 }, 120_000);
@@ -148,12 +166,17 @@ describe.each(pairs)("$name", ({ from, to }) => {
     const source = from.at(directory, "source");
     const copy = (name: string) => convergent(directory, "copy", "--from", source, "--to", to.at(directory, name));
     const other = await copy("other");
-    expect([other.code, other.err]).toEqual([1, expect.stringMatching(/holds 300 events of orders and is no unfinished copy[\s\S]*\(invalid_input\)/)]);
+    expect([other.code, other.err]).toEqual([
+      1,
+      expect.stringMatching(/holds 300 events of orders and is no unfinished copy[\s\S]*\(invalid_input\)/),
+    ]);
     expect(await copied(to, directory, "other")).toBe(300);
     expect((await copy("stranger")).err).toMatch(/belongs to "catalogue", and the source is the store of "orders"\n\(store_mismatch\)/);
     expect((await copy("empty")).code).toBe(0);
     expect((await copy("empty")).err).toMatch(/holds 200 events of orders/);
-    expect((await convergent(directory, "copy", "--from", from.at(directory, "missing"), "--to", to.at(directory, "new"))).err).toMatch(/\(not_found\)/);
+    expect((await convergent(directory, "copy", "--from", from.at(directory, "missing"), "--to", to.at(directory, "new"))).err).toMatch(
+      /\(not_found\)/,
+    );
   }, 60_000);
 
   test("a switch that was killed before it was finished is taken back by --cancel", async () => {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { customers, registered } from "../persons/customers.ts";
-import { addressAt, append, convergent, fill, launch, newDirectory, openLog, password, type Ran, schemas } from "./runs.ts";
+import { addressAt, convergent, fill, launch, newDirectory, openLog, password, type Ran, schemas } from "./runs.ts";
 
 const main = resolve(import.meta.dirname, "../../../packages/server/src/cli/main.ts");
 
@@ -23,13 +23,19 @@ test("a log in PostgreSQL is verified, told, exported and archived by its URL", 
   await log.append({ stream: "order/0", expected: "any", events: [{ type: "order.shipped", data: 1 }] });
   const at = schemas.at(directory, "orders");
   const sound = await run(directory, "verify", "--store", at);
-  expect([sound.code, sound.out]).toEqual([0, expect.stringMatching(/^postgres:\/\/postgres@\S+: the store of orders, 201 events[\s\S]*sound/)]);
+  expect([sound.code, sound.out]).toEqual([
+    0,
+    expect.stringMatching(/^postgres:\/\/postgres@\S+: the store of orders, 201 events[\s\S]*sound/),
+  ]);
   expect((await run(directory, "tail", "--store", at, "--lines", "1")).out).toMatch(/201 .*order\/0@101 +order\.shipped/);
   const exported = await run(directory, "export", "--store", at);
   expect(exported.out.split("\n")).toHaveLength(204);
   const types = ["--entity", "order", "--ended-by", "order.shipped", "--ended-before", "0s"];
   const moved = await run(directory, "archive", "--store", at, ...types);
-  expect([moved.code, moved.out]).toEqual([0, expect.stringMatching(/^moved 100 events of 1 streams to the table archived_events of postgres:/)]);
+  expect([moved.code, moved.out]).toEqual([
+    0,
+    expect.stringMatching(/^moved 100 events of 1 streams to the table archived_events of postgres:/),
+  ]);
   expect(JSON.parse((await run(directory, "archive", "--store", at, ...types, "--json")).out)).toEqual({ streams: 1, events: 0 });
   expect((await run(directory, "verify", "--store", at, "--json")).out).toMatch(/"events":201/);
 }, 60_000);
@@ -54,15 +60,27 @@ test("commands that are about files say what to do instead", async () => {
 test("what is not there, cannot be reached, or lacks its driver is said in a sentence, without the password", async () => {
   const directory = newDirectory();
   const missing = await run(directory, "verify", "--store", addressAt("not-there"));
-  expect([missing.code, missing.err]).toEqual([1, expect.stringMatching(/no store at postgres:\S+schema=not-there; name its schema[\s\S]*\(not_found\)/)]);
+  expect([missing.code, missing.err]).toEqual([
+    1,
+    expect.stringMatching(/no store at postgres:\S+schema=not-there; name its schema[\s\S]*\(not_found\)/),
+  ]);
   const away = await run(directory, "readers", "--store", addressAt("orders", 1));
   expect([away.code, away.err]).toEqual([1, expect.stringMatching(/cannot be reached[\s\S]*\(unavailable\)/)]);
   expect((await run(directory, "tail", "--store", addressAt("pg_catalog"))).err).toMatch(/no name for a schema/);
-  expect((await run(directory, "tail", "--store", `postgres://ada:${password}@[broken/x`)).err).toMatch(/is no address[\s\S]*\(invalid_input\)/);
+  expect((await run(directory, "tail", "--store", `postgres://ada:${password}@[broken/x`)).err).toMatch(
+    /is no address[\s\S]*\(invalid_input\)/,
+  );
   const hook =
     'import { registerHooks } from "node:module"; registerHooks({ resolve(name, context, next) { if (name === "pg") throw Object.assign(new Error("Cannot find package \'pg\'"), { code: "ERR_MODULE_NOT_FOUND" }); return next(name, context); } });';
-  const without = await launch(directory, ["tail", "--store", addressAt("orders")], ["--import", `data:text/javascript,${encodeURIComponent(hook)}`]).ran;
-  expect([without.code, without.err]).toEqual([1, expect.stringMatching(/needs the package pg, which is not installed: npm install pg@[\d.]+\n\(not_found\)/)]);
+  const without = await launch(
+    directory,
+    ["tail", "--store", addressAt("orders")],
+    ["--import", `data:text/javascript,${encodeURIComponent(hook)}`],
+  ).ran;
+  expect([without.code, without.err]).toEqual([
+    1,
+    expect.stringMatching(/needs the package pg, which is not installed: npm install pg@[\d.]+\n\(not_found\)/),
+  ]);
 }, 60_000);
 
 test("a person is forgotten by command in PostgreSQL, with the file of the keys", async () => {
@@ -94,10 +112,15 @@ test("services are started on a database, each in a schema of its name; readers,
   mkdirSync(cache, { recursive: true });
   const directory = mkdtempSync(join(cache, "cli-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const name = basename(directory).toLowerCase().replaceAll(/[^a-z0-9-]/g, "");
+  const name = basename(directory)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]/g, "");
   writeFileSync(join(directory, "orders.mjs"), serviceModule().replace('service("orders"', `service("${name}"`));
   const named = await run(directory, "start", "orders.mjs", "--store", addressAt("orders"));
-  expect([named.code, named.err]).toEqual([1, expect.stringMatching(/without a schema, because each service has the one of its name[\s\S]*\(invalid_input\)/)]);
+  expect([named.code, named.err]).toEqual([
+    1,
+    expect.stringMatching(/without a schema, because each service has the one of its name[\s\S]*\(invalid_input\)/),
+  ]);
   const server = spawn(
     process.execPath,
     ["--conditions=convergent-source", main, "start", "orders.mjs", "--store", addressAt(undefined), "--port", "0"],
@@ -116,16 +139,26 @@ test("services are started on a database, each in a schema of its name; readers,
     expect(answer.status).toBe(200);
   }
   const at = addressAt(name);
-  await expect.poll(async () => (await run(directory, "parked", "list", "--store", at)).out, { timeout: 30_000 }).toMatch(/order-summary +1 +o-2 +1/);
+  await expect
+    .poll(async () => (await run(directory, "parked", "list", "--store", at)).out, { timeout: 30_000 })
+    .toMatch(/order-summary +1 +o-2 +1/);
   expect((await run(directory, "readers", "--store", at)).out).toMatch(new RegExp(`order-summary +1 +${name} +16 `));
   expect((await run(directory, "view", "list", "--store", at)).out).toMatch(/order-summary +1 +active/);
-  expect((await run(directory, "parked", "discard", "order-summary", "o-2", "--store", at, "--reason", "a test")).out).toMatch(/asked for 1 event/);
-  await expect.poll(async () => (await run(directory, "parked", "list", "--store", at, "--discarded")).out, { timeout: 30_000 }).toMatch(/o-2/);
-  expect((await run(directory, "view", "reset", "order-summary", "--store", at, "--yes")).err).toMatch(/a process has postgres:\S+ open[\s\S]*\(store_in_use\)/);
+  expect((await run(directory, "parked", "discard", "order-summary", "o-2", "--store", at, "--reason", "a test")).out).toMatch(
+    /asked for 1 event/,
+  );
+  await expect
+    .poll(async () => (await run(directory, "parked", "list", "--store", at, "--discarded")).out, { timeout: 30_000 })
+    .toMatch(/o-2/);
+  expect((await run(directory, "view", "reset", "order-summary", "--store", at, "--yes")).err).toMatch(
+    /a process has postgres:\S+ open[\s\S]*\(store_in_use\)/,
+  );
   const ended = once(server, "exit");
   server.kill("SIGTERM");
   await ended;
-  expect((await run(directory, "view", "reset", "order-summary", "--store", at, "--yes")).out).toMatch(/^deleted the documents and checkpoint of "order-summary"/);
+  expect((await run(directory, "view", "reset", "order-summary", "--store", at, "--yes")).out).toMatch(
+    /^deleted the documents and checkpoint of "order-summary"/,
+  );
   const beside = await run(directory, "reader", "continue", "order-summary", "--store", at, "--yes");
   expect([beside.code, beside.err]).toEqual([1, expect.stringMatching(/holds no reaction "order-summary"/)]);
   expect((await run(directory, "view", "drop", "order-summary", "--store", at, "--yes")).err).toMatch(/\(not_found\)/);

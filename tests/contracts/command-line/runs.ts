@@ -20,7 +20,11 @@ export interface Ran {
   readonly err: string;
 }
 
-export function launch(directory: string, args: readonly string[], more: readonly string[] = []): { child: ChildProcess; ran: Promise<Ran> } {
+export function launch(
+  directory: string,
+  args: readonly string[],
+  more: readonly string[] = [],
+): { child: ChildProcess; ran: Promise<Ran> } {
   const child = spawn(process.execPath, ["--conditions=convergent-source", ...more, main, ...args], {
     cwd: directory,
     stdio: ["ignore", "pipe", "pipe"],
@@ -71,7 +75,8 @@ export const files: Place = {
 export const schemas: Place = {
   kind: "postgres",
   at: (directory, name) => addressAt(schemaOf(directory, name)),
-  driver: (directory, name) => postgres(testDatabase(), { schema: schemaOf(directory, name), directory, keys: join(directory, `${name}-keys`) }),
+  driver: (directory, name) =>
+    postgres(testDatabase(), { schema: schemaOf(directory, name), directory, keys: join(directory, `${name}-keys`) }),
   rows: async (directory, name, statement) => {
     const client = new pg.Client({ connectionString: testDatabase() });
     await client.connect();

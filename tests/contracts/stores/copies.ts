@@ -27,7 +27,15 @@ async function openCopy(kind: StoreKind, place: string): Promise<Store> {
 }
 
 const reaction = { reader: "reserve-stock", version: 1, source: "catalogue" };
-const checkpoint: Checkpoint = { ...reaction, slot: 0, epoch: "e", position: 7 as Position, reached: 3 as Position, seen: "{}", check: "ab" };
+const checkpoint: Checkpoint = {
+  ...reaction,
+  slot: 0,
+  epoch: "e",
+  position: 7 as Position,
+  reached: 3 as Position,
+  seen: "{}",
+  check: "ab",
+};
 const view: Checkpoint = { ...checkpoint, reader: "summary" };
 const parked: ParkedEvent = {
   ...reaction,
@@ -68,56 +76,59 @@ async function addReaders(kind: StoreKind, place: string): Promise<void> {
 }
 
 export function copyContract(kind: StoreKind): void {
-  test.each(storeKinds)("a copy to $name keeps everything of the log, and of readers what no log tells; tokens past it are refused", async (to) => {
-    const [place, target] = [newPlace(), newPlace()];
-    await fill(kind, place);
-    await addReaders(kind, place);
-    const source = await openStore(kind, place);
-    const before = await verifyStore(source);
-    const into = await openCopy(to, target);
-    const copy = await StoreCopy.begin(source, into);
-    expect(await copy.bring()).toEqual({ events: 38, ids: 10, position: 38 });
-    expect(await copy.verify()).toEqual({ events: 38, ranges: 1 });
-    const epoch = await copy.finish();
-    expect(epoch.first).toBe(39);
-    await into.close();
+  test.each(storeKinds)(
+    "a copy to $name keeps everything of the log, and of readers what no log tells; tokens past it are refused",
+    async (to) => {
+      const [place, target] = [newPlace(), newPlace()];
+      await fill(kind, place);
+      await addReaders(kind, place);
+      const source = await openStore(kind, place);
+      const before = await verifyStore(source);
+      const into = await openCopy(to, target);
+      const copy = await StoreCopy.begin(source, into);
+      expect(await copy.bring()).toEqual({ events: 38, ids: 10, position: 38 });
+      expect(await copy.verify()).toEqual({ events: 38, ranges: 1 });
+      const epoch = await copy.finish();
+      expect(epoch.first).toBe(39);
+      await into.close();
 
-    const store = await openStore(to, target);
-    const after = await verifyStore(store);
-    expect(after).toEqual(before);
-    expect(differences(before, after)).toEqual([]);
-    expect(store.identity.epochs.slice(1)).toEqual([...source.identity.epochs, epoch]);
-    const rows = await store.read(async (tx) => ({
-      checkpoints: await tx.checkpoints(),
-      parked: await tx.parking.events(reaction, "k", 10),
-      keys: (await tx.parking.keys()).length,
-      discards: await tx.parking.discards(),
-      forgettings: await tx.persons.forgettings(),
-      types: await tx.eventTypes(0),
-      definitions: await tx.definitions(),
-    }));
-    expect(rows).toEqual({
-      checkpoints: [checkpoint],
-      parked: [parked],
-      keys: 1,
-      discards: [discard],
-      forgettings: [{ person: "p", reason: "asked for it", actor: "ada" }],
-      types: await source.read((tx) => tx.eventTypes(0)),
-      definitions: [],
-    });
-    await source.close();
-    await store.close();
+      const store = await openStore(to, target);
+      const after = await verifyStore(store);
+      expect(after).toEqual(before);
+      expect(differences(before, after)).toEqual([]);
+      expect(store.identity.epochs.slice(1)).toEqual([...source.identity.epochs, epoch]);
+      const rows = await store.read(async (tx) => ({
+        checkpoints: await tx.checkpoints(),
+        parked: await tx.parking.events(reaction, "k", 10),
+        keys: (await tx.parking.keys()).length,
+        discards: await tx.parking.discards(),
+        forgettings: await tx.persons.forgettings(),
+        types: await tx.eventTypes(0),
+        definitions: await tx.definitions(),
+      }));
+      expect(rows).toEqual({
+        checkpoints: [checkpoint],
+        parked: [parked],
+        keys: 1,
+        discards: [discard],
+        forgettings: [{ person: "p", reason: "asked for it", actor: "ada" }],
+        types: await source.read((tx) => tx.eventTypes(0)),
+        definitions: [],
+      });
+      await source.close();
+      await store.close();
 
-    const [original, log] = [await openLog(kind, place), await openLog(to, target)];
-    expect(await allEvents(log)).toEqual(await allEvents(original));
-    const repeated = { ...written("order/1 ö", "", "id-3"), metadata: { actor: "ada ✓" } };
-    expect(await log.append(repeated)).toMatchObject({ kind: "appended", repeated: true });
-    expect(await codeOf(log.append(written("order/1", 1, "never")))).toBe("id_voided");
-    const kept = String(await original.tokenAt(38 as Position));
-    expect(await log.demand(parseToken(kept))).toMatchObject({ position: 38 });
-    const lost = String(appended(await original.append(written("order/lost"))).token);
-    await expect(log.demand(parseToken(lost))).rejects.toMatchObject({ code: "token_epoch", details: { fork: 38 } });
-  });
+      const [original, log] = [await openLog(kind, place), await openLog(to, target)];
+      expect(await allEvents(log)).toEqual(await allEvents(original));
+      const repeated = { ...written("order/1 ö", "", "id-3"), metadata: { actor: "ada ✓" } };
+      expect(await log.append(repeated)).toMatchObject({ kind: "appended", repeated: true });
+      expect(await codeOf(log.append(written("order/1", 1, "never")))).toBe("id_voided");
+      const kept = String(await original.tokenAt(38 as Position));
+      expect(await log.demand(parseToken(kept))).toMatchObject({ position: 38 });
+      const lost = String(appended(await original.append(written("order/lost"))).token);
+      await expect(log.demand(parseToken(lost))).rejects.toMatchObject({ code: "token_epoch", details: { fork: 38 } });
+    },
+  );
 
   test("a copy brings what was appended meanwhile, goes on after a stop, and no service opens it before it is finished", async () => {
     const to = storeKinds.at(-1) as StoreKind;
@@ -179,7 +190,11 @@ export function copyContract(kind: StoreKind): void {
     if (!kind.severalProcesses) await store.close();
     const appending = kind.severalProcesses ? log : await openLog(kind, place);
     const refused = appending.append(written("order/1", 2, "second"));
-    await expect(refused).rejects.toMatchObject({ code: "store_moved", retry: "later", message: expect.stringContaining("it's \\elsewhere") as string });
+    await expect(refused).rejects.toMatchObject({
+      code: "store_moved",
+      retry: "later",
+      message: expect.stringContaining("it's \\elsewhere") as string,
+    });
     expect(await codeOf(appending.void({ scope: "caller", id: "late" }))).toBe("store_moved");
     expect(await appending.append(written("order/1", 1, "first"))).toMatchObject({ repeated: true });
     expect(await allEvents(appending)).toHaveLength(1);

@@ -37,14 +37,14 @@ const catchUpWait = "30s";
 
 export interface AskOptions {
   readonly client: LoansClient;
-  readonly url: string;
+  readonly urls: readonly string[];
   readonly concurrency: number;
   /** Applications that the file knows; the view may know more. */
   readonly applications: Iterable<string>;
   readonly statuses: Iterable<string>;
 }
 
-/** Waits until every view has what was written. Throws when one does not catch up. */
+/** Waits until every view has what this client wrote. Throws when one does not catch up. */
 export async function awaitViews(client: LoansClient): Promise<void> {
   const wait = { limit: 1, wait: catchUpWait, stale: "error" } as const;
   await client.applicationsByStatus.find({}, wait);
@@ -72,7 +72,7 @@ export async function ask(options: AskOptions): Promise<Answers> {
     byStatus.set(status, found.size);
   }
   return {
-    head: Math.max(0, ...(await readerLags(options.url)).map(({ head }) => head)),
+    head: Math.max(0, ...(await Promise.all(options.urls.map(readerLags))).flat().map(({ head }) => head)),
     entities,
     documents,
     byStatus,

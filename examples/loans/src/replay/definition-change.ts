@@ -1,14 +1,15 @@
 /**
- * A definition that changes half way: the server is restarted with the next release while lines go on, and documents are
+ * A definition that changes half way: the servers are restarted, one after the other, with the next release while lines go on, and documents are
  * read right behind their writes before, during and after the rebuild. Each must say what the command's answer said.
  */
+import { isConvergentError } from "convergent/client";
 import type { Application } from "../definitions/application.ts";
 import type { ApplicationByStatusNext } from "../definitions/next-release.ts";
 import type { EventLine } from "../file/event-file.ts";
 import type { Tally } from "../file/tally.ts";
 import type { Check } from "./checks.ts";
 import type { LoansClient } from "./command-of-line.ts";
-import type { ServerProcess } from "./server-process.ts";
+import type { Servers } from "./servers.ts";
 
 /** One line in so many is read behind its write. */
 const readEvery = 10;
@@ -16,6 +17,8 @@ const differencesMax = 5;
 /** A build that is not in place by then is stuck. */
 const placedWithinMs = 60_000;
 const lookMs = 100;
+/** A document that does not have its write by then is stale for good. */
+const readWithinMs = 60_000;
 
 interface StoredVersion {
   readonly view: string;
@@ -25,7 +28,7 @@ interface StoredVersion {
 }
 
 export class DefinitionChange {
-  readonly #server: ServerProcess;
+  readonly #servers: Servers;
   readonly #lines: number;
   readonly #wrong: string[] = [];
   #changed: Promise<void> | undefined;
@@ -39,8 +42,8 @@ export class DefinitionChange {
   #linesMeanwhile = 0;
 
   /** Changes after half of so many lines. */
-  constructor(server: ServerProcess, lines: number) {
-    this.#server = server;
+  constructor(servers: Servers, lines: number) {
+    this.#servers = servers;
     this.#lines = lines;
   }
 
@@ -51,7 +54,7 @@ export class DefinitionChange {
     if (building) this.#linesMeanwhile += 1;
     if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
     if (line.number % readEvery !== 0) return;
-    const { value } = await client.applicationsByStatus.get(line.application, { wait: "30s", stale: "error" });
+    const value = await this.#document(client, line.application);
     this.#read += 1;
     if (building) this.#readMeanwhile += 1;
     const expected = { status: state.status, since: Date.parse(state.since), amount: state.amount, offersSent: state.offersSent };
@@ -59,6 +62,19 @@ export class DefinitionChange {
       const given = (value as Readonly<Record<string, unknown>> | undefined)?.[field];
       if (given !== wanted)
         this.#wrong.push(`line ${line.number}, application ${line.application}: ${field} is ${String(given)}, not ${wanted}`);
+    }
+  }
+
+  /** The document behind the write. A server that stops ends what waits there, as not fresh: it is asked again when it is back. */
+  async #document(client: LoansClient, application: string): Promise<object | undefined> {
+    const began = performance.now();
+    for (;;) {
+      try {
+        return (await client.applicationsByStatus.get(application, { wait: "30s", stale: "error" })).value;
+      } catch (error) {
+        if (!isConvergentError(error, "not_fresh") || performance.now() - began > readWithinMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, lookMs));
+      }
     }
   }
 
@@ -70,7 +86,7 @@ export class DefinitionChange {
 
   get summary(): string {
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-    return `The definition changed half way: the server was away for ${seconds(this.#restartMs)}, and the new version was in place ${seconds(this.#buildMs)} later; ${this.#linesMeanwhile.toLocaleString("en")} lines and ${this.#readMeanwhile.toLocaleString("en")} reads were answered meanwhile.`;
+    return `The definition changed half way: the restart took ${seconds(this.#restartMs)}, and the new version was in place ${seconds(this.#buildMs)} later; ${this.#linesMeanwhile.toLocaleString("en")} lines and ${this.#readMeanwhile.toLocaleString("en")} reads were answered meanwhile.`;
   }
 
   /** What must hold beyond the checks of every replay. */
@@ -91,7 +107,7 @@ export class DefinitionChange {
 
   async #change(): Promise<void> {
     const began = performance.now();
-    await this.#server.restart("next");
+    await this.#servers.restart("next");
     this.#restartMs = performance.now() - began;
     this.#placed = this.#awaitPlace();
     this.#placed.catch(() => undefined); // awaited by `finished`
@@ -113,7 +129,7 @@ export class DefinitionChange {
   }
 
   async #versions(): Promise<StoredVersion[]> {
-    const response = await fetch(`${this.#server.url}/readers`, { signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(`${this.#servers.urls[0]}/readers`, { signal: AbortSignal.timeout(5_000) });
     const { views } = (await response.json()) as { readonly views: readonly StoredVersion[] };
     return views.filter(({ view }) => view === "applications-by-status");
   }

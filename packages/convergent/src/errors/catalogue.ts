@@ -74,7 +74,11 @@ export const catalogue = {
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
   store_in_use: { retry: "never", status: 500, summary: "A process has the store open, and this can only be done while none has." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },
-  store_moved: { retry: "later", status: 503, summary: "The store was moved to another place and takes no more writes; nothing was written." },
+  store_moved: {
+    retry: "later",
+    status: 503,
+    summary: "The store was moved to another place and takes no more writes; nothing was written.",
+  },
   store_newer: { retry: "never", status: 500, summary: "The store was written by a newer release of this project." },
   store_unwritable: { retry: "never", status: 500, summary: "The store's file or directory cannot be written." },
   token_epoch: { retry: "never", status: 409, summary: "The token lies past a restore of its store: the write it names is gone." },

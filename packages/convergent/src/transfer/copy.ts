@@ -61,7 +61,10 @@ export class StoreCopy {
   static async begin(source: Store, target: Store): Promise<StoreCopy> {
     const name = source.identity.store;
     if (serviceInCopy(target.identity.store) !== name)
-      throw new ConvergentError("store_mismatch", `the target belongs to "${target.identity.store}", and the source is the store of "${name}"`);
+      throw new ConvergentError(
+        "store_mismatch",
+        `the target belongs to "${target.identity.store}", and the source is the store of "${name}"`,
+      );
     const epochs = await source.read((tx) => tx.epochs());
     const present = epochs.at(-1) as Epoch;
     const key = { ...reader, source: name };
@@ -84,8 +87,9 @@ export class StoreCopy {
     // The next page is read while this one is written.
     let coming = pages.next();
     for (;;) {
-      const { value: page } = await coming;
-      if (!page) break;
+      const read = await coming;
+      if (read.done === true) break;
+      const page = read.value;
       coming = pages.next();
       coming.catch(() => undefined); // thrown by the await above, unless the write fails first
       ids += await this.#write(page);
@@ -93,7 +97,10 @@ export class StoreCopy {
       options.onProgress?.({ done: this.#position, of: last });
     }
     if (this.#position < last)
-      throw new ConvergentError("store_broken", `the source ends at position ${this.#position}, before its head ${last}; see convergent verify`);
+      throw new ConvergentError(
+        "store_broken",
+        `the source ends at position ${this.#position}, before its head ${last}; see convergent verify`,
+      );
     return { events, ids: ids + (await this.#bringVoided()), position: this.#position };
   }
 

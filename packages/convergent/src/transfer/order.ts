@@ -3,7 +3,10 @@ import { eventDigest } from "../log/digest.ts";
 import type { StoredEvent } from "../log/event.ts";
 
 /** What is wrong with an event that is to follow; nothing when it may. `version` is the one its stream is at. */
-export function disorder(event: StoredEvent, before: { readonly position: number; readonly at: number; readonly version: number }): string[] {
+export function disorder(
+  event: StoredEvent,
+  before: { readonly position: number; readonly at: number; readonly version: number },
+): string[] {
   const wrong: string[] = [];
   if (event.position !== before.position + 1) wrong.push(`it follows position ${before.position}`);
   if (event.version !== before.version + 1) wrong.push(`version ${event.version} of ${event.stream} follows version ${before.version}`);

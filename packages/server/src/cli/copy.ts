@@ -30,9 +30,15 @@ export async function copy(options: CopyOptions): Promise<void> {
   const { from, to } = options;
   const name = await ownerOf(from);
   if (serviceInCopy(name) !== undefined)
-    throw new ConvergentError("invalid_input", `${shown(from)} is itself an unfinished copy; finish it first, or copy from where it comes from`);
+    throw new ConvergentError(
+      "invalid_input",
+      `${shown(from)} is itself an unfinished copy; finish it first, or copy from where it comes from`,
+    );
   if (!isPostgres(to) && kindOf(to) === "journal")
-    throw new ConvergentError("invalid_input", `${to} is a journal, which is made by convergent import; copy into an SQLite file or a PostgreSQL schema`);
+    throw new ConvergentError(
+      "invalid_input",
+      `${to} is a journal, which is made by convergent import; copy into an SQLite file or a PostgreSQL schema`,
+    );
   if (options.cancel) return cancel(options, name);
   const isOpen = options.switch !== true && (await isInUse(from));
   const source = await openStore(from);
@@ -98,7 +104,8 @@ async function openTarget(to: string, name: string): Promise<Store> {
   const owner = await ownerIfThere(to);
   const driver = await driverOf(to);
   if (owner === undefined || serviceInCopy(owner) === name) return driver.open({ name: unfinishedCopyOf(name) });
-  if (owner !== name) throw new ConvergentError("store_mismatch", `${shown(to)} belongs to "${owner}", and the source is the store of "${name}"`);
+  if (owner !== name)
+    throw new ConvergentError("store_mismatch", `${shown(to)} belongs to "${owner}", and the source is the store of "${name}"`);
   await requireUnused(to);
   const store = await driver.open({ name });
   try {

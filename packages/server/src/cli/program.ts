@@ -51,7 +51,10 @@ function program(): Command {
       "file that exports services, one by one or as `services`; it may export `port`, and `gateway`: options of serve()",
     )
     .option("--data <dir>", "directory of the store files, <service>.db", "data")
-    .option("--store <url>", "instead of files: a PostgreSQL database, in which each service has the schema of its name; keys of persons lie in --data")
+    .option(
+      "--store <url>",
+      "instead of files: a PostgreSQL database, in which each service has the schema of its name; keys of persons lie in --data",
+    )
     .option("--port <n>", "port on 127.0.0.1; 0 takes a free one (default: $PORT, the module's `port`, or 4000)", portNumber)
     .addOption(
       new Option("--log <level>", "requests on stderr: as lines on a terminal, as JSON elsewhere").choices(logLevels).default("info"),

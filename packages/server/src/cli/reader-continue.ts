@@ -24,7 +24,8 @@ export async function continueReading(name: string, options: ContinueOptions): P
   try {
     const sources = await sourcesOf(store, name, path);
     const logs: PresentLog[] = [];
-    for (const source of sources) logs.push(source === owner ? await logOf(store) : await presentLog(placeOfSource(source, options), source));
+    for (const source of sources)
+      logs.push(source === owner ? await logOf(store) : await presentLog(placeOfSource(source, options), source));
     if (!options.yes && !(await confirmed(`Let "${name}" of ${owner} go on ${placeName(from)} of ${sources.join(", ")}?`))) {
       console.log("nothing was changed");
       return;
@@ -55,7 +56,10 @@ async function sourcesOf(store: Store, name: string, path: string): Promise<stri
   const { rows, definitions } = await store.read(async (tx) => ({ rows: await tx.checkpoints(), definitions: await tx.definitions() }));
   const views = new Set(definitions.map((row) => row.name));
   if (views.has(name))
-    throw new ConvergentError("invalid_input", `"${name}" is a view, which is built again: convergent view reset ${name} --store ${shown(path)}`);
+    throw new ConvergentError(
+      "invalid_input",
+      `"${name}" is a view, which is built again: convergent view reset ${name} --store ${shown(path)}`,
+    );
   const sources = rows.filter((row) => row.reader === name).map(({ source }) => source);
   if (sources.length > 0) return [...new Set(sources)];
   const known = [...new Set(rows.map(({ reader }) => reader))].filter((reader) => !views.has(reader));

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { ConvergentError, type Store, type StoreDriver } from "convergent";
 import { memory } from "convergent/memory";
+import type { findStore as findIn, postgres } from "convergent/postgres";
 import { sqlite } from "convergent/sqlite";
 import { isBlank, kindOf, ownerOfFile, requireFileUnused, type StoreKind } from "./store-file.ts";
 
@@ -106,18 +107,23 @@ async function findStore(place: string) {
 
 function parsed(place: string): { readonly url: string; readonly schema: string | undefined } {
   if (!URL.canParse(place))
-    throw new ConvergentError("invalid_input", `${withoutPasswords(place)} is no address; write it like postgres://user@host:5432/database?schema=orders`);
+    throw new ConvergentError(
+      "invalid_input",
+      `${withoutPasswords(place)} is no address; write it like postgres://user@host:5432/database?schema=orders`,
+    );
   const url = new URL(place);
   const schema = url.searchParams.get("schema") ?? undefined;
   url.searchParams.delete("schema");
   return { url: url.href, schema };
 }
 
-async function driver(): Promise<typeof import("convergent/postgres")> {
+async function driver(): Promise<{ readonly postgres: typeof postgres; readonly findStore: typeof findIn }> {
   try {
     return await import("convergent/postgres");
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND")) throw cause;
-    throw new ConvergentError("not_found", "a store in PostgreSQL needs the package pg, which is not installed: npm install pg@8.23.1", { cause });
+    throw new ConvergentError("not_found", "a store in PostgreSQL needs the package pg, which is not installed: npm install pg@8.23.1", {
+      cause,
+    });
   }
 }

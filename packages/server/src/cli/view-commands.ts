@@ -101,7 +101,9 @@ async function ordered<T>(path: string, order: (tx: WriteTransaction) => Promise
   } catch (error) {
     if (!(error instanceof ConvergentError) || error.code !== "not_found") throw error;
     const known = [...new Set((await store.read((tx) => viewVersions(tx, store.identity.store))).map(({ view }) => view))];
-    throw new ConvergentError("not_found", `${error.message} (${shown(path)}); it holds ${known.join(", ") || "none"}`, { details: { known } });
+    throw new ConvergentError("not_found", `${error.message} (${shown(path)}); it holds ${known.join(", ") || "none"}`, {
+      details: { known },
+    });
   } finally {
     await store.close();
   }

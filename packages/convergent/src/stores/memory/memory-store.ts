@@ -55,10 +55,7 @@ export class MemoryStore implements Store {
     };
     if (identity.store !== name) {
       await journal.close();
-      throw new ConvergentError(
-        "store_mismatch",
-        `${ownerSentence(path, identity.store, name)}; each service has a store of its own`,
-      );
+      throw new ConvergentError("store_mismatch", `${ownerSentence(path, identity.store, name)}; each service has a store of its own`);
     }
     if (!known) {
       const first = [{ table: "identity", key: "identity", row: identity }];

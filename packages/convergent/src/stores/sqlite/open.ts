@@ -148,11 +148,9 @@ function readOrCreate(database: Database, { host, path, name }: OpenOptions): Id
   if (!row) throw broken(path, "its table convergent_store is empty");
   bringUpToDate(database, row[0] as number);
   if (row[1] !== name) {
-    throw new ConvergentError(
-      "store_mismatch",
-      `${ownerSentence(path, String(row[1]), name)}; each service has a file of its own`,
-      { details: { path, owner: row[1], name } },
-    );
+    throw new ConvergentError("store_mismatch", `${ownerSentence(path, String(row[1]), name)}; each service has a file of its own`, {
+      details: { path, owner: row[1], name },
+    });
   }
   const epochs = epochsOf(database);
   if (epochs.length === 0) throw broken(path, "its table convergent_epochs is empty");
