@@ -2,7 +2,6 @@
  * A definition that changes half way: the servers are restarted, one after the other, with the next release while lines go on, and documents are
  * read right behind their writes before, during and after the rebuild. Each must say what the command's answer said.
  */
-import { isConvergentError } from "convergent/client";
 import type { Application } from "../definitions/application.ts";
 import type { ApplicationByStatusNext } from "../definitions/next-release.ts";
 import type { EventLine } from "../file/event-file.ts";
@@ -10,6 +9,7 @@ import type { Tally } from "../file/tally.ts";
 import type { Check } from "./checks.ts";
 import type { LoansClient } from "./command-of-line.ts";
 import type { Servers } from "./servers.ts";
+import { untilFresh } from "./until-fresh.ts";
 
 /** One line in so many is read behind its write. */
 const readEvery = 10;
@@ -17,8 +17,6 @@ const differencesMax = 5;
 /** A build that is not in place by then is stuck. */
 const placedWithinMs = 60_000;
 const lookMs = 100;
-/** A document that does not have its write by then is stale for good. */
-const readWithinMs = 60_000;
 
 interface StoredVersion {
   readonly view: string;
@@ -54,7 +52,8 @@ export class DefinitionChange {
     if (building) this.#linesMeanwhile += 1;
     if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
     if (line.number % readEvery !== 0) return;
-    const value = await this.#document(client, line.application);
+    const read = { wait: "30s", stale: "error" } as const;
+    const { value } = await untilFresh(() => client.applicationsByStatus.get(line.application, read));
     this.#read += 1;
     if (building) this.#readMeanwhile += 1;
     const expected = { status: state.status, since: Date.parse(state.since), amount: state.amount, offersSent: state.offersSent };
@@ -62,19 +61,6 @@ export class DefinitionChange {
       const given = (value as Readonly<Record<string, unknown>> | undefined)?.[field];
       if (given !== wanted)
         this.#wrong.push(`line ${line.number}, application ${line.application}: ${field} is ${String(given)}, not ${wanted}`);
-    }
-  }
-
-  /** The document behind the write. A server that stops ends what waits there, as not fresh: it is asked again when it is back. */
-  async #document(client: LoansClient, application: string): Promise<object | undefined> {
-    const began = performance.now();
-    for (;;) {
-      try {
-        return (await client.applicationsByStatus.get(application, { wait: "30s", stale: "error" })).value;
-      } catch (error) {
-        if (!isConvergentError(error, "not_fresh") || performance.now() - began > readWithinMs) throw error;
-        await new Promise((resolve) => setTimeout(resolve, lookMs));
-      }
     }
   }
 

@@ -4,6 +4,7 @@
  */
 const mark = " (unfinished copy)";
 
+/** The name of the store of a service that is being copied into. */
 export function unfinishedCopyOf(service: string): string {
   return service + mark;
 }

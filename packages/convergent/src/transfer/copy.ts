@@ -27,6 +27,7 @@ const reader = { reader: "$copy", version: 1 } as const;
 /** Voided ids that are written at a time. */
 const voidedBatch = 1000;
 
+/** How a copy is made. */
 export interface CopyOptions {
   /** Told after each page: positions of the source. */
   readonly onProgress?: (progress: Progress) => void;
