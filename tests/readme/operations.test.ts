@@ -2,16 +2,20 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { command, entity, inProcess, Log, reaction, service } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
+import { testDatabase } from "../contracts/stores/store-kinds.ts";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/operations.md"), "utf8");
 const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map((match) => match[1] as string);
 const main = join(root, "packages/server/src/cli/main.ts");
+
+/** The database that the page names. */
+const pageDatabase = "postgres://orders@db.internal/orders?schema=orders";
 
 const Placed = z.object({ by: z.string() });
 const order = entity("order", { initial: () => 0, events: { placed: Placed, shipped: Placed } })
@@ -53,7 +57,8 @@ test("the blocks of the page run in its order on one store", async () => {
   chmodSync(command, 0o755);
   expect(blocks.length).toBeGreaterThan(5);
   for (const block of blocks) {
-    const ran = spawnSync("sh", ["-e", "-c", block], {
+    const here = block.replaceAll(pageDatabase, `${testDatabase()}?schema=${basename(directory)}`);
+    const ran = spawnSync("sh", ["-e", "-c", here], {
       cwd: directory,
       encoding: "utf8",
       env: { ...process.env, PATH: `${directory}:${process.env["PATH"]}` },
@@ -65,6 +70,6 @@ test("the blocks of the page run in its order on one store", async () => {
 test("every command that looks after a store is on the page", () => {
   const source = readFileSync(join(root, "packages/server/src/cli/maintenance.ts"), "utf8");
   const names = [...source.matchAll(/\.command\("([a-z]+)"\)/g)].map((match) => match[1] as string);
-  expect(names.toSorted()).toEqual(["archive", "backup", "export", "import", "restore", "verify"]);
+  expect(names.toSorted()).toEqual(["archive", "backup", "copy", "export", "import", "restore", "verify"]);
   for (const name of names) expect(page).toContain(`convergent ${name} `);
 });

@@ -54,6 +54,7 @@ export { type Envelope, type Metadata, type NewEvent, type StoredEvent, streamOf
 export { event, type EventDefinition, type EventForm, type EventOptions, type Upcaster } from "./log/event-definition.ts";
 export { Log } from "./log/log.ts";
 export type { StagedAppend, UserTransaction } from "./log/staging.ts";
+export { serviceInCopy, unfinishedCopyOf } from "./log/unfinished-copy.ts";
 export { writeWitness } from "./log/witness.ts";
 export { type InputOf, jsonSchemaOf, type OutputOf, type Schema, type Schemas } from "./log/schema.ts";
 export type {
@@ -156,6 +157,7 @@ export type {
 export type { ServiceRuntime } from "./service/service-runtime.ts";
 export { type ForgetOptions, type Forgotten, forgetPerson } from "./service/forgetting.ts";
 export type { UnknownEvents } from "./service/unknown-events.ts";
+export { type Brought, type CopyOptions, StoreCopy } from "./transfer/copy.ts";
 export { exportLog, type ExportOptions } from "./transfer/export.ts";
 export { importLog, type ImportOutcome, readHeader } from "./transfer/import.ts";
 export type { ExportFormat, ExportHeader } from "./transfer/lines.ts";

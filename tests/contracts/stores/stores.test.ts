@@ -3,6 +3,7 @@ import { describe } from "vitest";
 import { appendContract } from "./appends.ts";
 import { archiveContract } from "./archive.ts";
 import { byteContract } from "./bytes.ts";
+import { copyContract } from "./copies.ts";
 import { epochContract } from "./epochs.ts";
 import { idContract } from "./ids.ts";
 import { oldEventContract } from "./old-events.ts";
@@ -29,6 +30,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     archiveContract(kind);
     oldEventContract(kind);
     transferContract(kind);
+    copyContract(kind);
     snapshotContract(kind);
   });
 }

@@ -30,7 +30,7 @@ async function* each(lines: readonly string[]): AsyncGenerator<string> {
 const together: readonly AppendPart[] = [written("order/0 ö", "both"), written("order/1 ö", "both")];
 
 /** A log with everything that an export must carry: several streams, odd text, ids, a voided id, two epochs. */
-async function fill(kind: StoreKind, place: string): Promise<void> {
+export async function fill(kind: StoreKind, place: string): Promise<void> {
   const log = await openLog(kind, place);
   const odd = [
     '\u2028 😀 \\ " / \u0007',

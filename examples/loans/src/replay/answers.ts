@@ -6,6 +6,7 @@ import type { HandlingTime } from "../definitions/handling-time.ts";
 import type { WorkByResource } from "../definitions/work-by-resource.ts";
 import type { LoansClient } from "./command-of-line.ts";
 import { readerLags } from "./reader-lag.ts";
+import { untilFresh } from "./until-fresh.ts";
 
 /** An event of an audit trail: which command made which version. */
 export interface TrailEvent {
@@ -37,19 +38,19 @@ const catchUpWait = "30s";
 
 export interface AskOptions {
   readonly client: LoansClient;
-  readonly url: string;
+  readonly urls: readonly string[];
   readonly concurrency: number;
   /** Applications that the file knows; the view may know more. */
   readonly applications: Iterable<string>;
   readonly statuses: Iterable<string>;
 }
 
-/** Waits until every view has what was written. Throws when one does not catch up. */
+/** Waits until every view has what this client wrote. Throws when one does not catch up. */
 export async function awaitViews(client: LoansClient): Promise<void> {
   const wait = { limit: 1, wait: catchUpWait, stale: "error" } as const;
-  await client.applicationsByStatus.find({}, wait);
-  await client.handlingTime.find({}, wait);
-  await client.workByResource.find({}, wait);
+  await untilFresh(() => client.applicationsByStatus.find({}, wait));
+  await untilFresh(() => client.handlingTime.find({}, wait));
+  await untilFresh(() => client.workByResource.find({}, wait));
 }
 
 /** Asks the server about everything. */
@@ -72,7 +73,7 @@ export async function ask(options: AskOptions): Promise<Answers> {
     byStatus.set(status, found.size);
   }
   return {
-    head: Math.max(0, ...(await readerLags(options.url)).map(({ head }) => head)),
+    head: Math.max(0, ...(await Promise.all(options.urls.map(readerLags))).flat().map(({ head }) => head)),
     entities,
     documents,
     byStatus,

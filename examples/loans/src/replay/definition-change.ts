@@ -1,5 +1,5 @@
 /**
- * A definition that changes half way: the server is restarted with the next release while lines go on, and documents are
+ * A definition that changes half way: the servers are restarted, one after the other, with the next release while lines go on, and documents are
  * read right behind their writes before, during and after the rebuild. Each must say what the command's answer said.
  */
 import type { Application } from "../definitions/application.ts";
@@ -8,7 +8,8 @@ import type { EventLine } from "../file/event-file.ts";
 import type { Tally } from "../file/tally.ts";
 import type { Check } from "./checks.ts";
 import type { LoansClient } from "./command-of-line.ts";
-import type { ServerProcess } from "./server-process.ts";
+import type { Servers } from "./servers.ts";
+import { untilFresh } from "./until-fresh.ts";
 
 /** One line in so many is read behind its write. */
 const readEvery = 10;
@@ -25,7 +26,7 @@ interface StoredVersion {
 }
 
 export class DefinitionChange {
-  readonly #server: ServerProcess;
+  readonly #servers: Servers;
   readonly #lines: number;
   readonly #wrong: string[] = [];
   #changed: Promise<void> | undefined;
@@ -39,8 +40,8 @@ export class DefinitionChange {
   #linesMeanwhile = 0;
 
   /** Changes after half of so many lines. */
-  constructor(server: ServerProcess, lines: number) {
-    this.#server = server;
+  constructor(servers: Servers, lines: number) {
+    this.#servers = servers;
     this.#lines = lines;
   }
 
@@ -51,7 +52,8 @@ export class DefinitionChange {
     if (building) this.#linesMeanwhile += 1;
     if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
     if (line.number % readEvery !== 0) return;
-    const { value } = await client.applicationsByStatus.get(line.application, { wait: "30s", stale: "error" });
+    const read = { wait: "30s", stale: "error" } as const;
+    const { value } = await untilFresh(() => client.applicationsByStatus.get(line.application, read));
     this.#read += 1;
     if (building) this.#readMeanwhile += 1;
     const expected = { status: state.status, since: Date.parse(state.since), amount: state.amount, offersSent: state.offersSent };
@@ -70,7 +72,7 @@ export class DefinitionChange {
 
   get summary(): string {
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-    return `The definition changed half way: the server was away for ${seconds(this.#restartMs)}, and the new version was in place ${seconds(this.#buildMs)} later; ${this.#linesMeanwhile.toLocaleString("en")} lines and ${this.#readMeanwhile.toLocaleString("en")} reads were answered meanwhile.`;
+    return `The definition changed half way: the restart took ${seconds(this.#restartMs)}, and the new version was in place ${seconds(this.#buildMs)} later; ${this.#linesMeanwhile.toLocaleString("en")} lines and ${this.#readMeanwhile.toLocaleString("en")} reads were answered meanwhile.`;
   }
 
   /** What must hold beyond the checks of every replay. */
@@ -91,7 +93,7 @@ export class DefinitionChange {
 
   async #change(): Promise<void> {
     const began = performance.now();
-    await this.#server.restart("next");
+    await this.#servers.restart("next");
     this.#restartMs = performance.now() - began;
     this.#placed = this.#awaitPlace();
     this.#placed.catch(() => undefined); // awaited by `finished`
@@ -113,7 +115,7 @@ export class DefinitionChange {
   }
 
   async #versions(): Promise<StoredVersion[]> {
-    const response = await fetch(`${this.#server.url}/readers`, { signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(`${this.#servers.urls[0]}/readers`, { signal: AbortSignal.timeout(5_000) });
     const { views } = (await response.json()) as { readonly views: readonly StoredVersion[] };
     return views.filter(({ view }) => view === "applications-by-status");
   }

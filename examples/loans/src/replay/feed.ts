@@ -10,23 +10,25 @@ import { type LoansClient, sendLine } from "./command-of-line.ts";
 import { LineQueue } from "./line-queue.ts";
 
 export interface FeedOptions {
-  readonly client: LoansClient;
+  /** Of one server or several on one store: each sends lines of every application, as they come. */
+  readonly clients: readonly LoansClient[];
   readonly lines: AsyncIterable<EventLine>;
   readonly concurrency: number;
   readonly acknowledgements: Acknowledgements;
   /** Told after each line that was acknowledged. */
   readonly onAcknowledged: (count: number) => void;
   /** Told of the same with the state that was answered; the application's next line waits for it. */
-  readonly onState?: (line: EventLine, state: Application) => Promise<void>;
+  readonly onState?: (client: LoansClient, line: EventLine, state: Application) => Promise<void>;
 }
 
 /** Resolves when every line is acknowledged or refused. Throws when the server does not come back. */
 export async function feed(options: FeedOptions): Promise<void> {
   const queue = new LineQueue(options.lines);
-  const work = async (): Promise<void> => {
+  const { clients } = options;
+  const work = async (place: number): Promise<void> => {
     try {
       for (let line = await queue.next(); line; line = await queue.next()) {
-        await send(line, options);
+        await send(clients[place % clients.length] as LoansClient, line, options);
         queue.done(line);
       }
     } catch (error) {
@@ -34,10 +36,10 @@ export async function feed(options: FeedOptions): Promise<void> {
       throw error;
     }
   };
-  await Promise.all(Array.from({ length: options.concurrency }, work));
+  await Promise.all(Array.from({ length: options.concurrency }, (_, place) => work(place)));
 }
 
-async function send(line: EventLine, { client, acknowledgements, onAcknowledged, onState }: FeedOptions): Promise<void> {
+async function send(client: LoansClient, line: EventLine, { acknowledgements, onAcknowledged, onState }: FeedOptions): Promise<void> {
   const { number, application } = line;
   try {
     const outcome = await sendLine(client, line, acknowledgements.versionOf(application));
@@ -45,7 +47,7 @@ async function send(line: EventLine, { client, acknowledgements, onAcknowledged,
       case "accepted":
         acknowledgements.accept(application, { line: number, version: outcome.version, repeated: outcome.repeated });
         onAcknowledged(acknowledgements.count);
-        await onState?.(line, outcome.state);
+        await onState?.(client, line, outcome.state);
         return;
       case "rejected":
         acknowledgements.refuse({ line: number, application, reason: outcome.reason });

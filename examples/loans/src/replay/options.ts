@@ -11,6 +11,10 @@ export interface ReplayOptions {
   readonly concurrency: number;
   /** Only so many lines. */
   readonly limit: number | undefined;
+  /** Where the log lies: a file, or a PostgreSQL database, by its URL with `?schema=`. */
+  readonly store: "sqlite" | { readonly postgres: string };
+  /** Servers on that store. */
+  readonly processes: number;
   /** Where the server keeps its data; a temporary folder without it. */
   readonly data: string | undefined;
   readonly keep: boolean;
@@ -26,6 +30,9 @@ of it against numbers computed from the file by other means. Exit code 0 when ev
                    half way, restart the server with a release in which a view has a new version, and read documents
                    behind their writes all along
   --seed N         of the moments at which it is killed (default: a new one each time, printed)
+  --store STORE    sqlite (default); postgres, for which npm run replay starts a server, or makes a schema at DATABASE_URL for the
+                   time it takes; or postgres://…?schema=NAME, which is kept
+  --processes N    servers on that store (default 1); lines go to each in turn, and --crash kills one after the other
   --concurrency N  applications at a time (default 64)
   --limit N        only the first N lines
   --data DIR       where the server keeps its data (default: a temporary folder, removed at the end)
@@ -51,9 +58,20 @@ export function parseOptions(args: readonly string[]): ReplayOptions | "help" {
     changeDefinition: values["change-definition"] ?? false,
     concurrency: whole("concurrency", values.concurrency, { least: 1, most: 1_000 }) ?? 64,
     limit: whole("limit", values.limit, { least: 1, most: Number.MAX_SAFE_INTEGER }),
+    store: storeIn(values.store),
+    processes: whole("processes", values.processes, { least: 1, most: 32 }) ?? 1,
     data: values.data,
     keep: values.keep ?? false,
   };
+}
+
+function storeIn(text: string = "sqlite"): ReplayOptions["store"] {
+  const url = text.replace(/^postgres:(?=postgres(?:ql)?:\/\/)/, "");
+  if (text === "sqlite") return text;
+  if (/^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url)) return { postgres: url };
+  throw new UsageError(
+    "--store is sqlite, or by npm run replay postgres, or the URL of a database: postgres://user@host:5432/database?schema=loans",
+  );
 }
 
 function parsed(args: readonly string[]) {
@@ -67,6 +85,8 @@ function parsed(args: readonly string[]) {
         "change-definition": { type: "boolean" },
         concurrency: { type: "string" },
         limit: { type: "string" },
+        store: { type: "string" },
+        processes: { type: "string" },
         data: { type: "string" },
         keep: { type: "boolean" },
         help: { type: "boolean" },

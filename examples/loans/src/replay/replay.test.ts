@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventLine } from "../file/event-file.ts";
 import { checksOf, type Evidence } from "./checks.ts";
+import type { ReplayOptions } from "./options.ts";
 import { replay, type Replayed } from "./replay.ts";
 
 type Line = Omit<EventLine, "number">;
@@ -70,15 +71,24 @@ function silence(): NodeJS.WriteStream {
   return new Writable({ write: (_chunk, _encoding, done) => done() }) as NodeJS.WriteStream;
 }
 
-function run(path: string, crashes: number, changeDefinition = false): Promise<Replayed> {
-  const options = { file: path, crashes, changeDefinition, seed: 7, concurrency: 16, limit: undefined, data: undefined, keep: false };
-  return replay(options, silence(), new AbortController().signal);
+function run(path: string, options: Partial<ReplayOptions>): Promise<Replayed> {
+  const plain = { crashes: 0, changeDefinition: false, seed: 7, concurrency: 16, limit: undefined, data: undefined, keep: false };
+  return replay({ ...plain, file: path, store: "sqlite", processes: 1, ...options }, silence(), new AbortController().signal);
+}
+
+/** The database that the tests have made ready. */
+function onPostgres(): ReplayOptions["store"] {
+  const url = process.env["CONVERGENT_TEST_DATABASE"];
+  if (url === undefined) throw new Error("no PostgreSQL: see `npm run services`");
+  const own = new URL(url);
+  own.searchParams.set("schema", `replay-${crypto.randomUUID()}`);
+  return { postgres: own.href };
 }
 
 describe("a replay in which the server is killed twice", () => {
   let replayed: Replayed;
   beforeAll(async () => {
-    replayed = await run(await file("synthetic.jsonl.gz", syntheticLines(60)), 2);
+    replayed = await run(await file("synthetic.jsonl.gz", syntheticLines(60)), { crashes: 2 });
   });
 
   test("loses nothing that was acknowledged, has nothing twice, and every number is that of the file", () => {
@@ -193,10 +203,33 @@ function commandLine(...args: string[]): Promise<Ended> {
 }
 
 test("a replay in which a definition changes half way reads no document that says otherwise than the write before it", async () => {
-  const { checks } = await run(await file("changing.jsonl", syntheticLines(60)), 0, true);
+  const { checks } = await run(await file("changing.jsonl", syntheticLines(60)), { changeDefinition: true });
   expect(checks.filter(({ holds }) => !holds)).toEqual([]);
   expect(checks.map(({ name }) => name)).toContain("changes of state, by the new version");
 }, 60_000);
+
+describe.each([
+  { name: "one process", processes: 1 },
+  { name: "four processes", processes: 4 },
+])("on PostgreSQL, $name", ({ processes }) => {
+  test("every check holds after kills on the way", async () => {
+    const { checks, crashes, evidence } = await run(await file("postgres.jsonl", syntheticLines(60)), {
+      store: onPostgres(),
+      processes,
+      crashes: 2,
+    });
+    expect(crashes).toBe(2);
+    expect(evidence.acknowledgements.count).toBe(syntheticLines(60).length);
+    expect(checks.filter(({ holds }) => !holds)).toEqual([]);
+    expect(checks.length).toBeGreaterThan(15);
+  }, 120_000);
+});
+
+test("a definition changes while four processes serve one database, one of them restarted after the other", async () => {
+  const path = await file("changing-together.jsonl", syntheticLines(60));
+  const { checks } = await run(path, { store: onPostgres(), processes: 4, changeDefinition: true });
+  expect(checks.filter(({ holds }) => !holds)).toEqual([]);
+}, 120_000);
 
 describe("the command line", () => {
   test("a file whose lines break the rules ends with exit code 1, each refused line with its reason", async () => {
@@ -226,6 +259,10 @@ describe("the command line", () => {
     expect(await commandLine("x", "--crash", "many")).toMatchObject({
       code: 1,
       output: expect.stringContaining("--crash is a whole number") as string,
+    });
+    expect(await commandLine("x", "--store", "oracle")).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("or the URL of a database") as string,
     });
     expect(await commandLine("--help")).toMatchObject({ code: 0, output: expect.stringContaining("--concurrency N") as string });
   });

@@ -14,13 +14,15 @@ import { Acknowledgements } from "./acknowledgements.ts";
 import { ask, awaitViews } from "./answers.ts";
 import { DefinitionChange } from "./definition-change.ts";
 import { type CrashPoint, crashPlan } from "./crash-plan.ts";
+import type { LoansClient } from "./command-of-line.ts";
 import { type Check, checksOf, type Evidence } from "./checks.ts";
 import { feed } from "./feed.ts";
 import type { ReplayOptions } from "./options.ts";
 import { showProgress } from "./progress.ts";
 import { readerLags } from "./reader-lag.ts";
 import { checkTable, seconds, visibilityTable } from "./report.ts";
-import { ServerProcess } from "./server-process.ts";
+import type { ServerStore } from "./server-process.ts";
+import { Servers } from "./servers.ts";
 
 export interface Replayed {
   readonly evidence: Evidence;
@@ -39,8 +41,11 @@ export async function replay(options: ReplayOptions, output: NodeJS.WriteStream,
   const directory = options.data ?? (await mkdtemp(join(tmpdir(), "convergent-replay-")));
   const isTemporary = options.data === undefined && !options.keep;
   try {
-    output.write(`${announcement(options, expected, isTemporary ? "a temporary folder" : directory)}\n`);
-    return await replayInto(directory, options, { expected, output, signal });
+    const { store } = options;
+    const folder = isTemporary ? "a temporary folder" : directory;
+    output.write(`${announcement(options, expected, store === "sqlite" ? folder : `PostgreSQL at ${new URL(store.postgres).host}`)}\n`);
+    const database = store === "sqlite" ? undefined : store.postgres;
+    return await replayInto({ directory, database }, options, { expected, output, signal });
   } finally {
     if (isTemporary) await rm(directory, { recursive: true, force: true });
   }
@@ -52,25 +57,25 @@ interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-async function replayInto(directory: string, options: ReplayOptions, { expected, output, signal }: Surroundings): Promise<Replayed> {
+async function replayInto(store: ServerStore, options: ReplayOptions, { expected, output, signal }: Surroundings): Promise<Replayed> {
   const died = Promise.withResolvers<never>();
-  const server = await ServerProcess.start(directory, died.reject);
+  const servers = await Servers.start(options.processes, store, died.reject);
   const cancel = (): void => died.reject(signal.reason instanceof Error ? signal.reason : new Error("cancelled"));
   if (signal.aborted) cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    const run = new Run({ server, options, expected, fail: died.reject });
+    const run = new Run({ servers, options, expected, fail: died.reject });
     const replayed = await Promise.race([run.finish(output), died.promise]);
-    await server.stop();
+    await servers.stop();
     return replayed;
   } finally {
     signal.removeEventListener("abort", cancel);
-    await server.kill();
+    await servers.kill();
   }
 }
 
 class Run {
-  readonly #server: ServerProcess;
+  readonly #servers: Servers;
   readonly #options: ReplayOptions;
   readonly #expected: Tally;
   readonly #fail: (error: Error) => void;
@@ -78,35 +83,36 @@ class Run {
   readonly #change: DefinitionChange | undefined;
   #crashes = 0;
 
-  constructor(parts: { server: ServerProcess; options: ReplayOptions; expected: Tally; fail: (error: Error) => void }) {
-    this.#server = parts.server;
+  constructor(parts: { servers: Servers; options: ReplayOptions; expected: Tally; fail: (error: Error) => void }) {
+    this.#servers = parts.servers;
     this.#options = parts.options;
     this.#expected = parts.expected;
     this.#fail = parts.fail;
-    if (parts.options.changeDefinition) this.#change = new DefinitionChange(parts.server, parts.expected.lines);
+    if (parts.options.changeDefinition) this.#change = new DefinitionChange(parts.servers, parts.expected.lines);
   }
 
   async finish(output: NodeJS.WriteStream): Promise<Replayed> {
-    const { url } = this.#server;
-    const client = connect<typeof loans>(url, { retryFor: awayMax, host: nodeHost() });
+    const { urls } = this.#servers;
+    const clients = urls.map((url) => connect<typeof loans>(url, { retryFor: awayMax, host: nodeHost() }));
+    const [client, url] = [clients[0] as LoansClient, urls[0] as string];
     const began = performance.now();
-    await this.#feed(client, output);
+    await this.#feed(clients, output);
     const fed = performance.now();
     await this.#change?.finished();
-    await awaitViews(client);
+    await Promise.all(clients.map(awaitViews));
     const caughtUp = performance.now();
     output.write(`${this.#speed(fed - began, caughtUp - fed)}\n${visibilityTable(await readerLags(url))}\n`);
     const applications = this.#expected.applications;
     const statuses = [...applications.values()].map(({ status }) => status);
     const { concurrency } = this.#options;
-    const answers = await ask({ client, url, concurrency, applications: applications.keys(), statuses });
+    const answers = await ask({ client, urls, concurrency, applications: applications.keys(), statuses });
     const evidence = { tally: this.#expected, answers, acknowledgements: this.#acknowledgements };
     const checks = [...checksOf(evidence), ...((await this.#change?.checks(this.#expected, answers.documents)) ?? [])];
     output.write(`Asked about everything in ${seconds(performance.now() - caughtUp)}:\n\n${checkTable(checks)}\n`);
     return { evidence, checks, crashes: this.#crashes };
   }
 
-  async #feed(client: ReturnType<typeof connect<typeof loans>>, output: NodeJS.WriteStream): Promise<void> {
+  async #feed(clients: readonly LoansClient[], output: NodeJS.WriteStream): Promise<void> {
     const { crashes, seed, concurrency, file } = this.#options;
     const plan = [...crashPlan(crashes, this.#expected.lines, seed)];
     const blows: Promise<void>[] = [];
@@ -118,17 +124,17 @@ class Run {
         crashesTotal: crashes,
         lines: () => acknowledgements.count,
         crashes: () => this.#crashes,
-        url: () => this.#server.url,
+        url: () => this.#servers.urls[0] as string,
       },
       output,
     );
     try {
       await feed({
-        client,
+        clients,
         concurrency,
         acknowledgements,
         lines: eventLines(file, limitOf(this.#options)),
-        ...(change ? { onState: (line, state) => change.acknowledged(client, line, state) } : {}),
+        ...(change ? { onState: (client, line, state) => change.acknowledged(client, line, state) } : {}),
         onAcknowledged: (count) => {
           if (plan[0] && count >= plan[0].lines) blows.push(this.#blow(plan.shift() as CrashPoint, blows.at(-1)).catch(this.#fail));
         },
@@ -142,7 +148,7 @@ class Run {
   async #blow({ delayMs }: CrashPoint, before: Promise<void> | undefined): Promise<void> {
     await before;
     await new Promise((resolve) => setTimeout(resolve, delayMs));
-    await this.#server.crash();
+    await this.#servers.crash();
     this.#crashes += 1;
   }
 
@@ -165,8 +171,8 @@ function limitOf({ limit }: ReplayOptions): { limit?: number } {
 }
 
 function announcement(options: ReplayOptions, expected: Tally, where: string): string {
-  const { file, crashes, seed, concurrency, changeDefinition } = options;
+  const { file, crashes, seed, concurrency, changeDefinition, processes } = options;
   const size = `${expected.lines.toLocaleString("en")} lines of ${expected.applications.size.toLocaleString("en")} applications in ${basename(file)}`;
-  const crash = crashes === 0 ? "" : `; the server is killed ${crashes} times (--seed ${seed})`;
-  return `${size}; ${concurrency} applications at a time, data in ${where}${crash}${changeDefinition ? "; a definition changes half way" : ""}`;
+  const crash = crashes === 0 ? "" : `; ${processes === 1 ? "the server is" : "servers are"} killed ${crashes} times (--seed ${seed})`;
+  return `${size}; ${concurrency} applications at a time, ${processes === 1 ? "" : `${processes} processes, `}data in ${where}${crash}${changeDefinition ? "; a definition changes half way" : ""}`;
 }

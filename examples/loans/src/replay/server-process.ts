@@ -20,8 +20,16 @@ export class ServerFailure extends Error {
   override readonly name = "ServerFailure";
 }
 
+/** What a server serves from. */
+export interface ServerStore {
+  /** Of its files. */
+  readonly directory: string;
+  /** URL of a PostgreSQL database with `?schema=`; a file in the directory without it. */
+  readonly database: string | undefined;
+}
+
 export class ServerProcess {
-  readonly #directory: string;
+  readonly #store: ServerStore;
   readonly #onDeath: (error: Error) => void;
   #child: ChildProcess | undefined;
   #port = 0;
@@ -30,14 +38,14 @@ export class ServerProcess {
   #release: "next" | undefined;
   #stderr = "";
 
-  private constructor(directory: string, onDeath: (error: Error) => void) {
-    this.#directory = directory;
+  private constructor(store: ServerStore, onDeath: (error: Error) => void) {
+    this.#store = store;
     this.#onDeath = onDeath;
   }
 
-  /** Starts a server on the store in `directory`. `onDeath` is told when it ends and nobody asked it to. */
-  static async start(directory: string, onDeath: (error: Error) => void): Promise<ServerProcess> {
-    const server = new ServerProcess(directory, onDeath);
+  /** Starts a server on a store. `onDeath` is told when it ends and nobody asked it to. */
+  static async start(store: ServerStore, onDeath: (error: Error) => void): Promise<ServerProcess> {
+    const server = new ServerProcess(store, onDeath);
     await server.#launch();
     return server;
   }
@@ -86,8 +94,11 @@ export class ServerProcess {
   async #launch(): Promise<void> {
     this.#expectsEnd = false;
     this.#stderr = "";
-    const child = fork(program, [this.#directory, String(this.#port), ...(this.#release ? [this.#release] : [])], {
+    const { directory, database } = this.#store;
+    const child = fork(program, [directory, String(this.#port), ...(this.#release ? [this.#release] : [])], {
       execArgv: ["--conditions=convergent-source"],
+      // Not an argument: everybody on the machine may read those.
+      env: { ...process.env, ...(database === undefined ? {} : { REPLAY_DATABASE: database }) },
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
     this.#child = child;

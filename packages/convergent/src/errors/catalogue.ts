@@ -89,6 +89,11 @@ export const catalogue = {
   store_broken: { retry: "never", status: 500, summary: "The store's file is damaged or is no store of this project." },
   store_in_use: { retry: "never", status: 500, summary: "A process has the store open, and this can only be done while none has." },
   store_mismatch: { retry: "never", status: 500, summary: "The store belongs to another service." },
+  store_moved: {
+    retry: "later",
+    status: 503,
+    summary: "The store was moved to another place and takes no more writes; nothing was written.",
+  },
   store_newer: { retry: "never", status: 500, summary: "The store was written by a newer release of this project." },
   store_restored: {
     retry: "later",

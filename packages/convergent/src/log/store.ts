@@ -213,7 +213,11 @@ export interface WriteTransaction extends ReadTransaction {
   lock(): Promise<Head>;
   /** Adds an epoch; its first position lies behind the head (L5). */
   beginEpoch(epoch: Epoch): Promise<void>;
-  /** Events with their positions, the new heads of their streams, and what to remember. */
+  /** Gives the store to another owner, with the key that signs its tokens. Whoever has it open goes by the former one until it is opened again. */
+  saveOwner(owner: { readonly store: string; readonly key: string }): Promise<void>;
+  /** From the commit on, nothing is inserted here any more, by whatever process (`store_moved`): the log goes on at `to`. Undefined takes that back. */
+  saveMove(to: string | undefined): Promise<void>;
+  /** Events with their positions, the new heads of their streams, and what to remember. Throws `store_moved`. */
   insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void>;
   /** Forgets done ids that are older than `before`, oldest first, at most `limit`; voided ones are kept for ever. */
   forgetIds(before: number, limit: number): Promise<void>;

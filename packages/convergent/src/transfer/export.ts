@@ -6,9 +6,7 @@ import { type AppendNote, type ExportFormat, type ExportLine, exportVersion, wri
 import { LogDigest } from "./log-digest.ts";
 import { scan } from "./scan.ts";
 import type { Progress } from "./verify.ts";
-
-/** Voided ids of one page. */
-const voidedPage = 1000;
+import { voidedIds } from "./voided.ts";
 
 /** What is exported, and in which form. */
 export interface ExportOptions {
@@ -45,17 +43,4 @@ export async function* exportLog(store: Store, options: ExportOptions = {}): Asy
 
 function noteOf({ scope, id, digest, firstVersion }: IdRecord): AppendNote {
   return { scope, id, digest, firstVersion };
-}
-
-async function* voidedIds(store: Store): AsyncGenerator<IdRecord> {
-  let after: number | undefined;
-  for (;;) {
-    const from = after;
-    const page = await store.read((tx) =>
-      tx.remembered({ state: "void", limit: voidedPage, ...(from === undefined ? {} : { after: from }) }),
-    );
-    if (page.records.length === 0) return;
-    yield* page.records;
-    after = page.next;
-  }
 }

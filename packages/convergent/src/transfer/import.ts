@@ -6,12 +6,12 @@
  * use: whoever calls this gives it a store under a temporary name and throws that away.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { eventDigest } from "../log/digest.ts";
 import { beginEpoch } from "../log/epochs.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Epoch, IdKey, IdRecord, Store, StreamHead } from "../log/store.ts";
 import { type AppendNote, type ExportEnd, type ExportHeader, type ExportLine, readLine } from "./lines.ts";
 import { LogDigest } from "./log-digest.ts";
+import { disorder } from "./order.ts";
 import { type Problem, Problems } from "./problems.ts";
 import type { Progress } from "./verify.ts";
 
@@ -222,17 +222,6 @@ function isInOrder({ epochs, last }: ExportHeader): boolean {
     new Set(epochs.map(({ id }) => id)).size === epochs.length &&
     firsts.every((first, index) => first >= (firsts[index - 1] ?? 0))
   );
-}
-
-function disorder(event: StoredEvent, before: { readonly position: number; readonly at: number; readonly version: number }): string[] {
-  const wrong: string[] = [];
-  if (event.position !== before.position + 1) wrong.push(`it follows position ${before.position}`);
-  if (event.version !== before.version + 1) wrong.push(`version ${event.version} of ${event.stream} follows version ${before.version}`);
-  if (event.at < before.at) wrong.push("its time lies before that of the event before it");
-  if (!/^[^/]+\/./s.test(event.stream) || [event.stream, event.type, event.id].some((part) => part.includes("\u0000")))
-    wrong.push(`${JSON.stringify(event.stream)} is no stream, or a name holds NUL`);
-  if (event.digest !== eventDigest(event)) wrong.push("its content does not fit its digest");
-  return wrong;
 }
 
 /** What a line says is to be remembered. */

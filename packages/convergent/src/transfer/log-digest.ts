@@ -7,7 +7,7 @@ import type { StoredEvent } from "../log/event.ts";
 import type { Position } from "../position/position.ts";
 
 /** Positions of one range: the first holds 1 to 10,000. */
-export const rangePositions = 10_000;
+const rangePositions = 10_000;
 
 /** What a range of positions holds. */
 export interface RangeDigest {
@@ -54,6 +54,11 @@ export class LogDigest {
     this.ranges.push({ first, last, events, digest: hash.digest("base64url") });
     this.#range = undefined;
   }
+}
+
+/** The first position of the range that a position lies in. */
+export function firstOfRange(position: number): Position {
+  return (Math.floor((position - 1) / rangePositions) * rangePositions + 1) as Position;
 }
 
 function rangeOf(position: Position): number {

@@ -15,7 +15,8 @@ export interface ScannedPage {
   readonly ids: IdsByPosition;
 }
 
-type IdsByPosition = ReadonlyMap<Position, readonly IdRecord[]>;
+/** What is remembered of appends, by the position of their last event. */
+export type IdsByPosition = ReadonlyMap<Position, readonly IdRecord[]>;
 
 /** The log of a store in (`after`, `upTo`], in order. `look` may ask more of each page's own snapshot. */
 export async function* scan(

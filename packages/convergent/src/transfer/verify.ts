@@ -7,7 +7,7 @@ import { eventDigest } from "../log/digest.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { IdRecord, ReadTransaction, Store } from "../log/store.ts";
 import { comparePositions, origin, type Position } from "../position/position.ts";
-import { LogDigest, type RangeDigest, rangePositions } from "./log-digest.ts";
+import { firstOfRange, LogDigest, type RangeDigest } from "./log-digest.ts";
 import { type Problem, Problems } from "./problems.ts";
 import { scan } from "./scan.ts";
 
@@ -75,15 +75,18 @@ export interface RangeDifference {
   readonly events: readonly [number, number];
 }
 
-/** The ranges in which two verified stores differ; none when one is a copy of the other. */
-export function differences(one: Verification, other: Verification): RangeDifference[] {
+/** The ranges in which two logs differ that were read from the same position on; none when one is a copy of the other. */
+export function differences(
+  one: { readonly ranges: readonly RangeDigest[] },
+  other: { readonly ranges: readonly RangeDigest[] },
+): RangeDifference[] {
   const count = Math.max(one.ranges.length, other.ranges.length);
   const found: RangeDifference[] = [];
   for (let index = 0; index < count; index++) {
     const [a, b] = [one.ranges[index], other.ranges[index]];
     if (a?.digest === b?.digest) continue;
     const last = Math.max(a?.last ?? 0, b?.last ?? 0);
-    found.push({ first: index * rangePositions + 1, last, events: [a?.events ?? 0, b?.events ?? 0] });
+    found.push({ first: firstOfRange(last), last, events: [a?.events ?? 0, b?.events ?? 0] });
   }
   return found;
 }

@@ -7,7 +7,7 @@ import { type AnyEntity, ConvergentError, type Duration, durationMs, EntityRunti
 import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
 import { loadModule } from "./load-module.ts";
 import { exportedServices } from "./service-order.ts";
-import { driverOf, kindOf, openStore, ownerOf } from "./store-file.ts";
+import { driverOf, isPostgres, openStore, ownerOf, shown } from "./store-place.ts";
 import { linesOf } from "./text-lines.ts";
 
 /** Streams looked at, and streams moved, at a time. */
@@ -29,8 +29,8 @@ export async function archive(options: ArchiveOptions): Promise<void> {
     await store.close();
     throw error;
   });
-  const progress = new ProgressLine({ what: `archiving ${options.store}` });
-  const before = statSync(options.store).size;
+  const progress = new ProgressLine({ what: `archiving ${shown(options.store)}` });
+  const before = isPostgres(options.store) ? undefined : sizeOf(options.store);
   let events = 0;
   let count = 0;
   try {
@@ -47,15 +47,27 @@ export async function archive(options: ArchiveOptions): Promise<void> {
   } finally {
     await store.close();
   }
-  const sizes = { store: statSync(options.store).size, archive: sizeOf(`${options.store}-archive`) };
-  if (options.json) console.log(JSON.stringify({ streams: count, events, before: { store: before }, after: sizes }));
+  tell(options, { streams: count, events }, before);
+}
+
+/** `before` is the file's size in bytes; undefined in a database, whose server knows such things. */
+function tell(
+  { store, json }: ArchiveOptions,
+  moved: { readonly streams: number; readonly events: number },
+  before: number | undefined,
+): void {
+  const { streams, events } = moved;
+  const after = { store: sizeOf(store), archive: sizeOf(`${store}-archive`) };
+  if (json) console.log(JSON.stringify(before === undefined ? moved : { ...moved, before: { store: before }, after }));
   else if (events === 0)
-    console.log(`nothing was moved: no stream in ${options.store} has ended as asked, or all are in the archive already`);
+    console.log(`nothing was moved: no stream in ${shown(store)} has ended as asked, or all are in the archive already`);
+  else if (before === undefined)
+    console.log(`moved ${countOfEvents(events)} of ${streams} streams to the table archived_events of ${shown(store)}`);
   else
     console.log(
-      `moved ${countOfEvents(events)} of ${count} streams to ${options.store}-archive (${megabytes(sizes.archive)}). ` +
-        `${options.store} has ${megabytes(sizes.store)}, before ${megabytes(before)}; the room that came free is used again by new events. ` +
-        `To give it back to the disk, stop the server and run: sqlite3 ${options.store} VACUUM`,
+      `moved ${countOfEvents(events)} of ${streams} streams to ${store}-archive (${megabytes(after.archive)}). ` +
+        `${store} has ${megabytes(after.store)}, before ${megabytes(before)}; the room that came free is used again by new events. ` +
+        `To give it back to the disk, stop the server and run: sqlite3 ${store} VACUUM`,
     );
 }
 
@@ -110,7 +122,7 @@ async function declared(options: ArchiveOptions, module: string): Promise<Chosen
     );
   const before = Date.now() - ageOf(options.endedBefore);
   const entities = await declaringEntities(options, module);
-  const log = await Log.open(driverOf(options.store, kindOf(options.store)), ownerOf(options.store));
+  const log = await Log.open(await driverOf(options.store), await ownerOf(options.store));
   const store: Archivable = { read: (body) => log.snapshot(body), archive: (streams) => log.archive(streams), close: () => log.close() };
   return {
     store,
@@ -127,11 +139,11 @@ async function declared(options: ArchiveOptions, module: string): Promise<Chosen
 
 async function declaringEntities({ store, entity }: ArchiveOptions, module: string): Promise<readonly AnyEntity[]> {
   const { services } = exportedServices(await loadModule(module), module);
-  const name = ownerOf(store);
+  const name = await ownerOf(store);
   const service = services.find((each) => each.name === name);
   if (!service) {
     const known = services.map((each) => each.name);
-    throw new ConvergentError("not_found", `${store} is the store of "${name}", and ${module} exports ${known.join(", ")}`, {
+    throw new ConvergentError("not_found", `${shown(store)} is the store of "${name}", and ${module} exports ${known.join(", ")}`, {
       details: { known },
     });
   }

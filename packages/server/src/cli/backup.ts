@@ -8,11 +8,15 @@ import { backup, DatabaseSync } from "node:sqlite";
 import { ConvergentError, type Verification } from "convergent";
 import { beginStore, finishFile, refuseExisting, removeStore, removeWal } from "./place.ts";
 import { countOfEvents, megabytes, ProgressLine } from "./progress.ts";
-import { kindOf, ownerIfKnown, ownerOf, requireUnused } from "./store-file.ts";
+import { kindOf, ownerIfKnown, ownerOfFile, requireFileUnused } from "./store-file.ts";
+import { requireFilePlace } from "./store-place.ts";
 import { verifyFile } from "./verify.ts";
 
 /** Pages copied in one go, 2 MB; in between the disk belongs to the server. */
 const pagesPerStep = 512;
+
+const backupOfDatabase =
+  "back its database up by the means of PostgreSQL, pg_dump or a base backup with its WAL, or make a file of it by convergent copy --to FILE";
 
 export interface BackupOptions {
   readonly store: string;
@@ -23,10 +27,12 @@ export interface BackupOptions {
 
 export async function backUp(options: BackupOptions): Promise<void> {
   const { store, to } = options;
-  const name = ownerOf(store);
+  requireFilePlace(store, backupOfDatabase);
+  requireFilePlace(to, "a backup is a file; convergent copy makes a store of a store");
+  const name = ownerOfFile(store);
   if (!options.force) refuseExisting(to);
   // Whoever mistakes one option for the other must not put an old copy under a running server.
-  else if (ownerIfKnown(to) !== undefined && kindOf(to) === "sqlite") requireUnused(to);
+  else if (ownerIfKnown(to) !== undefined && kindOf(to) === "sqlite") requireFileUnused(to);
   const part = beginStore(to);
   try {
     await copyStore(store, part);
@@ -86,6 +92,9 @@ function takeInArchive(path: string, to: string, progress: ProgressLine): void {
     if (columns?.["n"] === 0 || copy.prepare("SELECT archive FROM convergent_store").get()?.["archive"] === null) return;
     if (!existsSync(`${path}-archive`))
       throw new ConvergentError("store_broken", `the archive ${path}-archive is missing: the store alone lacks events; put the file back`);
+    // A store that was moved refuses inserts by its triggers; the copy does so again when it is whole.
+    const triggers = copy.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
+    for (const { name } of triggers) copy.exec(`DROP TRIGGER ${String(name)}`);
     copy.prepare("ATTACH ? AS archived").run(`${path}-archive`);
     const last = Number(copy.prepare("SELECT max(position) AS last FROM main.convergent_events").get()?.["last"]);
     const take = copy.prepare(
@@ -95,6 +104,7 @@ function takeInArchive(path: string, to: string, progress: ProgressLine): void {
       take.run(after, Math.min(last, after + positionsPerStep));
       progress.show({ done: after, of: last });
     }
+    for (const { sql } of triggers) copy.exec(String(sql));
     copy.exec("UPDATE convergent_store SET archive = NULL, generation = generation + 1; DETACH archived; PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     copy.close();

@@ -6,7 +6,7 @@ import { createGzip } from "node:zlib";
 import { type ExportFormat, exportLog, type Position } from "convergent";
 import { beginFile, finishFile, refuseExisting } from "./place.ts";
 import { countOfEvents, ProgressLine } from "./progress.ts";
-import { openStore } from "./store-file.ts";
+import { openStore, shown } from "./store-place.ts";
 
 export interface ExportOptions {
   readonly store: string;
@@ -22,7 +22,7 @@ export async function exportStore(options: ExportOptions): Promise<void> {
   const toFile = to !== "-";
   if (toFile && !options.force) refuseExisting(to);
   const store = await openStore(options.store);
-  const progress = new ProgressLine({ what: `exporting ${options.store}` });
+  const progress = new ProgressLine({ what: `exporting ${shown(options.store)}` });
   let events = 0;
   const onProgress = (reached: { done: number; of: number }): void => {
     events = reached.done;

@@ -2,19 +2,27 @@
  * `convergent forget`: destroys the key of a person's sealed data and says so in the log, also beside a running server,
  * whose views follow at once; views of a server that is not running follow at its next start.
  */
-import { forgetPerson, Log } from "convergent";
-import { driverOf, kindOf, ownerOf } from "./store-file.ts";
+import { ConvergentError, forgetPerson, Log } from "convergent";
+import { driverOf, isPostgres, ownerOf, shown } from "./store-place.ts";
 
 export interface ForgetOptions {
   readonly store: string;
   readonly reason: string;
   readonly actor?: string;
+  readonly keys?: string;
   readonly force?: true;
 }
 
-export async function forget(person: string, { store, reason, actor, force }: ForgetOptions): Promise<void> {
-  const owner = ownerOf(store);
-  const log = await Log.open(driverOf(store, kindOf(store)), owner);
+export async function forget(person: string, { store, reason, actor, keys, force }: ForgetOptions): Promise<void> {
+  if (isPostgres(store) !== (keys !== undefined))
+    throw new ConvergentError(
+      "invalid_input",
+      keys === undefined
+        ? `the keys of ${shown(store)} lie outside the database; name the file that its service has as \`keys\`, by --keys`
+        : `the keys of ${store} lie beside it, in ${store}-keys; leave out --keys`,
+    );
+  const owner = await ownerOf(store);
+  const log = await Log.open(await driverOf(store, keys === undefined ? {} : { keys }), owner);
   try {
     const { pseudonym, repeated, token } = await forgetPerson(log, person, {
       reason,

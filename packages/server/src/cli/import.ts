@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
 import { ConvergentError, type ExportHeader, type ImportOutcome, importLog, readHeader } from "convergent";
 import { beginStore, putStore, removeStore } from "./place.ts";
 import { countOfEvents, ProgressLine } from "./progress.ts";
-import { driverOf, kindOf, openStore, ownerOf } from "./store-file.ts";
+import { kindOf, ownerOfFile } from "./store-file.ts";
+import { fileDriver, openStore, requireFilePlace } from "./store-place.ts";
 import { linesOf } from "./text-lines.ts";
 
 export interface ImportOptions {
@@ -17,6 +18,7 @@ export interface ImportOptions {
 
 export async function importStore(options: ImportOptions): Promise<void> {
   const { from, store: path } = options;
+  requireFilePlace(path, "import into a new file, and copy that by convergent copy --from FILE --to postgres://…");
   const { store: name } = await headerOf(from);
   await requireEmpty(path, name);
   const part = beginStore(path);
@@ -46,7 +48,7 @@ export async function importStore(options: ImportOptions): Promise<void> {
 }
 
 async function importInto(part: string, options: ImportOptions, name: string, progress: ProgressLine): Promise<ImportOutcome> {
-  const store = await driverOf(part, kindOf(options.store)).open({ name });
+  const store = await fileDriver(part, kindOf(options.store)).open({ name });
   try {
     return await importLog(store, linesOf(options.from), { onProgress: (reached) => progress.show(reached) });
   } finally {
@@ -61,7 +63,7 @@ async function headerOf(path: string): Promise<ExportHeader> {
 
 async function requireEmpty(path: string, name: string): Promise<void> {
   if (!existsSync(path)) return;
-  const owner = ownerOf(path);
+  const owner = ownerOfFile(path);
   const store = await openStore(path);
   const head = await store.read((tx) => tx.head());
   await store.close();

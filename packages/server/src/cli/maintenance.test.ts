@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { Log, parseToken, type Verification, verifyStore } from "convergent";
 import { memory } from "convergent/memory";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
-import { driverOf, openStore, type StoreKind } from "./store-file.ts";
+import type { StoreKind } from "./store-file.ts";
+import { fileDriver, openStore } from "./store-place.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 const children: ChildProcess[] = [];
@@ -43,7 +44,7 @@ function newDirectory(): string {
 }
 
 async function openLog(path: string, kind: StoreKind): Promise<Log> {
-  const log = await Log.open(driverOf(path, kind), "orders");
+  const log = await Log.open(fileDriver(path, kind), "orders");
   onTestFinished(() => log.close());
   return log;
 }
@@ -102,7 +103,7 @@ describe.each(["sqlite", "journal"] as const)("%s", (kind) => {
     const restored = await convergent(directory, "restore", "--from", copy, "--to", store, "--force");
     expect([restored.code, restored.out]).toEqual([0, expect.stringContaining("begins at position 51")]);
     const forks: unknown[] = [];
-    const again = await Log.open(driverOf(store, kind), "orders", { onFork: (fork) => forks.push(fork) });
+    const again = await Log.open(fileDriver(store, kind), "orders", { onFork: (fork) => forks.push(fork) });
     expect(forks).toEqual([]);
     expect(await again.demand(parseToken(kept))).toMatchObject({ position: 50 });
     await expect(again.demand(parseToken(lost))).rejects.toMatchObject({ code: "token_epoch", details: { fork: 50 } });

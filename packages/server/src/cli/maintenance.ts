@@ -1,11 +1,13 @@
-/** The commands that look after store files: backup, restore, export, import, archive, verify. */
+/** The commands that look after stores: backup, restore, copy, export, import, archive, verify. */
 import { type Command, Option } from "commander";
 import { archive } from "./archive.ts";
 import { backUp } from "./backup.ts";
+import { copy } from "./copy.ts";
 import { examples } from "./examples.ts";
 import { exportStore } from "./export.ts";
 import { importStore } from "./import.ts";
 import { wholeNumber } from "./numbers.ts";
+import { storeHelp } from "./store-place.ts";
 import { restore } from "./restore.ts";
 import { verify } from "./verify.ts";
 
@@ -16,8 +18,8 @@ export function addMaintenance(root: Command): void {
   root
     .command("verify")
     .description("reads a whole store: positions and versions without gaps, digests that fit; or compares two stores")
-    .requiredOption("--store <file>", "the store file; a running server is not disturbed")
-    .option("--against <file>", "another store file, which should hold the same")
+    .requiredOption("--store <store>", `${storeHelp}; a running server is not disturbed`)
+    .option("--against <store>", "another store, which should hold the same")
     .option("--json", "as JSON, with the digest of each range of positions")
     .addHelpText(
       "after",
@@ -30,7 +32,7 @@ function addArchive(root: Command): void {
   root
     .command("archive")
     .description("moves the events of streams that have ended to a second file beside the store; every read finds them as before")
-    .requiredOption("--store <file>", "the store file; a running server is not disturbed")
+    .requiredOption("--store <store>", `${storeHelp}; a running server is not disturbed`)
     .option("--entity <name>", "streams of this entity")
     .option("--ended-by <types>", "of them those whose last event is of one of these types, with commas between them")
     .option(
@@ -74,9 +76,25 @@ function addCopies(root: Command): void {
 
 function addTransfer(root: Command): void {
   root
+    .command("copy")
+    .description("copies a store into another one, of whatever kind, and compares both; run again, it goes on where it stopped")
+    .requiredOption("--from <store>", `${storeHelp}; a running server is not disturbed`)
+    .requiredOption("--to <store>", "where the copy is made; nothing is there, or an earlier run's unfinished copy")
+    .option("--switch", "in the end the old store refuses writes, so that nothing is acknowledged there that the new one lacks")
+    .option("--cancel", "takes back a --switch that was not finished: the old store takes writes again")
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent copy --from data/orders.db --to 'postgres://orders@db.internal/orders?schema=orders'",
+        "convergent copy --from data/orders.db --to 'postgres://orders@db.internal/orders?schema=orders' --switch",
+      ),
+    )
+    .action(copy);
+  root
     .command("export")
     .description("writes a log as lines of JSON, one event a line, while its server goes on")
-    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--store <store>", storeHelp)
     .option("--to <file>", "the file; - is stdout", "-")
     .addOption(new Option("--format <format>", "plain lines or CloudEvents 1.0").choices(["jsonl", "cloudevents"]).default("jsonl"))
     .option("--after <position>", "only events after this position", wholeNumber)

@@ -1,7 +1,7 @@
 /** `convergent parked …`: events that readers have set aside, in a store file; servers that have it open see what is asked. */
 import { userInfo } from "node:os";
 import { type ParkedKey, requestDiscard, requestReplay } from "convergent";
-import { openStore } from "./store-file.ts";
+import { openStore } from "./store-place.ts";
 import { table } from "./table.ts";
 
 export interface ParkedOptions {

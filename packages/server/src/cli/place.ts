@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { ConvergentError } from "convergent";
 import { memory } from "convergent/memory";
-import { kindOf, ownerOf, requireUnused } from "./store-file.ts";
+import { kindOf, ownerOfFile, requireFileUnused } from "./store-file.ts";
 
 /** Files that a store keeps beside its own. */
 const beside = ["-wal", "-shm", "-bell", "-witness", "-archive", "-archive-wal", "-archive-shm", ".lock"];
@@ -45,7 +45,7 @@ export function beginStore(path: string): string {
   const part = `${path}.part`;
   // The last act of an attempt is to give the finished store its name; killed in between, both names mean one file.
   const isFinished = existsSync(part) && existsSync(path) && statSync(part).ino === statSync(path).ino;
-  if (existsSync(part) && !isFinished && statSync(part).size > 0 && kindOf(part) === "sqlite") requireUnused(part);
+  if (existsSync(part) && !isFinished && statSync(part).size > 0 && kindOf(part) === "sqlite") requireFileUnused(part);
   removeStore(part);
   return part;
 }
@@ -74,7 +74,7 @@ export function removeWal(path: string): void {
 
 // The lock of the old one is held until the new one has its name.
 async function replaceJournal(part: string, path: string): Promise<void> {
-  const old = await memory({ file: path }).open({ name: ownerOf(path) });
+  const old = await memory({ file: path }).open({ name: ownerOfFile(path) });
   renameSync(part, path);
   await old.close();
 }
@@ -85,7 +85,7 @@ async function replaceDatabase(part: string, path: string): Promise<void> {
     linkSync(part, path);
     return;
   }
-  requireUnused(path);
+  requireFileUnused(path);
   const source = new DatabaseSync(part);
   try {
     await backup(source, path, { rate: pagesPerStep });

@@ -3,6 +3,7 @@
  * is success, 1 a failure, 2 a command line that was not understood.
  */
 import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
 import { type Duration, durationMs, isConvergentError } from "convergent";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { examples, hintAtOwnHelp } from "./examples.ts";
@@ -15,6 +16,7 @@ import { continueReading } from "./reader-continue.ts";
 import { listReaders } from "./readers.ts";
 import { logLevels } from "./request-lines.ts";
 import { start } from "./start.ts";
+import { storeHelp, withoutPasswords } from "./store-place.ts";
 import { tail } from "./tail.ts";
 import { addViewCommands } from "./view-commands.ts";
 import { resetView } from "./view-reset.ts";
@@ -43,12 +45,16 @@ function program(): Command {
     .exitOverride();
   root
     .command("start")
-    .description("runs the services that a module exports, each with a store file of its own, and serves them over HTTP")
+    .description("runs the services that a module exports, each with a store of its own, and serves them over HTTP")
     .argument(
       "<module>",
       "file that exports services, one by one or as `services`; it may export `port`, and `gateway`: options of serve()",
     )
     .option("--data <dir>", "directory of the store files, <service>.db", "data")
+    .option(
+      "--store <url>",
+      "instead of files: a PostgreSQL database, in which each service has the schema of its name; keys of persons lie in --data",
+    )
     .option("--port <n>", "port on 127.0.0.1; 0 takes a free one (default: $PORT, the module's `port`, or 4000)", portNumber)
     .addOption(
       new Option("--log <level>", "requests on stderr: as lines on a terminal, as JSON elsewhere").choices(logLevels).default("info"),
@@ -64,14 +70,15 @@ function program(): Command {
       examples(
         "convergent start orders.ts",
         "convergent start orders.ts --port 4001 --data /var/lib/orders --drain-for 5s",
+        "convergent start orders.ts --store postgres://orders@db.internal/orders",
         "convergent start orders.ts --lag order-summary=300ms..2s",
       ),
     )
     .action(start);
   root
     .command("tail")
-    .description("prints the newest events of a store file; a running server is not disturbed")
-    .requiredOption("--store <file>", "the store file")
+    .description("prints the newest events of a store; a running server is not disturbed")
+    .requiredOption("--store <store>", storeHelp)
     .option("--follow", "go on with events as they are written, until Ctrl-C")
     .option("--after <position>", "every event after this position, instead of the newest ones", wholeNumber)
     .option("--lines <n>", "how many of the newest events", wholeNumber, 20)
@@ -83,9 +90,9 @@ function program(): Command {
     .action(tail);
   root
     .command("readers")
-    .description("shows how far each reader has come: of a running server by its address, or as stored in a file")
+    .description("shows how far each reader has come: of a running server by its address, or as stored")
     .option("--url <url>", "address of a gateway, for example http://localhost:4000")
-    .option("--store <file>", "the store file")
+    .option("--store <store>", storeHelp)
     .option("--json", "as JSON")
     .addHelpText("after", examples("convergent readers --url http://localhost:4000", "convergent readers --store data/orders.db"))
     .action(listReaders);
@@ -94,7 +101,8 @@ function program(): Command {
     .command("forget")
     .description("forgets a person for ever: destroys the key of their sealed data, and says so in the log; a server may be running")
     .argument("<person>", "id of the person, as the events' definitions give it")
-    .requiredOption("--store <file>", "the store file; its keys lie beside it in <file>-keys")
+    .requiredOption("--store <store>", `${storeHelp}; the keys of a file lie beside it in <file>-keys`)
+    .option("--keys <file>", "where the keys of a PostgreSQL store lie: what its service has as `keys`")
     .requiredOption("--reason <text>", "why; kept in the log")
     .option("--actor <name>", "who asks for it; kept in the log")
     .addHelpText("after", examples('convergent forget ada --store data/orders.db --reason "asked for it on 3 May"'))
@@ -113,8 +121,8 @@ function readerCommands(root: Command): void {
     .command("continue")
     .description("lets a reaction go on after the log that it follows was restored: behind the last event that stayed")
     .argument("<name>", "name of the reaction, for example reserve-stock")
-    .requiredOption("--store <file>", "the store file of its service; no server may have it open")
-    .option("--source <file>", "the store file of the log that it follows (default: beside the store, by its service's name)")
+    .requiredOption("--store <store>", `${storeHelp}; no server may have it open`)
+    .option("--source <store>", "the store of the log that it follows (default: beside the store, by its service's name as file or schema)")
     .option("--from <place>", "fork: behind what stayed; head: behind everything there is now; or behind a position", placeInLog, "fork")
     .option("--yes", "do not ask")
     .addHelpText(
@@ -131,18 +139,18 @@ function readerCommands(root: Command): void {
     .command("reset")
     .description("deletes a view's documents, definition and checkpoint, so that it is built again from the first event at the next start")
     .argument("<name>", "wire name of the view, for example order-summary")
-    .requiredOption("--store <file>", "the store file; no server may have it open")
+    .requiredOption("--store <store>", `${storeHelp}; no server may have it open`)
     .option("--yes", "do not ask")
     .addHelpText("after", examples("convergent view reset order-summary --store data/orders.db"))
     .action(resetView);
 }
 
 function parkedCommands(root: Command): void {
-  const parked = root.command("parked").description("events that readers could not apply, in a store file; servers may have it open");
+  const parked = root.command("parked").description("events that readers could not apply, in a store; servers may have it open");
   parked
     .command("list")
     .description("shows the order keys that are set aside, each with its first event, its error and how many wait")
-    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--store <store>", storeHelp)
     .option("--discarded", "those that were discarded, with reason, time and by whom")
     .option("--json", "as JSON")
     .addHelpText(
@@ -155,7 +163,7 @@ function parkedCommands(root: Command): void {
     .description("has events tried again now, in order")
     .argument("<reader>", "name of the reader")
     .argument("[key]", "order key; all keys of the reader without it")
-    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--store <store>", storeHelp)
     .addHelpText(
       "after",
       examples(
@@ -169,7 +177,7 @@ function parkedCommands(root: Command): void {
     .description("has the first event of an order key never applied, not by later versions of the reader either")
     .argument("<reader>", "name of the reader")
     .argument("<key>", "order key")
-    .requiredOption("--store <file>", "the store file")
+    .requiredOption("--store <store>", storeHelp)
     .requiredOption("--reason <text>", "why; it is kept for ever")
     .option("--all", "all events of the key that are set aside")
     .addHelpText("after", examples('convergent parked discard order-summary o-1 --store data/orders.db --reason "a test order"'))
@@ -203,7 +211,7 @@ function ownVersion(): string {
 function exitCodeOf(error: unknown): number {
   // Commander has told what was wrong; help and version are no failures.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (isConvergentError(error)) console.error(`convergent: ${error.message}\n(${error.code})`);
-  else console.error(error);
+  if (isConvergentError(error)) console.error(withoutPasswords(`convergent: ${error.message}\n(${error.code})`));
+  else console.error(withoutPasswords(inspect(error)));
   return 1;
 }

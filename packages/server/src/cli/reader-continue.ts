@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Continued, type ContinueFrom, continueReader, ConvergentError, type PresentLog, type Store } from "convergent";
 import { confirmed } from "./confirmation.ts";
-import { kindOf, openStore, ownerOf, requireUnused } from "./store-file.ts";
+import { isPostgres, openStore, ownerOf, requireUnused, shown } from "./store-place.ts";
 
 export interface ContinueOptions {
   readonly store: string;
@@ -17,14 +17,15 @@ export interface ContinueOptions {
 
 export async function continueReading(name: string, options: ContinueOptions): Promise<void> {
   const { store: path, from } = options;
-  const owner = ownerOf(path);
+  const owner = await ownerOf(path);
   // A running server would go on writing the positions it remembers.
-  if (kindOf(path) === "sqlite") requireUnused(path);
+  await requireUnused(path);
   const store = await openStore(path);
   try {
     const sources = await sourcesOf(store, name, path);
     const logs: PresentLog[] = [];
-    for (const source of sources) logs.push(source === owner ? await logOf(store) : await presentLog(fileOf(source, options), source));
+    for (const source of sources)
+      logs.push(source === owner ? await logOf(store) : await presentLog(placeOfSource(source, options), source));
     if (!options.yes && !(await confirmed(`Let "${name}" of ${owner} go on ${placeName(from)} of ${sources.join(", ")}?`))) {
       console.log("nothing was changed");
       return;
@@ -55,26 +56,34 @@ async function sourcesOf(store: Store, name: string, path: string): Promise<stri
   const { rows, definitions } = await store.read(async (tx) => ({ rows: await tx.checkpoints(), definitions: await tx.definitions() }));
   const views = new Set(definitions.map((row) => row.name));
   if (views.has(name))
-    throw new ConvergentError("invalid_input", `"${name}" is a view, which is built again: convergent view reset ${name} --store ${path}`);
+    throw new ConvergentError(
+      "invalid_input",
+      `"${name}" is a view, which is built again: convergent view reset ${name} --store ${shown(path)}`,
+    );
   const sources = rows.filter((row) => row.reader === name).map(({ source }) => source);
   if (sources.length > 0) return [...new Set(sources)];
   const known = [...new Set(rows.map(({ reader }) => reader))].filter((reader) => !views.has(reader));
-  throw new ConvergentError("not_found", `${path} holds no reaction "${name}"; it holds ${known.join(", ") || "none"}`, {
+  throw new ConvergentError("not_found", `${shown(path)} holds no reaction "${name}"; it holds ${known.join(", ") || "none"}`, {
     details: { known },
   });
 }
 
-function fileOf(source: string, options: ContinueOptions): string {
+function placeOfSource(source: string, options: ContinueOptions): string {
   if (options.source !== undefined) return options.source;
+  if (isPostgres(options.store)) {
+    const url = new URL(options.store);
+    url.searchParams.set("schema", source);
+    return url.href;
+  }
   const beside = [".db", ".journal"].map((end) => join(dirname(options.store), source + end)).find((path) => existsSync(path));
   if (beside !== undefined) return beside;
-  throw new ConvergentError("not_found", `there is no store of ${source} beside ${options.store}; name its file by --source`);
+  throw new ConvergentError("not_found", `there is no store of ${source} beside ${options.store}; name it by --source`);
 }
 
 async function presentLog(path: string, source: string): Promise<PresentLog> {
-  const owner = ownerOf(path);
+  const owner = await ownerOf(path);
   if (owner !== source)
-    throw new ConvergentError("store_mismatch", `${path} belongs to the service "${owner}", and the reader follows "${source}"`);
+    throw new ConvergentError("store_mismatch", `${shown(path)} belongs to the service "${owner}", and the reader follows "${source}"`);
   const store = await openStore(path);
   try {
     return await logOf(store);

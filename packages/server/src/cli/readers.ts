@@ -1,6 +1,6 @@
 /** `convergent readers`: how far each reader has come, as a running server says it or as a store file holds it. */
 import { type Checkpoint, ConvergentError, type wire } from "convergent";
-import { openStore } from "./store-file.ts";
+import { openStore } from "./store-place.ts";
 import { table } from "./table.ts";
 
 /** A gateway that does not answer by then is reported as unavailable. */

@@ -7,7 +7,8 @@ import { existsSync } from "node:fs";
 import { beginEpoch, ConvergentError, type Epoch, writeWitness } from "convergent";
 import { copyStore, extentOf, requireFile, requireSound } from "./backup.ts";
 import { beginStore, putStore, removeStore } from "./place.ts";
-import { kindOf, openStore, ownerIfKnown, ownerOf, requireUnused } from "./store-file.ts";
+import { kindOf, ownerIfKnown, ownerOfFile, requireFileUnused } from "./store-file.ts";
+import { openStore, requireFilePlace } from "./store-place.ts";
 import { verifyFile } from "./verify.ts";
 
 export interface RestoreOptions {
@@ -19,8 +20,13 @@ export interface RestoreOptions {
 
 export async function restore(options: RestoreOptions): Promise<void> {
   const { from, to } = options;
+  for (const place of [from, to])
+    requireFilePlace(
+      place,
+      "restore puts files in place. A dump is put back by pg_restore, and the older log is noticed when the service starts; a file gets into PostgreSQL by convergent copy",
+    );
   requireFile(from);
-  const name = ownerOf(from);
+  const name = ownerOfFile(from);
   requireReplaceable(options, name);
   const part = beginStore(to);
   try {
@@ -59,7 +65,7 @@ function requireReplaceable({ to, from, force }: RestoreOptions, name: string): 
       `${to} and ${from} are stores of different kinds; export and import lead from one to the other`,
     );
   // Asked before minutes are spent on the copy, and again when it is put in place.
-  if (owner !== undefined && kindOf(to) === "sqlite") requireUnused(to);
+  if (owner !== undefined && kindOf(to) === "sqlite") requireFileUnused(to);
 }
 
 async function forked(path: string): Promise<Epoch> {

@@ -1,4 +1,4 @@
-/** `convergent start`: services of a module, each on a store file, connected in this process, behind one gateway. */
+/** `convergent start`: services of a module, each on a store of its own, connected in this process, behind one gateway. */
 import { join, relative } from "node:path";
 import {
   type AnyService,
@@ -10,18 +10,19 @@ import {
   type Stuck,
   type UnknownEvents,
 } from "convergent";
-import { sqlite } from "convergent/sqlite";
 import { serve } from "../gateway/server.ts";
 import { type Lags, lagsFor, lagsOfService } from "./lag.ts";
 import { loadModule } from "./load-module.ts";
 import { type LogLevel, requestLogger } from "./request-lines.ts";
 import { exportedServices, sourcesOf } from "./service-order.ts";
+import { driverOf, isPostgres, shown } from "./store-place.ts";
 import { rebuildSentence } from "./view-list.ts";
 
 const portDefault = 4000;
 
 export interface StartOptions {
   readonly data: string;
+  readonly store?: string;
   readonly port?: number;
   readonly log: LogLevel;
   readonly drainFor: Duration;
@@ -37,7 +38,7 @@ export async function start(module: string, options: StartOptions): Promise<void
   };
   try {
     for (const service of services) {
-      running.set(service, await startOne(service, { directory: options.data, lags }, running));
+      running.set(service, await startOne(service, { options, lags }, running));
     }
     const server = await serve({
       log: requestLogger(options.log),
@@ -56,22 +57,22 @@ export async function start(module: string, options: StartOptions): Promise<void
 
 async function startOne(
   service: AnyService,
-  { directory, lags }: { readonly directory: string; readonly lags: Lags },
+  { options, lags }: { readonly options: StartOptions; readonly lags: Lags },
   running: ReadonlyMap<AnyService, Running>,
 ): Promise<Running> {
-  const path = join(directory, `${service.name}.db`);
+  const path = storeOf(service, options);
   const channels = sourcesOf(service, [...running.keys()]).map((source) => inProcess(running.get(source) as Running));
   const lag = lagsOfService(service, lags);
   const started = await service.start({
     lag,
-    store: sqlite(path),
+    store: await driverOf(path, isPostgres(path) ? { keys: join(options.data, `${service.name}-keys`), directory: options.data } : {}),
     channels,
     onRefusal: ({ reaction, entity, entityId, command, reason }) =>
       console.error(`${service.name}: ${reaction} asked ${entity}/${entityId} to ${command}, which was refused: ${reason}`),
     onStuck: (stuck) => console.error(stuckSentence(stuck)),
     onParked: ({ reader, key, event, error, attempts }) =>
       console.error(
-        `${service.name}: ${reader} parked "${key}" at event ${event.position} (${event.type}) after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}: ${error}. See: convergent parked list --store ${path}`,
+        `${service.name}: ${reader} parked "${key}" at event ${event.position} (${event.type}) after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}: ${error}. See: convergent parked list --store ${shown(path)}`,
       ),
     onFork: (fork) => console.error(forkSentence(fork)),
     onSnapshotRefused: ({ entity, stream, reason }) =>
@@ -79,14 +80,27 @@ async function startOne(
     onRebuild: (news) => console.log(rebuildSentence(news)),
     onOrphaned: ({ view, versions }) =>
       console.error(
-        `${service.name}: the store holds rows of the view ${view} (version ${versions.join(", ")}), which no part of the service names; to delete them: convergent view drop ${view} --store ${path}`,
+        `${service.name}: the store holds rows of the view ${view} (version ${versions.join(", ")}), which no part of the service names; to delete them: convergent view drop ${view} --store ${shown(path)}`,
       ),
     onUnknown: (unknown) => console.error(unknownSentence(unknown)),
   });
-  console.log(`${service.name} has its store in ${relative(process.cwd(), path) || path}`);
+  console.log(`${service.name} has its store in ${isPostgres(path) ? shown(path) : relative(process.cwd(), path) || path}`);
   for (const [reader, range] of Object.entries(lag))
     console.log(`${service.name}: the reader ${reader} is late by ${range}, on purpose (--lag)`);
   return started;
+}
+
+/** A file of its own, or a schema of its own in the database that is named. Throws `invalid_input`. */
+function storeOf({ name }: AnyService, { data, store }: StartOptions): string {
+  if (store === undefined) return join(data, `${name}.db`);
+  if (!isPostgres(store) || !URL.canParse(store) || new URL(store).searchParams.has("schema"))
+    throw new ConvergentError(
+      "invalid_input",
+      "--store is the URL of a PostgreSQL database without a schema, because each service has the one of its name; files lie in --data",
+    );
+  const url = new URL(store);
+  url.searchParams.set("schema", name);
+  return url.href;
 }
 
 /** What an operator reads when a reader does not get on, and what ends it. */

@@ -1,22 +1,10 @@
-/** A store file as the command line opens it: it must exist, and it tells itself what it is and whose. */
+/** A store file: it tells itself what it is and whose, and whether a process has it open. */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { ConvergentError, type Store, type StoreDriver } from "convergent";
-import { memory } from "convergent/memory";
-import { sqlite } from "convergent/sqlite";
+import { ConvergentError } from "convergent";
 
 /** What a store lies in: a database, or the journal of a memory store, which one process opens at a time. */
 export type StoreKind = "sqlite" | "journal";
-
-/** Opens the store in a file that exists. Throws `not_found`, and the `store_…` codes of the driver. */
-export async function openStore(path: string): Promise<Store> {
-  return driverOf(path, kindOf(path)).open({ name: ownerOf(path) });
-}
-
-/** The driver of a store in a file, which need not exist. */
-export function driverOf(path: string, kind: StoreKind): StoreDriver {
-  return kind === "sqlite" ? sqlite(path) : memory({ file: path });
-}
 
 /** The kind of a store file: by its first bytes, and by its name when there is no file yet. */
 export function kindOf(path: string): StoreKind {
@@ -37,7 +25,7 @@ function frontOf(path: string, length: number): string {
 }
 
 /** The service whose store lies in a file. Throws `not_found`, `store_broken`. */
-export function ownerOf(path: string): string {
+export function ownerOfFile(path: string): string {
   if (!existsSync(path))
     throw new ConvergentError("not_found", `there is no file ${path}; name the store file of a service, for example data/orders.db`);
   if (kindOf(path) === "journal") return ownerOfJournal(path);
@@ -54,10 +42,24 @@ export function ownerOf(path: string): string {
   throw noStore(path, "it names no service");
 }
 
+/** Whether a file is a database without any table: a process that was about to make a store of it was killed. */
+export function isBlank(path: string): boolean {
+  if (kindOf(path) === "journal") return false;
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { readOnly: true });
+    return database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get()?.["tables"] === 0;
+  } catch {
+    return false;
+  } finally {
+    database?.close();
+  }
+}
+
 /** The same of a file that may be missing, or no store any more. */
 export function ownerIfKnown(path: string): string | undefined {
   try {
-    return ownerOf(path);
+    return ownerOfFile(path);
   } catch {
     return undefined;
   }
@@ -71,7 +73,7 @@ function ownerOfJournal(path: string): string {
 }
 
 /** Throws `store_in_use` when a process has the store open: in WAL mode every connection holds a lock as long as it lives. */
-export function requireUnused(path: string): void {
+export function requireFileUnused(path: string): void {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK");

@@ -1,6 +1,6 @@
 /** `convergent tail`: the newest events of a store file, and those that follow. */
 import { type Envelope, type Position, type Store, toEnvelope } from "convergent";
-import { openStore } from "./store-file.ts";
+import { openStore } from "./store-place.ts";
 
 /** Events read at a time. */
 const page = 500;

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { differences, type Verification, verifyStore } from "convergent";
 import { countOfEvents, ProgressLine } from "./progress.ts";
-import { kindOf, openStore, ownerOf } from "./store-file.ts";
+import { kindOf, ownerOfFile } from "./store-file.ts";
+import { isPostgres, openStore, shown } from "./store-place.ts";
 
 export interface VerifyOptions {
   readonly store: string;
@@ -26,12 +27,12 @@ export async function verify(options: VerifyOptions): Promise<void> {
   if (found.problemCount + (other?.problemCount ?? 0) + differing.length > 0) process.exitCode = 1;
 }
 
-/** Verifies a store file: the pages of a database too. Throws `not_found` and the `store_…` codes. */
+/** Verifies a store; of a file, the pages of its database too. Throws `not_found` and the `store_…` codes. */
 export async function verifyFile(path: string): Promise<Verification> {
   requireStore(path);
-  const progress = new ProgressLine({ what: `verifying ${path}` });
+  const progress = new ProgressLine({ what: `verifying ${shown(path)}` });
   try {
-    const pages = kindOf(path) === "sqlite" ? damagedPages(path) : [];
+    const pages = !isPostgres(path) && kindOf(path) === "sqlite" ? damagedPages(path) : [];
     const store = await openStore(path);
     try {
       const found = await verifyStore(store, { onProgress: (reached) => progress.show(reached) });
@@ -49,7 +50,7 @@ export async function verifyFile(path: string): Promise<Verification> {
 
 // Opening a file that does not exist would make one. What is damaged is told by reading it.
 function requireStore(path: string): void {
-  if (!existsSync(path)) ownerOf(path);
+  if (!isPostgres(path) && !existsSync(path)) ownerOfFile(path);
 }
 
 /** What SQLite finds wrong with its own pages and indexes, at most 20 sentences. */
@@ -68,7 +69,7 @@ function damagedPages(path: string): string[] {
 /** Prints what was found. */
 function tell(path: string, found: Verification): void {
   const { store, events, ids, digest, problems, problemCount } = found;
-  console.log(`${path}: the store of ${store}, ${countOfEvents(events)}, ${ids} remembered ids, digest ${digest}`);
+  console.log(`${shown(path)}: the store of ${store}, ${countOfEvents(events)}, ${ids} remembered ids, digest ${digest}`);
   for (const { at, message } of problems) console.log(at > 0 ? `  position ${at}: ${message}` : `  ${message}`);
   if (problemCount > problems.length) console.log(`  and ${problemCount - problems.length} more`);
   console.log(problemCount === 0 ? "  sound: no gap in positions or versions, every digest fits" : `  ${problemCount} problems`);

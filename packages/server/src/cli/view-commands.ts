@@ -1,6 +1,6 @@
 /**
  * `convergent view list | cancel | rebuild | drop`: what operators do about the versions of views. Orders are written into
- * the store file; a server that has it open notices within a second.
+ * the store; a server that has it open notices within a second.
  */
 import {
   cancelRebuild,
@@ -13,11 +13,10 @@ import {
   viewVersions,
   type WriteTransaction,
 } from "convergent";
-import { sqlite } from "convergent/sqlite";
 import type { Command } from "commander";
 import { confirmed } from "./confirmation.ts";
 import { examples } from "./examples.ts";
-import { openStore, ownerOf } from "./store-file.ts";
+import { driverOf, openStore, ownerOf, shown, storeHelp } from "./store-place.ts";
 import { listViews } from "./view-list.ts";
 
 interface VersionOptions {
@@ -37,7 +36,7 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
     .command("list")
     .description("shows the versions of each view: which one answers, which is being built and how long that will take")
     .option("--url <url>", "address of a gateway, for example http://localhost:4000")
-    .option("--store <file>", "the store file")
+    .option("--store <store>", storeHelp)
     .option("--json", "as JSON")
     .addHelpText("after", examples("convergent view list --url http://localhost:4000"))
     .action(listViews);
@@ -46,21 +45,21 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
     .description("stops the build of a version; the version before it goes on answering")
     .argument("<name>", "wire name of the view")
     .requiredOption("--version <n>", "the version that is being built", wholeNumber)
-    .requiredOption("--store <file>", "the store file; a server may have it open")
+    .requiredOption("--store <store>", `${storeHelp}; a server may have it open`)
     .addHelpText("after", examples("convergent view cancel order-summary --version 2 --store data/orders.db"))
     .action(cancel);
   view
     .command("rebuild")
     .description("lets a build go on that was cancelled, or begin anew after it failed")
     .argument("<name>", "wire name of the view")
-    .requiredOption("--store <file>", "the store file; a server may have it open")
+    .requiredOption("--store <store>", `${storeHelp}; a server may have it open`)
     .addHelpText("after", examples("convergent view rebuild order-summary --store data/orders.db"))
     .action(rebuild);
   view
     .command("drop")
     .description("deletes the rows of a view that no service has any more, or of one version that answers no reads")
     .argument("<name>", "wire name of the view")
-    .requiredOption("--store <file>", "the store file; a server may have it open")
+    .requiredOption("--store <store>", `${storeHelp}; a server may have it open`)
     .option("--version <n>", "only this version", wholeNumber)
     .option("--yes", "do not ask")
     .addHelpText("after", examples("convergent view drop order-summary --version 1 --store data/orders.db"))
@@ -69,7 +68,7 @@ export function addViewCommands(view: Command, wholeNumber: (text: string) => nu
 
 async function cancel(name: string, { store, version }: VersionOptions): Promise<void> {
   await ordered(store, (tx) => cancelRebuild(tx, name, version));
-  console.log(`version ${version} of ${name} is not built any further; to go on: convergent view rebuild ${name} --store ${store}`);
+  console.log(`version ${version} of ${name} is not built any further; to go on: convergent view rebuild ${name} --store ${shown(store)}`);
 }
 
 async function rebuild(name: string, { store }: { readonly store: string }): Promise<void> {
@@ -79,13 +78,14 @@ async function rebuild(name: string, { store }: { readonly store: string }): Pro
 
 async function drop(name: string, options: DropOptions): Promise<void> {
   const { store, version } = options;
-  const what = `${version === undefined ? "every version" : `version ${version}`} of the view "${name}" in ${store}, the store of ${ownerOf(store)}`;
+  const owner = await ownerOf(store);
+  const what = `${version === undefined ? "every version" : `version ${version}`} of the view "${name}" in ${shown(store)}, the store of ${owner}`;
   if (!options.yes && !(await confirmed(`Delete the rows of ${what}?`))) {
     console.log("nothing was deleted");
     return;
   }
   const versions = await ordered(store, (tx) => dropVersions(tx, name, version));
-  const log = await Log.open(sqlite(store), ownerOf(store));
+  const log = await Log.open(await driverOf(store), owner);
   try {
     for (const one of versions) await dropRows(log, { name, version: one });
   } finally {
@@ -101,7 +101,9 @@ async function ordered<T>(path: string, order: (tx: WriteTransaction) => Promise
   } catch (error) {
     if (!(error instanceof ConvergentError) || error.code !== "not_found") throw error;
     const known = [...new Set((await store.read((tx) => viewVersions(tx, store.identity.store))).map(({ view }) => view))];
-    throw new ConvergentError("not_found", `${error.message} (${path}); it holds ${known.join(", ") || "none"}`, { details: { known } });
+    throw new ConvergentError("not_found", `${error.message} (${shown(path)}); it holds ${known.join(", ") || "none"}`, {
+      details: { known },
+    });
   } finally {
     await store.close();
   }

@@ -1,7 +1,7 @@
 /** `convergent view list`: the versions of each view, what they are in the middle of, and how long that will take. */
 import { ConvergentError, type RebuildNews, type ViewVersion, viewVersions } from "convergent";
 import { readersOf } from "./readers.ts";
-import { openStore } from "./store-file.ts";
+import { openStore } from "./store-place.ts";
 import { table } from "./table.ts";
 
 /** A file does not say how fast a build moves: it is looked at twice, so far apart. */

@@ -1,7 +1,7 @@
 /** `convergent view reset`: deletes what a view has stored. The log is not touched; the next start builds the view from it. */
 import { ConvergentError, resetView as resetRows } from "convergent";
 import { confirmed } from "./confirmation.ts";
-import { openStore, ownerOf, requireUnused } from "./store-file.ts";
+import { openStore, ownerOf, requireUnused, shown } from "./store-place.ts";
 
 export interface ResetOptions {
   readonly store: string;
@@ -9,9 +9,9 @@ export interface ResetOptions {
 }
 
 export async function resetView(name: string, options: ResetOptions): Promise<void> {
-  const owner = ownerOf(options.store);
+  const owner = await ownerOf(options.store);
   // A running server would fold on from the documents and positions it remembers.
-  requireUnused(options.store);
+  await requireUnused(options.store);
   const store = await openStore(options.store);
   try {
     const definitions = await store.read((tx) => tx.definitions());
@@ -26,11 +26,11 @@ export async function resetView(name: string, options: ResetOptions): Promise<vo
       const known = definitions.map((row) => row.name);
       throw new ConvergentError(
         "not_found",
-        `${options.store} (${owner}) holds no view "${name}"; it holds ${known.join(", ") || "none"}`,
+        `${shown(options.store)} (${owner}) holds no view "${name}"; it holds ${known.join(", ") || "none"}`,
         { details: { known } },
       );
     }
-    const what = `the documents and checkpoint of "${name}" (version ${versions.join(", ")}) in ${options.store}, the store of ${owner}`;
+    const what = `the documents and checkpoint of "${name}" (version ${versions.join(", ")}) in ${shown(options.store)}, the store of ${owner}`;
     if (!options.yes && !(await confirmed(`Delete ${what}?`))) {
       console.log("nothing was deleted");
       return;

@@ -7,6 +7,7 @@ import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import type { KeyVault } from "../../log/key-vault.ts";
 import type { CommitListener, Identity, ReadTransaction, Store, WriteTransaction } from "../../log/store.ts";
+import { ownerSentence } from "../../log/unfinished-copy.ts";
 import { newEpochId } from "../../log/epochs.ts";
 import { position } from "../../position/position.ts";
 import { Gate } from "../gate.ts";
@@ -54,10 +55,7 @@ export class MemoryStore implements Store {
     };
     if (identity.store !== name) {
       await journal.close();
-      throw new ConvergentError(
-        "store_mismatch",
-        `${path} belongs to the service "${identity.store}", not to "${name}"; give each service a store of its own`,
-      );
+      throw new ConvergentError("store_mismatch", `${ownerSentence(path, identity.store, name)}; each service has a store of its own`);
     }
     if (!known) {
       const first = [{ table: "identity", key: "identity", row: identity }];

@@ -19,6 +19,7 @@ import type {
   StreamHead,
   WriteTransaction,
 } from "../../log/store.ts";
+import { storeMoved } from "../../log/moved.ts";
 import { origin, type Position } from "../../position/position.ts";
 import { eventTypesOf, MemoryPersons, MemorySnapshots, registerEvents } from "./history-rows.ts";
 import { dropReaderRows, MemoryOwnership, MemoryParking } from "./reader-rows.ts";
@@ -206,6 +207,17 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
     this.#draft.set("identity", "identity", { ...identity, epochs: [...identity.epochs, epoch] });
   }
 
+  async saveOwner(owner: { readonly store: string; readonly key: string }): Promise<void> {
+    this.check();
+    const identity = this.view.get("identity", "identity") as Identity;
+    this.#draft.set("identity", "identity", { ...identity, ...owner });
+  }
+
+  async saveMove(to: string | undefined): Promise<void> {
+    this.check();
+    this.#draft.set("move", "to", to);
+  }
+
   /** Notes that a stream was archived; a memory store keeps its events where they are. Returns how many that are more than before. */
   noteArchived(stream: string): number {
     this.check();
@@ -218,6 +230,8 @@ export class MemoryWrite extends MemoryRead implements WriteTransaction {
 
   async insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void> {
     this.check();
+    const to = this.view.get("move", "to") as string | undefined;
+    if (to !== undefined) throw storeMoved("the store", to);
     for (const event of rows.events) {
       this.#draft.set("events", String(event.position), event);
       this.#draft.set("versions", event.stream + separator + event.version, event.position);

@@ -5,6 +5,9 @@
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { ConvergentError, isConvergentError } from "../../errors/error.ts";
 
+import { storeMoved } from "../../log/moved.ts";
+import { movedState } from "./queries.ts";
+
 /** What was being done when it failed. */
 export type Deed = "open" | "statement" | "commit";
 
@@ -65,6 +68,7 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
     if (said.startsWith("SASL: ")) return failure("store_unwritable", notLetIn);
     return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
   }
+  if (code === movedState) return storeMoved(place, said, error);
   const meaning = meanings.find(({ codes }) => codes.test(code));
   return meaning ? failure(meaning.name, meaning.says) : error;
 }

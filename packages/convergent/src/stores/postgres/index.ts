@@ -6,9 +6,11 @@ import type { Host } from "../../host/host.ts";
 import type { StoreDriver } from "../../log/store.ts";
 import { transactionLimitMs } from "../gate.ts";
 import { FileVault } from "../files/file-vault.ts";
+import { type FoundStore, lookAt } from "./look.ts";
 import { PostgresStore } from "./postgres-store.ts";
 
 export { commitFailure } from "./staging.ts";
+export type { FoundStore };
 
 /** How a PostgreSQL store behaves. */
 export interface PostgresOptions {
@@ -49,6 +51,9 @@ export interface PostgresServers {
 /** Characters of a name in PostgreSQL. */
 const nameMax = 63;
 
+const connectLimitMs = 10_000;
+const statementLimitMs = 30_000;
+
 /**
  * A store in one schema of a PostgreSQL database, 14 or later. Any number of processes may open it; they wake each other's
  * readers by NOTIFY. With replicas, reads of views are answered by one that is fresh enough, by what it says itself; all
@@ -57,12 +62,7 @@ const nameMax = 63;
 export function postgres(servers: string | PostgresServers, options: PostgresOptions = {}): StoreDriver {
   const { primary: url, replicas } = typeof servers === "string" ? { primary: servers, replicas: [] } : servers;
   const at = placeOf(url);
-  const schema = options.schema ?? "convergent";
-  if (schema === "" || schema.length > nameMax || /^pg_|[^\w-]/.test(schema))
-    throw new ConvergentError(
-      "definition_invalid",
-      `"${schema}" is no name for a schema: it has 1 to ${nameMax} letters, digits, "_" and "-", and does not begin with pg_`,
-    );
+  const schema = schemaIn(options);
   const host = options.host ?? nodeHost();
   const { keys } = options;
   return {
@@ -78,14 +78,32 @@ export function postgres(servers: string | PostgresServers, options: PostgresOpt
         witness: resolve(options.directory ?? ".convergent", `${at.replace(/[^\w.-]+/g, "-")}-${schema}-witness`),
         vault: keys === undefined ? undefined : new FileVault(resolve(keys), host.random),
         readConnections: options.readConnectionsMax ?? 8,
-        connectMs: options.connectLimitMs ?? 10_000,
+        connectMs: options.connectLimitMs ?? connectLimitMs,
         transactionLimitMs: options.transactionLimitMs ?? transactionLimitMs,
         lockWaitMs: options.lockWaitLimitMs ?? 30_000,
-        statementMs: options.statementLimitMs ?? 30_000,
         replicas: replicas.map((replica) => ({ url: replica, place: placeOf(replica) })),
+        statementMs: options.statementLimitMs ?? statementLimitMs,
         replicaLagMaxMs: options.replicaLagMaxMs ?? 10_000,
       }),
   };
+}
+
+/**
+ * The store in a schema of a database, without opening it and without making one: whose it is, and how many processes have it
+ * open. Undefined when there is none. Throws `store_broken` when the schema holds something else, and `unavailable`.
+ */
+export function findStore(url: string, options: Pick<PostgresOptions, "schema" | "host"> = {}): Promise<FoundStore | undefined> {
+  const schema = schemaIn(options);
+  const limits = { connectMs: connectLimitMs, statementMs: statementLimitMs };
+  return lookAt({ host: options.host ?? nodeHost(), url, schema, place: `${placeOf(url)}, schema ${schema}`, ...limits });
+}
+
+function schemaIn({ schema = "convergent" }: Pick<PostgresOptions, "schema">): string {
+  if (schema !== "" && schema.length <= nameMax && !/^pg_|[^\w-]/.test(schema)) return schema;
+  throw new ConvergentError(
+    "definition_invalid",
+    `"${schema}" is no name for a schema: it has 1 to ${nameMax} letters, digits, "_" and "-", and does not begin with pg_`,
+  );
 }
 
 /** A database as messages name it: without the password. */

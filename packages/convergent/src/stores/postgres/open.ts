@@ -7,6 +7,7 @@ import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import { newEpochId } from "../../log/epochs.ts";
 import type { Identity } from "../../log/store.ts";
+import { ownerSentence } from "../../log/unfinished-copy.ts";
 import { advance, origin } from "../../position/position.ts";
 import type { Connection } from "./connection.ts";
 import { migrations, schemaVersion } from "./schema.ts";
@@ -108,7 +109,7 @@ async function readOrCreate(connection: Connection, { host, name, schema, place 
   if (row[1] !== name)
     throw new ConvergentError(
       "store_mismatch",
-      `${place} belongs to the service "${String(row[1])}", not to "${name}"; give each service a schema of its own: postgres(url, { schema: "${name}" })`,
+      `${ownerSentence(place, String(row[1]), name)}; each service has a schema of its own: postgres(url, { schema: "${name}" })`,
       { details: { schema, owner: row[1], name } },
     );
   const epochs = await epochsOf(connection);

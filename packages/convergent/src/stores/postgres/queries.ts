@@ -21,6 +21,31 @@ export const insertEpoch = "INSERT INTO epochs (number, id, first) SELECT max(nu
 
 export const nextGeneration = "UPDATE store SET generation = generation + 1";
 
+export const saveOwner = "UPDATE store SET name = $1, signing_key = $2, generation = generation + 1";
+
+/** What an insert into the tables of a store that was moved fails with; its message is where to. */
+export const movedState = "CVMVD";
+
+export const takeMoveBack: readonly string[] = [
+  "DROP TRIGGER IF EXISTS moved ON events",
+  "DROP TRIGGER IF EXISTS moved ON ids",
+  "DROP FUNCTION IF EXISTS refuse_insert()",
+];
+
+/**
+ * Triggers, because whatever has the store open must meet them, also an append that waits for the lock of the log inside its
+ * function at this moment: its plan is looked at again when its insert locks the table.
+ */
+export function refuseInserts(to: string): readonly string[] {
+  const message = `E'${to.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  return [
+    ...takeMoveBack,
+    `CREATE FUNCTION refuse_insert() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION USING MESSAGE = ${message}, ERRCODE = '${movedState}'; END $body$`,
+    "CREATE TRIGGER moved BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse_insert()",
+    "CREATE TRIGGER moved BEFORE INSERT ON ids FOR EACH ROW EXECUTE FUNCTION refuse_insert()",
+  ];
+}
+
 export const beginArchive = "UPDATE store SET generation = generation + 1, archived = true WHERE NOT archived";
 
 export const readHead = "SELECT position, at FROM events ORDER BY position DESC LIMIT 1";

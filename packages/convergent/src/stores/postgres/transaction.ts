@@ -221,6 +221,15 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
     await this.statements.change(sql.nextGeneration, []);
   }
 
+  async saveOwner({ store, key }: { readonly store: string; readonly key: string }): Promise<void> {
+    this.#changesStanding = true;
+    await this.statements.change(sql.saveOwner, [store, key]);
+  }
+
+  async saveMove(to: string | undefined): Promise<void> {
+    for (const text of to === undefined ? sql.takeMoveBack : sql.refuseInserts(to)) await this.statements.change(text, []);
+  }
+
   async insert({ events, ids }: { events: readonly StoredEvent[]; ids: readonly IdRecord[] }): Promise<void> {
     assert(
       this.#options.logOpen,

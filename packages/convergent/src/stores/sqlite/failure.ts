@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { ConvergentError } from "../../errors/error.ts";
+import { storeMoved } from "../../log/moved.ts";
 import { unwritable } from "../files/unwritable.ts";
 
 /** What was being done when SQLite failed. */
@@ -27,6 +28,9 @@ const result = {
 /** `SQLITE_IOERR_SHMSIZE`: the `-shm` file could not grow. Seen on a full disk, where ordinary writes answer `SQLITE_FULL`. */
 const sharedMemoryCannotGrow = 4874;
 
+/** `SQLITE_CONSTRAINT_TRIGGER`: the only triggers are those of a store that was moved, and their message is where to. */
+const refusedByTrigger = 1811;
+
 /** SQLite's extended result code of an error that `node:sqlite` threw. */
 function resultCode(error: unknown): number | undefined {
   return error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode : undefined;
@@ -45,6 +49,7 @@ export function failureOf(error: unknown, path: string, deed: Deed): unknown {
   const failure = (name: ErrorCode, message: string): ConvergentError =>
     new ConvergentError(name, message, { cause: error, details: { path } });
   const said = error instanceof Error ? error.message : "";
+  if (code === refusedByTrigger) return storeMoved(path, said, error);
   switch (code & 0xff) {
     case result.busy:
     case result.locked:

@@ -9,6 +9,7 @@ import { ConvergentError } from "../../errors/error.ts";
 import type { Host } from "../../host/host.ts";
 import { newEpochId } from "../../log/epochs.ts";
 import type { Identity } from "../../log/store.ts";
+import { ownerSentence } from "../../log/unfinished-copy.ts";
 import { advance, origin } from "../../position/position.ts";
 import { Database } from "./database.ts";
 import { unwritable } from "../files/unwritable.ts";
@@ -147,11 +148,9 @@ function readOrCreate(database: Database, { host, path, name }: OpenOptions): Id
   if (!row) throw broken(path, "its table convergent_store is empty");
   bringUpToDate(database, row[0] as number);
   if (row[1] !== name) {
-    throw new ConvergentError(
-      "store_mismatch",
-      `${path} belongs to the service "${String(row[1])}", not to "${name}"; give each service a file of its own`,
-      { details: { path, owner: row[1], name } },
-    );
+    throw new ConvergentError("store_mismatch", `${ownerSentence(path, String(row[1]), name)}; each service has a file of its own`, {
+      details: { path, owner: row[1], name },
+    });
   }
   const epochs = epochsOf(database);
   if (epochs.length === 0) throw broken(path, "its table convergent_epochs is empty");

@@ -15,6 +15,17 @@ export const hasEvent = "SELECT 1 FROM convergent_events WHERE position = ?";
 
 export const dropEvent = "DELETE FROM convergent_events WHERE position = ?";
 
+export const saveOwner = "UPDATE convergent_store SET name = ?, signing_key = ?";
+
+export const takeMoveBack = `DROP TRIGGER IF EXISTS convergent_moved_events; DROP TRIGGER IF EXISTS convergent_moved_ids`;
+
+/** Triggers, because processes that have the file open must meet them too, at their next insert. */
+export function refuseInserts(to: string): string {
+  const refusing = (table: string): string =>
+    `CREATE TRIGGER convergent_moved_${table} BEFORE INSERT ON convergent_${table} BEGIN SELECT RAISE(ABORT, '${to.replaceAll("'", "''")}'); END`;
+  return `${takeMoveBack}; ${refusing("events")}; ${refusing("ids")}`;
+}
+
 export const nextGeneration = "UPDATE convergent_store SET generation = generation + 1";
 
 export const readEpochs = "SELECT id, first FROM convergent_epochs ORDER BY number";

@@ -308,6 +308,18 @@ export class SqliteWrite extends SqliteRead implements WriteTransaction {
     });
   }
 
+  async saveOwner({ store, key }: { readonly store: string; readonly key: string }): Promise<void> {
+    this.#changedStanding = true;
+    this.#change((database) => {
+      database.run(sql.saveOwner, store, key);
+      database.run(sql.nextGeneration);
+    });
+  }
+
+  async saveMove(to: string | undefined): Promise<void> {
+    this.#change((database) => database.script(to === undefined ? sql.takeMoveBack : sql.refuseInserts(to)));
+  }
+
   /** Names the archive that events are about to be moved to. */
   nameArchive(id: string): void {
     this.#changedStanding = true;
