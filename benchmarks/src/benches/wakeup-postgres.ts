@@ -63,11 +63,7 @@ export const wakeUpPostgres: Bench = {
       floor: 1,
       ratio: (median) =>
         strangerLimitMs /
-        Math.max(
-          differenceMsMin,
-          median("convergent, stranger/difference"),
-          median("convergent, two processes, stranger/difference"),
-        ),
+        Math.max(differenceMsMin, median("convergent, stranger/difference"), median("convergent, two processes, stranger/difference")),
     },
   ],
 };

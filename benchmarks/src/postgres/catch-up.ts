@@ -6,6 +6,7 @@ import { Log } from "convergent";
 import { postgres } from "convergent/postgres";
 import type { SubjectCode } from "../bench.ts";
 import { catchUp } from "../convergent/catch-up.ts";
+import { closeEmmett } from "./closing.ts";
 import { withDatabase } from "./database.ts";
 import { seed } from "./seed.ts";
 
@@ -47,8 +48,7 @@ export function emmettPostgresCatchUp({ batchSize }: { readonly batchSize: numbe
         await done;
         const rate = handled / ((performance.now() - startedAt) / 1_000);
         clearTimeout(timer);
-        await consumer.stop();
-        await store.close();
+        await closeEmmett(store, consumer);
         return { rate };
       }),
   };

@@ -5,6 +5,7 @@ import type { SubjectCode } from "../bench.ts";
 import { eventsPerStream, loads, streams } from "../convergent/load.ts";
 import { closedLoop } from "../harness/loops.ts";
 import { addTo, noTotals, type OrderPlaced } from "../workload.ts";
+import { closeEmmett } from "./closing.ts";
 import { withDatabase } from "./database.ts";
 import { seed } from "./seed.ts";
 
@@ -33,7 +34,7 @@ export const emmettPostgresLoad: SubjectCode = {
         assert.equal(state.events, eventsPerStream);
       };
       const rate = await closedLoop({ inFlight: 1, warmUpMs, boxMs, operation: load });
-      await store.close();
+      await closeEmmett(store);
       return { rate };
     }),
 };

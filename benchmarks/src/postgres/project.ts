@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { SubjectCode } from "../bench.ts";
 import { Placed } from "../convergent/order.ts";
 import { addTo, noTotals, type OrderPlaced, type Totals } from "../workload.ts";
+import { closeEmmett } from "./closing.ts";
 import { withDatabase } from "./database.ts";
 import { seed } from "./seed.ts";
 
@@ -67,8 +68,7 @@ export function emmettPostgresProjection({ way }: { readonly way: Way }): Subjec
         await done;
         const rate = count.handled / ((performance.now() - startedAt) / 1_000);
         clearTimeout(timer);
-        await consumer.stop();
-        await store.close();
+        await closeEmmett(store, consumer);
         return { rate };
       }),
   };

@@ -5,7 +5,8 @@ import { Log, streamOf } from "convergent";
 import { postgres } from "convergent/postgres";
 import pg from "pg";
 import { distinctOrders, orderPlaced } from "../workload.ts";
-import { type Who } from "./appends.ts";
+import type { Who } from "./appends.ts";
+import { closeEmmett } from "./closing.ts";
 import { withDatabase } from "./database.ts";
 
 export interface Size {
@@ -64,7 +65,7 @@ async function appendFirstOfEmmett(url: string): Promise<void> {
   const store = getPostgreSQLEventStore(url);
   await store.schema.migrate();
   await store.appendToStream("order-0", [{ type, data: orderPlaced(0) }]);
-  await store.close();
+  await closeEmmett(store);
 }
 
 async function fillEmmett(client: pg.Client, size: Size): Promise<void> {

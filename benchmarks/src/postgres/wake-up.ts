@@ -13,6 +13,7 @@ import { forkWorker } from "../harness/fork-worker.ts";
 import { offered } from "../harness/offered.ts";
 import { percentile } from "../harness/statistics.ts";
 import { orderPlaced } from "../workload.ts";
+import { closeEmmett } from "./closing.ts";
 import { withDatabase } from "./database.ts";
 
 const perSecond = 50;
@@ -156,8 +157,7 @@ async function beginEmmett(url: string, pulling: { batchSize?: number; pullingFr
       await applied;
     },
     close: async () => {
-      await consumer.stop();
-      await store.close();
+      await closeEmmett(store, consumer);
     },
   };
 }
