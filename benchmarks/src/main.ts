@@ -22,7 +22,7 @@ const usage = `npm run bench -- NAME [--json FILE] [--only GROUP] [--samples N]
 
 function list(): string {
   const named = benches.map(
-    (bench) => `  ${bench.name.padEnd(14)} ${bench.summary}\n  ${"".padEnd(14)} groups: ${bench.groups.map(({ name }) => name).join(", ")}`,
+    (bench) => `  ${bench.name.padEnd(16)} ${bench.summary}\n  ${"".padEnd(16)} groups: ${bench.groups.map(({ name }) => name).join(", ")}`,
   );
   return `benches:\n${named.join("\n")}`;
 }

@@ -36,7 +36,10 @@ function orderOf(index: number): OrderPlaced {
   return { ...order, note: "x".repeat(eventBytes - JSON.stringify(order).length) };
 }
 
-const orders = Array.from({ length: 256 }, (_, index) => orderOf(index));
+/** So many events differ from one another. */
+export const distinctOrders = 256;
+
+const orders = Array.from({ length: distinctOrders }, (_, index) => orderOf(index));
 
 /** The data of the event with this index. */
 export function orderPlaced(index: number): OrderPlaced {

@@ -1,5 +1,18 @@
 // The directory a bench works in: on a real disk, because an fsync on tmpfs costs nothing and would measure nothing.
-import { constants, copyFileSync, fsyncSync, mkdirSync, mkdtempSync, openSync, closeSync, readdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { filesystemOf } from "./machine.ts";
@@ -19,13 +32,7 @@ export class WorkDirectory {
   /** A fresh directory; with the files of `template` if that is given, and those on the disk already, so that no write-back runs into the sample. */
   fresh(name: string, template?: string): string {
     const directory = mkdtempSync(join(this.path, `${name.replaceAll(/[^a-z0-9]+/gi, "-")}-`));
-    for (const file of template === undefined ? [] : readdirSync(template)) {
-      const copy = join(directory, file);
-      copyFileSync(join(template ?? "", file), copy, constants.COPYFILE_FICLONE);
-      const descriptor = openSync(copy, "r+");
-      fsyncSync(descriptor);
-      closeSync(descriptor);
-    }
+    if (template !== undefined) copyInto(template, directory);
     return directory;
   }
 
@@ -35,5 +42,24 @@ export class WorkDirectory {
 
   close(): void {
     rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Copies what lies in a folder, with its owners: a database server reads no data of others. */
+function copyInto(from: string, to: string): void {
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [original, copy] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) {
+      mkdirSync(copy);
+      copyInto(original, copy);
+    } else {
+      copyFileSync(original, copy, constants.COPYFILE_FICLONE);
+      const descriptor = openSync(copy, "r+");
+      fsyncSync(descriptor);
+      closeSync(descriptor);
+    }
+    const { mode, uid, gid } = statSync(original);
+    if (process.getuid?.() === 0) chownSync(copy, uid, gid);
+    chmodSync(copy, mode);
   }
 }

@@ -4,6 +4,7 @@ import { Log } from "convergent";
 import { postgres } from "convergent/postgres";
 import { appendOne } from "../convergent/log.ts";
 import { orderPlaced } from "../workload.ts";
+import { closeEmmett } from "./closing.ts";
 
 export type Who = "convergent" | "emmett";
 
@@ -27,5 +28,5 @@ export async function appender(who: Who, url: string, directory: string): Promis
     });
     assert.ok(createdNewStream);
   };
-  return { append, close: () => store.close() };
+  return { append, close: () => closeEmmett(store) };
 }
