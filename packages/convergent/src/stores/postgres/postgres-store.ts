@@ -298,8 +298,10 @@ export class PostgresStore implements BatchStore, StagingStore {
 
   /** What a replica whose head is at a position is compared with. */
   async #compare(position: Position): Promise<Compared> {
+    const askedAt = this.host.clock.elapsed();
     const [row = []] = await this.#reading((statements) => statements.events(sql.compareReplica, [position]));
     const [cluster, head, id, nextAt] = row;
+    this.replicas?.saw(head as Position, askedAt);
     return { cluster: cluster as string, head: head as Position, id: (id ?? undefined) as string, nextAt: (nextAt ?? undefined) as number };
   }
 
@@ -338,7 +340,7 @@ export class PostgresStore implements BatchStore, StagingStore {
   async #look(): Promise<void> {
     const askedAt = this.host.clock.elapsed();
     const head = await this.read((tx) => tx.head());
-    this.replicas?.saw(head, askedAt);
+    this.replicas?.saw(head.position, askedAt);
     if (this.#head !== undefined && head.position !== this.#head) this.#wake("others");
     this.#head = head.position;
   }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../host/host.ts";
 import type { Near, Replicas as StoreReplicas, ReplicaStatus } from "../../log/replicas.ts";
-import type { Head, ReadTransaction } from "../../log/store.ts";
+import type { ReadTransaction } from "../../log/store.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../../position/position.ts";
 import { Replica, type ReplicaOptions } from "./replica.ts";
 
@@ -48,8 +48,8 @@ export class Replicas implements StoreReplicas {
   }
 
   /** The primary's head was asked for at `askedAt`, on the clock that never goes back, and this was the answer. */
-  saw(head: Head, askedAt: number): void {
-    this.#primary = { position: laterPosition(this.#primary.position, head.position), askedAt };
+  saw(head: Position, askedAt: number): void {
+    this.#primary = { position: laterPosition(this.#primary.position, head), askedAt: Math.max(this.#primary.askedAt, askedAt) };
   }
 
   async close(waitMs: number): Promise<void> {
