@@ -65,6 +65,19 @@ test("a reader that is started again goes on where its checkpoint stands", async
   await second.stop();
 });
 
+test("a reader that has not taken its slots over yet claims what the rows of a snapshot say, and not the origin", async () => {
+  const log = await openLog();
+  await write(log, 10);
+  const first = readerOf(log, []);
+  first.start();
+  await first.waitFor(position(10), 5000);
+  await first.stop();
+  const claim = readerOf(log, []).claim();
+  const rows = await log.snapshot((tx) => tx.checkpoints(first.checkpointKey));
+  expect(claim(rows)).toBe(10);
+  expect(claim(rows, "note/3")).toBe(10);
+});
+
 test("of two readers with one name each event's effect is committed by one of them only", async () => {
   const log = await openLog();
   const slow = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));

@@ -29,6 +29,7 @@ import { Nap } from "./nap.ts";
 import { QuietRoute } from "./quiet-route.ts";
 import { SeenBySource } from "./seen-by-source.ts";
 import { SetAside } from "./set-aside.ts";
+import { rowsPlace } from "./slot-places.ts";
 import { slotsDefault } from "./slots.ts";
 import { slotsOf, statusOf } from "./status.ts";
 import { messageOf } from "./verdict.ts";
@@ -141,7 +142,7 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** What a snapshot with these checkpoint rows holds, for one order key or for all. To be taken before the snapshot is opened. */
   claim(): (rows: readonly Checkpoint[], key?: string) => Position {
-    return this.#moved?.places.claim() ?? (() => origin);
+    return this.#moved?.places.claim() ?? rowsPlace; // before slots are taken over, rows speak for themselves
   }
 
   /** Whether what its source causes here covers this epoch of another store too, if not yet how far. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { origin, type Position, position } from "../position/position.ts";
-import { SlotPlaces, type SlotRow } from "./slot-places.ts";
+import { rowsPlace, SlotPlaces, type SlotRow } from "./slot-places.ts";
 
 /** Another process owns the only slot, and every position is an event of interest in it. */
 function beside(): SlotPlaces {
@@ -59,4 +59,12 @@ test("a claim says what was known when it was taken, whatever is written later",
   expect(claim(seen)).toBe(8);
   expect(places.claim()(seen)).toBe(5);
   expect(places.lowest).toBe(9);
+});
+
+test("rows of which nothing else is known say what they hold, for all order keys and for one", () => {
+  const rows = [7, 5].map((at, slot) => ({ slot, position: position(at) }));
+  expect(rowsPlace(rows)).toBe(5);
+  expect(new Set(["a", "b", "c", "d", "e"].map((key) => rowsPlace(rows, key)))).toEqual(new Set([5, 7]));
+  expect(rowsPlace([])).toBe(origin);
+  expect(beside().claim()(rows)).toBe(5); // as many slots as this process did not know of
 });

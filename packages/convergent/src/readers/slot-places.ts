@@ -167,7 +167,7 @@ export class SlotPlaces {
     this.#isClaimed = true;
     const cursor = this.#cursor;
     return (rows, key) => {
-      if (rows.length !== slots.length) return origin;
+      if (rows.length !== slots.length) return rowsPlace(rows, key);
       const wanted = key === undefined ? rows : [rows[slotOf(key, rows.length)] as SlotRow];
       return wanted
         .map(({ slot, position }) => {
@@ -179,6 +179,13 @@ export class SlotPlaces {
         .reduce(earlierPosition);
     };
   }
+}
+
+/** What rows say by themselves, for one order key or for all; the origin when there are none. */
+export function rowsPlace(rows: readonly SlotRow[], key?: string): Position {
+  const only = key === undefined ? undefined : slotOf(key, rows.length);
+  const positions = rows.filter(({ slot }) => only === undefined || slot === only).map(({ position }) => position);
+  return positions.length > 0 ? positions.reduce(earlierPosition) : origin;
 }
 
 function ownedOf(slots: readonly Slot[]): ReadonlyMap<number, number> {

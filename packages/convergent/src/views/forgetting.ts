@@ -22,9 +22,10 @@ import { Reader } from "../readers/reader.ts";
 import { recordDiscards } from "../readers/parked-requests.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
 import { slotOf } from "../readers/slots.ts";
+import { rowsPlace } from "../readers/slot-places.ts";
 import type { Standing } from "./answers.ts";
 import { DocumentFold, type KeyedEvent, keyed } from "./fold.ts";
-import { isKept, lowestOf, register, slotsOf, storedVersion } from "./versions.ts";
+import { isKept, register, slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { rowsOf } from "./view-rows.ts";
 
@@ -102,7 +103,7 @@ export function withForgetting(standing: Standing, forgetting: Reader | undefine
       return async (tx, key) => {
         const [held, rows] = await Promise.all([own(tx, key), tx.checkpoints(forgetting.checkpointKey)]);
         if (!held) return undefined;
-        const next = await nextForgotten(tx, lowestOf(rows));
+        const next = await nextForgotten(tx, rowsPlace(rows));
         return next === undefined ? held : { ...held, position: earlierPosition(held.position, before(next)) };
       };
     },

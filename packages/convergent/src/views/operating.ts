@@ -6,7 +6,8 @@ import { ConvergentError } from "../errors/error.ts";
 import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction } from "../log/store.ts";
 import type { Position } from "../position/position.ts";
 import { recordDiscards } from "../readers/parked-requests.ts";
-import { lowestOf, setState, slotsOf, versionsOf } from "./versions.ts";
+import { rowsPlace } from "../readers/slot-places.ts";
+import { setState, slotsOf, versionsOf } from "./versions.ts";
 
 /** One stored version of a view. */
 export interface ViewVersion {
@@ -29,7 +30,7 @@ export async function viewVersions(tx: ReadTransaction, source: string): Promise
   const versions: ViewVersion[] = [];
   for (const row of await tx.definitions()) {
     const strong = row.kind === "strong-view";
-    const position = strong ? head : lowestOf(await slotsOf(tx, source, row));
+    const position = strong ? head : rowsPlace(await slotsOf(tx, source, row));
     const { name: view, version, state, reason } = row;
     const parked = (await tx.parking.count({ reader: view, version, source })).keys;
     const label = { view, version, consistency: strong ? "strong" : "eventual", state, position, head, parked } as const;

@@ -15,13 +15,14 @@ import type { DefinitionRow, DefinitionState, ReadTransaction, WriteTransaction 
 import { comparePositions, type Position } from "../position/position.ts";
 import type { Reader } from "../readers/reader.ts";
 import type { ReaderSetting } from "../readers/reader-options.ts";
+import { rowsPlace } from "../readers/slot-places.ts";
 import { dropRows } from "./dropping.ts";
 import { requireUnchanged } from "./fingerprint.ts";
 import { predecessorOf } from "./predecessors.ts";
 import { type Pace, PaceMeter } from "./progress.ts";
 import { keptRows, type OlderRows, storedRows } from "./standing.ts";
 import { type Mismatch, type Reached, Verification } from "./verification.ts";
-import { answering, isKept, lowestOf, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
+import { answering, isKept, putInPlace, register, setState, slotsOf, storedVersion, versionsOf } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 import { type ReadEvent, viewReader } from "./view-reader.ts";
 import type { ViewRows } from "./view-rows.ts";
@@ -347,7 +348,7 @@ export class Rebuild {
   async #hasPassed(tx: ReadTransaction, position: Position): Promise<boolean> {
     const { definition, log } = this.#options;
     const active = (await versionsOf(tx, definition.name)).find((row) => row.state === "active");
-    if (active && comparePositions(position, lowestOf(await slotsOf(tx, log.store, active))) < 0) return false;
+    if (active && comparePositions(position, rowsPlace(await slotsOf(tx, log.store, active))) < 0) return false;
     this.#target ??= (await tx.head()).position;
     return comparePositions(position, this.#target) >= 0 && (!active || (await this.#holdsAll(tx, active)));
   }

@@ -9,13 +9,13 @@ import { validated } from "../log/schema.ts";
 import type { Checkpoint, CheckpointKey, DefinitionRow, ReadTransaction } from "../log/store.ts";
 import { comparePositions, type Position } from "../position/position.ts";
 import type { AnyReader } from "../readers/inboxes.ts";
-import { slotOf } from "../readers/slots.ts";
+import { rowsPlace } from "../readers/slot-places.ts";
 import { SnapshotPlace } from "../readers/snapshot-place.ts";
 import type { Claimed, Place, Standing } from "./answers.ts";
 import { indexesIn } from "./fingerprint.ts";
 import type { Predecessor } from "./predecessors.ts";
 import type { Rebuild } from "./rebuild.ts";
-import { lowestOf, slotsOf, storedVersion } from "./versions.ts";
+import { slotsOf, storedVersion } from "./versions.ts";
 import type { AnyView } from "./view.ts";
 
 /** How often rows that another process keeps are looked at while somebody waits for them. */
@@ -54,14 +54,12 @@ export function keptRows({ view, shaped }: Predecessor, reader: AnyReader): Olde
 
 /** Rows of a version of which this process knows only what is stored. */
 export function storedRows(definition: AnyView, row: DefinitionRow, log: Log): OlderRows {
-  const held = (slots: readonly Checkpoint[], key?: string): Position =>
-    lowestOf(key === undefined ? slots : slots.filter((slot) => slot.slot === slotOf(key, slots.length)));
-  const position = async (key?: string): Promise<Position> => held(await log.snapshot((tx) => slotsOf(tx, log.store, row)), key);
+  const position = async (key?: string): Promise<Position> => rowsPlace(await log.snapshot((tx) => slotsOf(tx, log.store, row)), key);
   return {
     version: row.version,
     indexes: indexesIn(row),
     isWhole: false,
-    claim: () => held,
+    claim: () => rowsPlace,
     position,
     reached: async (wanted, waitMs, { key }) => {
       if (comparePositions(await position(key), wanted) >= 0) return true;

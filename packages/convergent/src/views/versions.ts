@@ -124,8 +124,3 @@ export async function setState(tx: WriteTransaction, row: DefinitionRow, state: 
 export function slotsOf(tx: ReadTransaction, source: string, row: Pick<DefinitionRow, "name" | "version">): Promise<Checkpoint[]> {
   return tx.checkpoints({ reader: row.name, version: row.version, source });
 }
-
-/** Everything up to here is in the rows of a version with these slots. */
-export function lowestOf(slots: readonly Checkpoint[]): Position {
-  return slots.length === 0 ? origin : slots.map((slot) => slot.position).reduce(earlierPosition);
-}
