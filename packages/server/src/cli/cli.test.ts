@@ -150,7 +150,7 @@ test("an older Node is refused with what to do, before anything else is loaded",
 test("a command line that is not understood exits with 2 and says what is wrong", async () => {
   for (const [args, said] of [
     [["readers", "--bogus"], /unknown option '--bogus'/],
-    [["tail"], /required option '--store <file>'[^]*\(convergent tail --help shows its options/],
+    [["tail"], /required option '--store <store>'[^]*\(convergent tail --help shows its options/],
     [["parked", "list"], /\(convergent parked list --help shows its options/],
     [["tail", "--store", "x", "--after", "-1"], /whole number/],
     [["start", "shop.mjs", "--port", "70000"], /65535/],
