@@ -1,14 +1,13 @@
-// How long after an append its event is applied, at 50 appends a second: ours when a read of the view with the append's token has
-// answered, in the process that appended and in another one; emmett's when its handler is called, whose commit follows and is left
+// How long after the call of an append its event is applied, at 50 appends a second: ours when the transaction of the view's reader
+// is committed, in the process that appended or in another one; emmett's when its handler is called, whose commit follows and is left
 // out. And the same while a stranger's transaction stands open, in another table of the same cluster.
 import assert from "node:assert";
 import { join } from "node:path";
-import { accepted } from "convergent";
+import { type Position, runtimeOf, type StoredEvent, streamOf } from "convergent";
 import { postgres } from "convergent/postgres";
 import pg from "pg";
 import type { Sample, SubjectCode } from "../bench.ts";
-import { orders } from "../convergent/order.ts";
-import { type Show, showIn, type Written } from "../convergent/wake-up.ts";
+import { orders, writes } from "../convergent/order.ts";
 import { forkWorker } from "../harness/fork-worker.ts";
 import { offered } from "../harness/offered.ts";
 import { percentile } from "../harness/statistics.ts";
@@ -20,6 +19,8 @@ const perSecond = 50;
 /** Longer than `offered` takes to settle. */
 const strangerAfterMs = 1_000;
 const strangerMs = 3_000;
+/** Far longer than anything takes here. */
+const appliedMs = 30_000;
 
 /** Appends an event; resolves when it is applied. Never called twice with one index. */
 type Apply = (index: number) => Promise<unknown>;
@@ -90,14 +91,20 @@ function begin(subject: Subject, url: string, directory: string): Promise<Wakene
 }
 
 async function beginOurs(url: string, directory: string, processes: 1 | 2): Promise<Wakened> {
-  const running = await orders.start({ store: postgres(url, { directory }) });
+  const service = processes === 1 ? orders : writes;
+  const running = await service.start({ store: postgres(url, { directory }) });
+  const { log } = runtimeOf(running);
   const other = processes === 2 ? await otherReader(url, directory) : undefined;
-  const show = other?.show ?? showIn(running);
+  const applied = other?.applied ?? appliedIn(running);
   return {
     apply: async (index) => {
-      const order = `order-${index}`;
-      const outcome = await running.order(order).place(orderPlaced(index), { id: `request-${index}`, expected: "none" });
-      await show({ order, token: String(accepted(outcome).token) });
+      const outcome = await log.append({
+        stream: streamOf("order", `order-${index}`),
+        expected: "none",
+        events: [{ type: "order.placed", data: orderPlaced(index) }],
+      });
+      assert(outcome.kind === "appended");
+      await applied((outcome.events[0] as StoredEvent).position);
     },
     close: async () => {
       other?.stop();
@@ -106,25 +113,34 @@ async function beginOurs(url: string, directory: string, processes: 1 | 2): Prom
   };
 }
 
-/** A reader in another process, which says of each order when its view shows it. */
-async function otherReader(url: string, directory: string): Promise<{ show: Show; stop(): void }> {
+/** Resolves when a position is applied. */
+export type Applied = (position: number) => Promise<void>;
+
+/** By the view's reader of a service that runs in this process. */
+export function appliedIn(running: Parameters<typeof runtimeOf>[0]): Applied {
+  const { reader } = runtimeOf(running).view("order-summary");
+  return async (position) => assert.ok(await reader.waitFor(position as Position, appliedMs), `position ${position} was not applied`);
+}
+
+/** A reader in another process, which says of each position when it is applied. */
+async function otherReader(url: string, directory: string): Promise<{ applied: Applied; stop(): void }> {
   const worker = forkWorker(join(import.meta.dirname, "other-reader.ts"), [url, join(directory, "other")]);
   await worker.hear<"open">();
-  const waiting = new Map<string, () => void>();
+  const waiting = new Map<number, () => void>();
   const listen = async (): Promise<void> => {
     for (;;) {
-      const order = await worker.hear<string>();
-      waiting.get(order)?.();
-      waiting.delete(order);
+      const position = await worker.hear<number>();
+      waiting.get(position)?.();
+      waiting.delete(position);
     }
   };
   listen().catch(() => undefined); // it ends with the worker
   return {
-    show: async (written: Written) => {
-      const { promise: shown, resolve } = Promise.withResolvers<void>();
-      waiting.set(written.order, resolve);
-      worker.say(written);
-      await shown;
+    applied: async (position) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.set(position, resolve);
+      worker.say(position);
+      await promise;
     },
     stop: () => worker.stop(),
   };
