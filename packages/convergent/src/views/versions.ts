@@ -11,7 +11,7 @@
  * - A version whose rows are being deleted keeps its definition until none are left, so that a crash resumes it.
  */
 import type { Checkpoint, CheckpointKey, DefinitionRow, DefinitionState, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
-import { earlierPosition, origin, type Position } from "../position/position.ts";
+import { origin } from "../position/position.ts";
 import { recordDiscards } from "../readers/parked-requests.ts";
 import { slotsDefault } from "../readers/slots.ts";
 import { fingerprint, requireUnchanged } from "./fingerprint.ts";
