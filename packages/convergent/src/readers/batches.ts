@@ -12,6 +12,7 @@ import { comparePositions, laterPosition, type Position } from "../position/posi
 import type { CheckpointRows, Reach } from "./checkpoint.ts";
 import type { EventName, ReaderOptions } from "./reader-options.ts";
 import { gatheredOf } from "./gathered.ts";
+import type { Pages } from "./pages.ts";
 import { attemptsDefault, type SetAside } from "./set-aside.ts";
 import type { SlotRow } from "./slot-places.ts";
 import { ItemError, messageOf, verdictOf } from "./verdict.ts";
@@ -26,6 +27,7 @@ const errorLengthMax = 1_000;
 export interface BatchOwner<Item> {
   readonly options: ReaderOptions<Item>;
   readonly checkpointKey: CheckpointKey;
+  readonly pages: Pick<Pages<Item>, "prepare">;
   readonly aside: SetAside;
   /** Nothing is set aside: the first failure ends the batch. */
   readonly strict: boolean;
@@ -245,9 +247,9 @@ export class Batches<Item> {
 
   // R4: without its key nobody knows what else must wait for an event, so the reader stops there.
   #prepared(event: StoredEvent): { item: Item | undefined; key: string; error?: unknown } {
-    const { prepare, orderKey } = this.#owner.options;
+    const { orderKey } = this.#owner.options;
     try {
-      const item = prepare(event);
+      const item = this.#owner.pages.prepare(event);
       return { item, key: orderKey === "stream" ? event.stream : orderKey(item) };
     } catch (error) {
       if (orderKey === "stream" && !this.#owner.strict) return { item: undefined, key: event.stream, error };

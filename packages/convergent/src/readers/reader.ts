@@ -26,6 +26,7 @@ import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
 import { LazyRows, restMs } from "./lazy-rows.ts";
 import { Nap } from "./nap.ts";
+import { Pages } from "./pages.ts";
 import { QuietRoute } from "./quiet-route.ts";
 import { SeenBySource } from "./seen-by-source.ts";
 import { SetAside } from "./set-aside.ts";
@@ -35,12 +36,6 @@ import { slotsOf, statusOf } from "./status.ts";
 import { messageOf } from "./verdict.ts";
 import { Visibility } from "./visibility.ts";
 import { Waiters } from "./waiters.ts";
-
-/** Events applied in one transaction: few enough that a view of them holds the event loop and the lock for some 5 ms (500 held them for 20). */
-const batchEventsDefault = 128;
-
-/** With a store elsewhere it is the messages that cost: an empty handler got through 39,000 events a second by 128, and 104,000 by 512. */
-const batchEventsDistant = 512;
 
 /** A wake-up may be lost; this finds what it would have told. */
 const pollMs = 500;
@@ -57,6 +52,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly aside: SetAside;
   readonly #host: Host;
   readonly membership: Membership;
+  readonly pages: Pages<Item>;
   readonly #batches: Batches<Item>;
   readonly #visibility: Visibility;
   readonly #waiters: Waiters;
@@ -67,7 +63,6 @@ export class Reader<Item = StoredEvent> implements Participant {
   #rows: CheckpointRows | undefined;
   /** Slots that this process owns, as it was told and has not taken over yet. */
   #assigned: ReadonlyMap<number, number> | undefined;
-  #batchEvents: number;
   #joined = false;
   #strict = false;
   #state: ReaderState = "starting";
@@ -83,10 +78,10 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.version = options.version;
     this.source = options.source;
     this.#host = options.effects.host;
-    this.#batchEvents = options.batchEvents ?? batchEventsDefault;
     this.membership = options.membership ?? new Membership(options.effects);
     this.checkpointKey = { reader: options.name, version: options.version, source: options.source.store };
     this.aside = new SetAside(this.checkpointKey, this.#host);
+    this.pages = new Pages(options, this.filter);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
     this.#nap = new Nap(this.#host);
@@ -203,7 +198,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   /** Applies everything up to head, in the caller's time and without the loop: for views that must be complete before a service starts. Throws what an event's handling throws. */
   async catchUp(): Promise<void> {
     this.#strict = true;
-    while (await this.#step(this.#batchEvents));
+    while (await this.#step(this.pages.eventsMax));
   }
 
   /** Nothing is set aside: a view that is built before its service starts is built whole or not. */
@@ -272,14 +267,14 @@ export class Reader<Item = StoredEvent> implements Participant {
   }
 
   async #run(): Promise<void> {
-    let limit = this.#batchEvents;
+    let limit = this.pages.eventsMax;
     while (!this.#stopped) {
       try {
         if (this.#paused) this.#state = "paused";
         else if (await this.#step(limit)) this.#state = "moving";
         else this.#state = this.#atRest;
         if (this.#state !== "paused") this.#failure = undefined;
-        limit = Math.min(this.#batchEvents, limit * 2);
+        limit = Math.min(this.pages.eventsMax, limit * 2);
         if (this.#state !== "moving" && !this.#stopped) await this.#nap.take(this.#restMs, () => false);
       } catch (error) {
         // Ever smaller batches, until the failing event is alone and all before it got through.
@@ -327,7 +322,7 @@ export class Reader<Item = StoredEvent> implements Participant {
       await this.#idle(rows);
       return due !== undefined;
     }
-    const page = await this.source.read({ after, limit, ...this.filter });
+    const page = await this.pages.read({ after, limit });
     this.#host.reached("reader.read");
     if (this.source !== this.options.effects) await this.#seen.look(page, this.position);
     if (comparePositions(page.scanned, after) <= 0) {
@@ -393,7 +388,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   // Read after the leases were committed: from then on nobody else can write these slots, and no batch of this process is open.
   async #adopt(fences: ReadonlyMap<number, number>): Promise<void> {
     const rows = await this.options.effects.snapshot(async (tx) => {
-      this.#learnFrom(tx);
+      this.pages.learnFrom(tx);
       await this.aside.load(tx, fences);
       return tx.checkpoints(this.checkpointKey);
     });
@@ -402,10 +397,6 @@ export class Reader<Item = StoredEvent> implements Participant {
     else await this.#begin(rows, fences);
     if (this.watches) this.membership.watch(this); // of slots that were its own until now
     if (fences.size > 0) this.#host.reached("lease.adopted");
-  }
-
-  #learnFrom(tx: ReadTransaction): void {
-    if (tx.isDistant) this.#batchEvents = this.options.batchEvents ?? batchEventsDistant;
   }
 
   async #begin(rows: readonly Checkpoint[], fences: ReadonlyMap<number, number>): Promise<CheckpointRows> {
@@ -417,7 +408,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   async #loadStrict(): Promise<CheckpointRows> {
     const rows = await this.options.effects.transact(
       async (tx) => {
-        this.#learnFrom(tx);
+        this.pages.learnFrom(tx);
         await this.prepare(tx);
         await this.aside.loadDiscards(tx);
         return tx.checkpoints(this.checkpointKey);

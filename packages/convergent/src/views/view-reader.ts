@@ -39,6 +39,7 @@ export function viewReader(
     const generation = codec.generation();
     return items.map((item) => (item.generation === generation ? item : prepare(item.stored)));
   };
+  const kept: Kept = { definition, rows, log, isBuilding, stored: new WeakMap() };
   const options: ReaderOptions<ReadEvent> = {
     ...setting,
     name: definition.name,
@@ -51,8 +52,8 @@ export function viewReader(
     prepare,
     orderKey: (item) => item.key,
     derived: true,
-    apply: (tx, items) => apply(tx, { definition, rows, log, isBuilding }, current(items)),
-    passed: (tx, events) => count(tx, definition, events),
+    apply: (tx, items) => apply(tx, kept, current(items)),
+    passed: (tx, events) => count(tx, kept, events),
   };
   return new Reader<ReadEvent>(late(options, ({ key }) => key));
 }
@@ -62,6 +63,8 @@ interface Kept {
   readonly rows: ViewRows;
   readonly log: Log;
   readonly isBuilding: () => boolean;
+  /** The version's row as a transaction has read it: nobody else changes it before that ends. */
+  readonly stored: WeakMap<WriteTransaction, DefinitionRow>;
 }
 
 async function apply(tx: WriteTransaction, kept: Kept, items: readonly KeyedEvent[]): Promise<readonly Failed[]> {
@@ -79,14 +82,16 @@ async function apply(tx: WriteTransaction, kept: Kept, items: readonly KeyedEven
       },
     );
   const stored = known ?? (await registerAgain(tx, definition, log));
+  kept.stored.set(tx, stored);
   // Another process has switched the view that this one still builds: appends fold these events.
   if (stored.kind === "strong-view") return [];
   return rows.apply(tx, items);
 }
 
 // What is set aside or was discarded is consumed too: the build has met it, and says of it what became of it.
-async function count(tx: WriteTransaction, { name, version, handlers }: AnyView, events: readonly StoredEvent[]): Promise<void> {
-  if ((await storedVersion(tx, name, version))?.state !== "building") return;
+async function count(tx: WriteTransaction, { definition, stored }: Kept, events: readonly StoredEvent[]): Promise<void> {
+  const { name, version, handlers } = definition;
+  if ((stored.get(tx) ?? (await storedVersion(tx, name, version)))?.state !== "building") return;
   const handled = events.filter((event) => handlers.has(event.type));
   await tx.addConsumed(consumedOf({ reader: name, version }, handled));
 }
