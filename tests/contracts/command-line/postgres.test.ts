@@ -40,6 +40,23 @@ test("a log in PostgreSQL is verified, told, exported and archived by its URL", 
   expect((await run(directory, "verify", "--store", at, "--json")).out).toMatch(/"events":201/);
 }, 60_000);
 
+test("the statements that a start would run are told, and nothing is made; migrate runs them", async () => {
+  const directory = newDirectory();
+  const at = schemas.at(directory, "orders");
+  const told = await run(directory, "migrate", "--store", at, "--dry-run");
+  expect([told.code, told.out]).toEqual([
+    0,
+    expect.stringMatching(/what the next start runs[\s\S]*CREATE SCHEMA[\s\S]*CREATE TABLE events/),
+  ]);
+  const none = await run(directory, "migrate", "--store", at);
+  expect([none.code, none.err]).toEqual([1, expect.stringMatching(/there is no store/)]);
+  await fill(schemas, directory, "orders", 1);
+  expect((await run(directory, "migrate", "--store", at, "--dry-run")).out).toMatch(/has tables of version 1, [\s\S]*nothing to do/);
+  expect((await run(directory, "migrate", "--store", at)).out).toMatch(/are those of this release: version 1, as before/);
+  const file = await run(directory, "migrate", "--store", "orders.db", "--dry-run");
+  expect([file.code, file.err]).toEqual([1, expect.stringMatching(/is a file[\s\S]*convergent backup/)]);
+}, 60_000);
+
 test("commands that are about files say what to do instead", async () => {
   const directory = newDirectory();
   await fill(schemas, directory, "orders", 1);

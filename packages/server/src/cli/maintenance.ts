@@ -1,4 +1,4 @@
-/** The commands that look after stores: backup, restore, copy, export, import, archive, verify. */
+/** The commands that look after stores: backup, restore, copy, export, import, archive, migrate, verify. */
 import { type Command, Option } from "commander";
 import { archive } from "./archive.ts";
 import { backUp } from "./backup.ts";
@@ -7,6 +7,7 @@ import { examples } from "./examples.ts";
 import { exportStore } from "./export.ts";
 import { importStore } from "./import.ts";
 import { wholeNumber } from "./numbers.ts";
+import { migrate } from "./migrate.ts";
 import { storeHelp } from "./store-place.ts";
 import { restore } from "./restore.ts";
 import { verify } from "./verify.ts";
@@ -15,6 +16,13 @@ export function addMaintenance(root: Command): void {
   addCopies(root);
   addTransfer(root);
   addArchive(root);
+  root
+    .command("migrate")
+    .description("brings the tables of a store up to this release, as the next start of its service would")
+    .requiredOption("--store <store>", storeHelp)
+    .option("--dry-run", "only print the statements, for whoever looks after the database (PostgreSQL)")
+    .addHelpText("after", examples("convergent migrate --store postgres://orders@db.internal/orders?schema=orders --dry-run"))
+    .action(migrate);
   root
     .command("verify")
     .description("reads a whole store: positions and versions without gaps, digests that fit; or compares two stores")

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { ConvergentError, type Store, type StoreDriver } from "convergent";
 import { memory } from "convergent/memory";
-import type { findStore as findIn, postgres } from "convergent/postgres";
+import type { findStore as findIn, Migration, migrationsFrom as migrationsOf, postgres } from "convergent/postgres";
 import { sqlite } from "convergent/sqlite";
 import { isBlank, kindOf, ownerOfFile, requireFileUnused, type StoreKind } from "./store-file.ts";
 
@@ -100,6 +100,14 @@ export function requireFilePlace(place: string, instead: string): void {
   if (isPostgres(place)) throw new ConvergentError("invalid_input", `${shown(place)} is no file: ${instead}`);
 }
 
+/** The tables of a store in PostgreSQL: their version, 0 when there are none, and the migrations that the next start runs. */
+export async function tablesOf(place: string): Promise<{ version: number; schema: string; migrations: readonly Migration[] }> {
+  const { migrationsFrom } = await driver();
+  const found = await findStore(place);
+  const version = found?.tables ?? 0;
+  return { version, schema: parsed(place).schema ?? "convergent", migrations: migrationsFrom(version) };
+}
+
 async function findStore(place: string) {
   const { url, schema } = parsed(place);
   return (await driver()).findStore(url, schema === undefined ? {} : { schema });
@@ -117,7 +125,13 @@ function parsed(place: string): { readonly url: string; readonly schema: string 
   return { url: url.href, schema };
 }
 
-async function driver(): Promise<{ readonly postgres: typeof postgres; readonly findStore: typeof findIn }> {
+interface Driver {
+  readonly postgres: typeof postgres;
+  readonly findStore: typeof findIn;
+  readonly migrationsFrom: typeof migrationsOf;
+}
+
+async function driver(): Promise<Driver> {
   try {
     return await import("convergent/postgres");
   } catch (cause) {

@@ -8,6 +8,7 @@ import { transactionLimitMs } from "../gate.ts";
 import { FileVault } from "../files/file-vault.ts";
 import { type FoundStore, lookAt } from "./look.ts";
 import { PostgresStore } from "./postgres-store.ts";
+import { migrations } from "./schema.ts";
 
 export { commitFailure } from "./staging.ts";
 export type { FoundStore };
@@ -96,6 +97,19 @@ export function findStore(url: string, options: Pick<PostgresOptions, "schema" |
   const schema = schemaIn(options);
   const limits = { connectMs: connectLimitMs, statementMs: statementLimitMs };
   return lookAt({ host: options.host ?? nodeHost(), url, schema, place: `${placeOf(url)}, schema ${schema}`, ...limits });
+}
+
+/** What the opening of a store would run, and has not run yet. */
+export interface Migration {
+  /** Version of the tables afterwards. */
+  readonly to: number;
+  /** The statements, with `search_path` at the schema. */
+  readonly script: string;
+}
+
+/** The migrations that bring tables of a version up to this release, in order; from 0 they make them. None when there is nothing to do. */
+export function migrationsFrom(version: number): readonly Migration[] {
+  return migrations.filter(({ to }) => to > version);
 }
 
 function schemaIn({ schema = "convergent" }: Pick<PostgresOptions, "schema">): string {

@@ -11,6 +11,8 @@ export interface FoundStore {
   readonly owner: string;
   /** Processes that have it open and listen there, as far as the server tells this user. */
   readonly openBy: number;
+  /** Version of its tables. */
+  readonly tables: number;
 }
 
 export interface LookOptions {
@@ -33,13 +35,14 @@ export async function lookAt(options: LookOptions): Promise<FoundStore | undefin
       if (tables.count === 0) return undefined;
       if (!tables.rows.some(([name]) => name === "store"))
         throw new ConvergentError("store_broken", `${place} is a schema of something else: it has tables, and none of a store`);
-      const named = await connection.ask(`SELECT name FROM ${quoted(schema)}.store`);
+      const named = await connection.ask(`SELECT name, schema_version FROM ${quoted(schema)}.store`);
       const open = await connection.ask(
         `SELECT count(DISTINCT pid)::integer FROM pg_catalog.pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid() AND strpos(query, $1) > 0`,
         [quoted(channelOf(schema))],
       );
-      return { owner: String(named.rows[0]?.[0]), openBy: Number(open.rows[0]?.[0] ?? 0) };
+      const [owner, version] = named.rows[0] ?? [];
+      return { owner: String(owner), openBy: Number(open.rows[0]?.[0] ?? 0), tables: Number(version) };
     }, "open");
   } finally {
     await connections.close(connectMs);
