@@ -15,7 +15,7 @@ import type { CancelSignal, Host } from "../host/host.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { ParkedKey } from "../log/reader-rows.ts";
 import type { EventFilter, LogSource, Seen } from "../log/source.ts";
-import type { Checkpoint, CheckpointKey, Epoch, ReadTransaction, WriteTransaction } from "../log/store.ts";
+import type { Checkpoint, CheckpointKey, Epoch, WriteTransaction } from "../log/store.ts";
 import { comparePositions, laterPosition, origin, type Position } from "../position/position.ts";
 import { Batches } from "./batches.ts";
 import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
