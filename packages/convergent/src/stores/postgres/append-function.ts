@@ -17,6 +17,7 @@
  * It answers one row an append; one in all, that of the first, when all are admitted at the versions that they expected.
  */
 
+import { movedState } from "./queries.ts";
 import { quoted } from "./transactions.ts";
 
 /** `expected` as a number: versions are what they are. */
@@ -110,7 +111,8 @@ BEGIN
           WHERE event.person IS NOT NULL AND admits[event.place];
       END IF;
       EXIT;
-    EXCEPTION WHEN unique_violation THEN
+    -- A store that was moved still knows what was appended before.
+    EXCEPTION WHEN unique_violation OR SQLSTATE '${movedState}' THEN
       IF looks THEN RAISE; END IF;
       looks := true;
     END;
