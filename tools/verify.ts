@@ -61,7 +61,9 @@ function torture(store: keyof typeof tortured, rounds: readonly string[]): reado
   return ["npm", "run", "--silent", "torture", "--", "--store", store, ...rounds, "--json", tortured[store]];
 }
 
-const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env["PATH"] ?? ""}` };
+// Tests and torture start hundreds of processes: what one of them has compiled the others need not (0.3 s of CPU a start by 0.8).
+const compiled = { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(scratch, "compiled") };
+const env = { ...process.env, ...compiled, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env["PATH"] ?? ""}` };
 const outcomes: { readonly name: string; readonly ok: boolean; readonly seconds: number }[] = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
