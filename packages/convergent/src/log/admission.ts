@@ -54,6 +54,8 @@ export type Admitted =
  * A store that can decide and write a batch by itself, by the rules of `admit`, in one statement.
  */
 export interface BatchStore extends Store {
+  /** Whether other processes write at the same time, so that most batches wait for one of theirs. */
+  readonly isContended: boolean;
   /**
    * The outcomes, in order; undefined when there is something to decide that the store cannot, and then nothing is written.
    * Batches may overlap: they take effect in the order in which they were given.

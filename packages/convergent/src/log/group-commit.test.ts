@@ -12,7 +12,7 @@ function gathering(overlap: 1 | 2) {
   const group = new GroupCommit(
     (batch) => new Promise((resolve) => batches.push({ size: batch.length, end: () => resolve(batch.map(() => admitted)) })),
     nodeHost(),
-    overlap,
+    () => overlap,
   );
   const append = (count: number): void => {
     for (let index = 0; index < count; index++) void group.append({} as Prepared);

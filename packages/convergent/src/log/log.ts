@@ -84,7 +84,11 @@ export class Log implements LogSource {
     this.#issuer = new TokenIssuer(store);
     this.#witness = new Witness(store);
     this.#time = new TrustedTime(store.host.clock);
-    this.#group = new GroupCommit((batch) => this.#commit(batch), store.host, decidesBatches(store) ? 2 : 1);
+    this.#group = new GroupCommit(
+      (batch) => this.#commit(batch),
+      store.host,
+      () => (decidesBatches(store) && !store.isContended ? 2 : 1),
+    );
     this.#followers = new Followers(this);
     this.#stopListening = store.onCommit((by) => this.#followers.committed(by));
   }

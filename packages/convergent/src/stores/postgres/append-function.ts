@@ -32,13 +32,16 @@ CREATE FUNCTION append_batch(
   new_types text[])
 RETURNS TABLE (
   admitted boolean, found integer, last bigint, given_at bigint, store_generation bigint,
-  known_voided boolean, known_digest text, known_stream text, known_first integer, known_last integer, known_position bigint, known_at bigint)
+  known_voided boolean, known_digest text, known_stream text, known_first integer, known_last integer, known_position bigint, known_at bigint,
+  lock_waited_ms double precision)
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $function$
 #variable_conflict use_column
 DECLARE
   head_position bigint;
   head_at bigint;
   generation bigint;
+  asked_at timestamptz := clock_timestamp();
+  waited double precision;
   looks boolean;
   -- By the append's place in the batch: whether it is admitted, its stream's version before it, and its last position.
   admits boolean[];
@@ -49,6 +52,7 @@ DECLARE
 BEGIN
   PERFORM set_config('lock_timeout', lock_ms::text, true);
   PERFORM pg_advisory_xact_lock(lock_key);
+  waited := 1000 * extract(epoch FROM clock_timestamp() - asked_at);
   IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
   IF EXISTS (SELECT FROM definitions WHERE kind = 'strong-view') THEN RETURN; END IF;
   SELECT s.generation, s.archived INTO generation, looks FROM store s;
@@ -119,10 +123,10 @@ BEGIN
   END LOOP;
   IF true = ALL (admits) AND 0 <= ALL (expecteds) THEN
     RETURN QUERY SELECT true, versions[1], lasts[1], head_at, generation,
-      NULL::boolean, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint;
+      NULL::boolean, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::bigint, NULL::bigint, waited;
   ELSE
     RETURN QUERY SELECT admits[asked.place], versions[asked.place], lasts[asked.place], head_at, generation,
-        known.voided, known.digest, known.stream, known.first_version, known.last_version, known.position, known.at
+        known.voided, known.digest, known.stream, known.first_version, known.last_version, known.position, known.at, waited
       FROM unnest(append_batch.scopes, append_batch.request_ids) WITH ORDINALITY AS asked (scope, id, place)
       LEFT JOIN LATERAL (SELECT * FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND NOT admits[asked.place] LIMIT 1) known ON true
       ORDER BY asked.place;

@@ -88,6 +88,11 @@ export function generationIn(rows: readonly Values[]): unknown {
   return rows[0]?.[4];
 }
 
+/** How long the append waited for another writer's lock, in milliseconds. */
+export function lockWaitIn(rows: readonly Values[]): number {
+  return rows[0]?.[12] as number;
+}
+
 /** What the function answered, in order: one row an append, or one in all when each is admitted at the version that it expected. */
 export function outcomesOf(run: readonly PreparedAppend[], rows: readonly Values[]): Array<Admitted | ConvergentError> {
   if (rows.length === run.length) return run.map((append, index) => outcomeOf(append, rows[index] as Values));
@@ -104,7 +109,7 @@ function outcomeOf(append: PreparedAppend, row: Values): Admitted | ConvergentEr
   const [isAdmitted, version, last, at] = row as [boolean, number, number, number];
   const { idKey, digest, events } = append;
   if (isAdmitted) return admittedAt(append, { before: last - events.length, version, at });
-  if (idKey && row[5] !== null) return outcomeOfKnown(idRecordOf(idKey, row.slice(5)), digest);
+  if (idKey && row[5] !== null) return outcomeOfKnown(idRecordOf(idKey, row.slice(5, 12)), digest);
   return { kind: "conflict", version };
 }
 

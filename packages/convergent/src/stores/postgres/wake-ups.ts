@@ -16,7 +16,7 @@ import { quoted } from "./transactions.ts";
 const pollMs = 500;
 
 /** A busy process rings this often. */
-const ringEveryMs = 2;
+const ringEveryMs = 5;
 
 /** From one attempt to listen to the next. */
 const listening: Backoff = { firstMs: 50, maxMs: 5_000, factor: 2 };
