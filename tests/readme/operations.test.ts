@@ -70,6 +70,6 @@ test("the blocks of the page run in its order on one store", async () => {
 test("every command that looks after a store is on the page", () => {
   const source = readFileSync(join(root, "packages/server/src/cli/maintenance.ts"), "utf8");
   const names = [...source.matchAll(/\.command\("([a-z]+)"\)/g)].map((match) => match[1] as string);
-  expect(names.toSorted()).toEqual(["archive", "backup", "copy", "export", "import", "restore", "verify"]);
+  expect(names.toSorted()).toEqual(["archive", "backup", "copy", "export", "import", "migrate", "restore", "verify"]);
   for (const name of names) expect(page).toContain(`convergent ${name} `);
 });
