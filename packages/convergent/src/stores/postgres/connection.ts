@@ -8,7 +8,7 @@ import pg from "pg";
 import { ConvergentError } from "../../errors/error.ts";
 import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
-import { type Deed, failureOf, isConnectionLost } from "./failure.ts";
+import { type Deed, failureOf, isConnectionLost, isOfPrepared } from "./failure.ts";
 import { Prepared } from "./prepared.ts";
 import { decoded, type Parameter, parameterText } from "./texts.ts";
 
@@ -105,7 +105,7 @@ export class Connection {
     try {
       return await answer;
     } catch (error) {
-      if (isConnectionLost(error)) this.#isLost = true;
+      if (isConnectionLost(error) || isOfPrepared(error)) this.#isLost = true;
       throw failureOf(error, this.#place, deed);
     }
   }

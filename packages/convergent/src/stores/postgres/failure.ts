@@ -51,6 +51,15 @@ export function isConnectionLost(error: unknown): boolean {
   return sqlState(error) === undefined || ["FATAL", "PANIC"].includes(String((error as { severity?: unknown }).severity));
 }
 
+/**
+ * Whether a statement that a connection keeps prepared is another one on the server by now: forgotten behind its back, or made by a
+ * release whose tables and functions were brought up to date since. It was not run, and the connection is of no use any more.
+ */
+export function isOfPrepared(error: unknown): boolean {
+  const code = sqlState(error);
+  return code === "26000" || (code === "0A000" && (error as { readonly routine?: unknown }).routine === "RevalidateCachedQuery");
+}
+
 /** The failure to throw for an error that came while `deed` was done at `place`; what is no answer of a server or a socket is returned as it came. */
 export function failureOf(error: unknown, place: string, deed: Deed): unknown {
   if (isConvergentError(error)) return error;
@@ -69,6 +78,8 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
     return isOfSocket(error) ? failure("unavailable", "it cannot be reached; nothing was written, try again") : error;
   }
   if (code === movedState) return storeMoved(place, said, error);
+  if (isOfPrepared(error))
+    return failure("unavailable", "what was prepared there is out of date; nothing of this call was kept, try again");
   const meaning = meanings.find(({ codes }) => codes.test(code));
   return meaning ? failure(meaning.name, meaning.says) : error;
 }

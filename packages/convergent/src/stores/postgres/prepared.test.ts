@@ -1,5 +1,7 @@
 import type pg from "pg";
 import { expect, test } from "vitest";
+import { nodeHost } from "../../host-node/host.ts";
+import { Connections } from "./connection.ts";
 import { Prepared } from "./prepared.ts";
 
 /** A connection that was greeted with one process id, and is served by another process or the same. */
@@ -39,4 +41,30 @@ test("of statements without end only some are kept", async () => {
     texts.flatMap((text) => [text, text, text, text]),
   );
   expect(new Set(names).size).toBe(201);
+});
+
+test.each([
+  ["forgotten by the server", "DEALLOCATE ALL"],
+  ["of a table that was changed since", "ALTER TABLE prepared_here ADD COLUMN more integer"],
+])("a prepared statement that is %s is not run; the connection is given up, and the next one runs it", async (_, change) => {
+  const { timers } = nodeHost();
+  const url = process.env["CONVERGENT_TEST_DATABASE"] as string;
+  const connections = new Connections({ timers, url, place: "here", connections: 1, connectMs: 5_000, answerMs: 5_000 });
+  const text = "SELECT * FROM prepared_here";
+  try {
+    await connections.use(async (connection) => {
+      await connection.script("DROP TABLE IF EXISTS prepared_here; CREATE TABLE prepared_here (a integer)");
+      for (let count = 0; count < 6; count++) await connection.ask(text);
+      await connection.script(change);
+      await expect(connection.ask(text)).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringContaining("out of date") as string,
+      });
+      expect(connection.isLost).toBe(true);
+    });
+    await connections.use(async (connection) => expect((await connection.ask(text)).rows).toEqual([]));
+    await connections.use((connection) => connection.script("DROP TABLE prepared_here"));
+  } finally {
+    await connections.close(1_000);
+  }
 });
