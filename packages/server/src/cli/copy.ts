@@ -4,10 +4,10 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { ConvergentError, type Epoch, serviceInCopy, type Store, StoreCopy, unfinishedCopyOf, writeWitness } from "convergent";
+import { ConvergentError, type Epoch, serviceInCopy, type Store, StoreCopy, unfinishedCopyOf } from "convergent";
 import { countOfEvents, ProgressLine } from "./progress.ts";
 import { kindOf } from "./store-file.ts";
-import { driverOf, isInUse, isPostgres, openStore, ownerIfThere, ownerOf, requireUnused, shown } from "./store-place.ts";
+import { driverOf, isInUse, isPostgres, openStore, ownerIfThere, ownerOf, requireUnused, shown, witnessed } from "./store-place.ts";
 
 export interface CopyOptions {
   readonly from: string;
@@ -136,15 +136,6 @@ async function cancel({ from, to }: CopyOptions, name: string): Promise<void> {
     await source.close();
   }
   console.log(`${shown(from)} takes writes again; what is in ${shown(to)} stays an unfinished copy, which a further run goes on with`);
-}
-
-async function witnessed(path: string): Promise<void> {
-  const store = await openStore(path);
-  try {
-    await writeWitness(store);
-  } finally {
-    await store.close();
-  }
 }
 
 function tell({ from, to, json, switch: isSwitch }: CopyOptions, name: string, copied: Copied): void {

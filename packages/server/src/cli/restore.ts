@@ -4,11 +4,11 @@
  * verified first and stays as it is.
  */
 import { existsSync } from "node:fs";
-import { beginEpoch, ConvergentError, type Epoch, writeWitness } from "convergent";
+import { beginEpoch, ConvergentError, type Epoch } from "convergent";
 import { copyStore, extentOf, requireFile, requireSound } from "./backup.ts";
 import { beginStore, putStore, removeStore } from "./place.ts";
 import { kindOf, ownerIfKnown, ownerOfFile, requireFileUnused } from "./store-file.ts";
-import { openStore, requireFilePlace } from "./store-place.ts";
+import { openStore, requireFilePlace, witnessed } from "./store-place.ts";
 import { verifyFile } from "./verify.ts";
 
 export interface RestoreOptions {
@@ -72,15 +72,6 @@ async function forked(path: string): Promise<Epoch> {
   const store = await openStore(path);
   try {
     return (await store.write((tx) => beginEpoch(tx, store.host.random))).epoch;
-  } finally {
-    await store.close();
-  }
-}
-
-async function witnessed(path: string): Promise<void> {
-  const store = await openStore(path);
-  try {
-    await writeWitness(store);
   } finally {
     await store.close();
   }

@@ -3,7 +3,7 @@
  * as `?schema=`. Passwords are never shown.
  */
 import { existsSync } from "node:fs";
-import { ConvergentError, type Store, type StoreDriver } from "convergent";
+import { ConvergentError, type Store, type StoreDriver, writeWitness } from "convergent";
 import { memory } from "convergent/memory";
 import type { findStore as findIn, Migration, migrationsFrom as migrationsOf, postgres } from "convergent/postgres";
 import { sqlite } from "convergent/sqlite";
@@ -43,6 +43,16 @@ export function withoutPasswords(text: string): string {
 export async function openStore(place: string, options?: PlaceOptions): Promise<Store> {
   const name = await ownerOf(place);
   return (await driverOf(place, options)).open({ name });
+}
+
+/** Writes the witness of the store at a place: what was put there by a command is what it is compared with from now on. */
+export async function witnessed(path: string): Promise<void> {
+  const store = await openStore(path);
+  try {
+    await writeWitness(store);
+  } finally {
+    await store.close();
+  }
 }
 
 /** The driver of a store, which need not exist. */
