@@ -24,19 +24,58 @@ export function notJson(cause: unknown): ConvergentError {
   );
 }
 
+// A copy with its keys in order, for the native writer to walk: by a replacer, which is called for every value, canonical JSON was a fifth
+// of this process's time for an append (8 µs of 45 µs; 3 µs by the copy). What is in order already is not copied.
 function sortedJson(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, part: unknown) => {
-      if (typeof part === "number" && !Number.isFinite(part)) throw new TypeError(`${part} is no JSON number`);
-      if (part === null || typeof part !== "object" || Array.isArray(part)) return part;
-      const prototype: unknown = Object.getPrototypeOf(part);
-      if (prototype !== Object.prototype && prototype !== null)
-        throw new TypeError("only plain objects, lists, text, numbers, booleans and null are JSON");
-      const sorted = Object.create(null) as Record<string, unknown>;
-      for (const key of Object.keys(part).sort()) sorted[key] = (part as Record<string, unknown>)[key];
-      return sorted;
-    }) ?? "null"
-  );
+  try {
+    return JSON.stringify(sorted(value, "")) ?? "null";
+  } catch (cause) {
+    if (cause instanceof RangeError) JSON.stringify(value); // says of a cycle where it is
+    throw cause;
+  }
+}
+
+function sorted(value: unknown, name: string): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`${value} is no JSON number`);
+  if (value === null || typeof value !== "object") return typeof value === "function" || typeof value === "symbol" ? undefined : value;
+  if ("toJSON" in value && typeof value.toJSON === "function") return sortedOwn((value.toJSON as (name: string) => unknown)(name));
+  return sortedOwn(value);
+}
+
+// Of a value that has spoken for itself already, or does not.
+function sortedOwn(value: unknown): unknown {
+  if (value === null || typeof value !== "object") return sorted(value, "");
+  if (Array.isArray(value)) return sortedList(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null)
+    throw new TypeError("only plain objects, lists, text, numbers, booleans and null are JSON");
+  return sortedObject(value as Record<string, unknown>);
+}
+
+function sortedList(list: readonly unknown[]): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  for (let index = 0; index < list.length; index++) {
+    const part = sorted(list[index], String(index));
+    if (copy) copy.push(part);
+    else if (part !== list[index]) copy = [...list.slice(0, index), part];
+  }
+  return copy ?? list;
+}
+
+function sortedObject(object: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(object);
+  let isSame = true;
+  for (let index = 1; index < names.length; index++) isSame &&= (names[index - 1] as string) < (names[index] as string);
+  if (!isSame) names.sort();
+  const copy: Record<string, unknown> = {};
+  for (const name of names) {
+    const part = sorted(object[name], name);
+    isSame &&= part === object[name];
+    // As an assignment it would set the prototype.
+    if (name === "__proto__") Object.defineProperty(copy, name, { value: part, enumerable: true });
+    else copy[name] = part;
+  }
+  return isSame ? object : copy;
 }
 
 /** SHA-256 of a text, 43 characters of base64url. */
