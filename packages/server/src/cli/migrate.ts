@@ -30,10 +30,11 @@ async function tell(store: string): Promise<void> {
     migrations.length === 0
       ? [`-- ${shown(store)} has tables of version ${version}, those of this release: there is nothing to do`]
       : [
-          `-- what the next start runs at ${shown(store)}, in one transaction under a lock`,
+          `-- ${shown(store)} has ${version === 0 ? "no tables" : `tables of version ${version}`}; the next start runs, in one transaction under a lock:`,
           ...(version === 0 ? [`CREATE SCHEMA "${schema}"; -- unless it is there`] : []),
           `SET LOCAL search_path = "${schema}", pg_temp;`,
           ...migrations.flatMap(({ to, script }) => [`-- version ${to}`, script.trim()]),
+          ...(version === 0 ? [] : [`UPDATE store SET schema_version = ${migrations.at(-1)?.to};`]),
         ];
   process.stdout.write(`${lines.join("\n")}\n`);
 }

@@ -24,6 +24,41 @@ import { quoted } from "./transactions.ts";
 export const expectedAny = -1;
 export const expectedSome = -2;
 
+const language = `LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $function$
+#variable_conflict use_column
+`;
+
+const standing = `  head_position bigint;
+  head_at bigint;
+  generation bigint;
+  asked_at timestamptz := clock_timestamp();
+  waited double precision;
+  looks boolean;
+`;
+
+/** Takes the lock and reads, in later statements, what the log stands at. */
+function standUnderLock(name: string): string {
+  return `  PERFORM set_config('lock_timeout', lock_ms::text, true);
+  PERFORM pg_advisory_xact_lock(lock_key);
+  waited := 1000 * extract(epoch FROM clock_timestamp() - asked_at);
+  IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
+  IF EXISTS (SELECT FROM definitions WHERE kind = 'strong-view') THEN RETURN; END IF;
+  SELECT s.generation, s.archived INTO generation, looks FROM store s;
+  SELECT e.position, greatest(e.at, ${name}.now) INTO head_position, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
+  IF NOT FOUND THEN head_position := 0; head_at := ${name}.now; END IF;
+`;
+}
+
+/** `count` of them at most: twice as many as come in. */
+function forgetOldIds(count: string): string {
+  return `  -- The table of ids shrinks even while it is written at full speed.
+  IF EXISTS (SELECT FROM (SELECT i.at FROM ids i WHERE NOT i.voided ORDER BY i.number LIMIT 1) oldest WHERE oldest.at < ids_before) THEN
+    DELETE FROM ids i WHERE i.at < ids_before AND (i.scope, i.id) IN
+      (SELECT o.scope, o.id FROM ids o WHERE NOT o.voided ORDER BY o.number LIMIT ${count});
+  END IF;
+`;
+}
+
 export const appendFunction: string = `
 CREATE FUNCTION append_batch(
   lock_key bigint, lock_ms integer, now bigint, ids_before bigint,
@@ -34,31 +69,15 @@ RETURNS TABLE (
   admitted boolean, found integer, last bigint, given_at bigint, store_generation bigint,
   known_voided boolean, known_digest text, known_stream text, known_first integer, known_last integer, known_position bigint, known_at bigint,
   lock_waited_ms double precision)
-LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $function$
-#variable_conflict use_column
-DECLARE
-  head_position bigint;
-  head_at bigint;
-  generation bigint;
-  asked_at timestamptz := clock_timestamp();
-  waited double precision;
-  looks boolean;
-  -- By the append's place in the batch: whether it is admitted, its stream's version before it, and its last position.
+${language}DECLARE
+${standing}  -- By the append's place in the batch: whether it is admitted, its stream's version before it, and its last position.
   admits boolean[];
   versions integer[];
   lasts bigint[];
   last_given bigint;
   size integer;
 BEGIN
-  PERFORM set_config('lock_timeout', lock_ms::text, true);
-  PERFORM pg_advisory_xact_lock(lock_key);
-  waited := 1000 * extract(epoch FROM clock_timestamp() - asked_at);
-  IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
-  IF EXISTS (SELECT FROM definitions WHERE kind = 'strong-view') THEN RETURN; END IF;
-  SELECT s.generation, s.archived INTO generation, looks FROM store s;
-  SELECT e.position, greatest(e.at, append_batch.now) INTO head_position, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
-  IF NOT FOUND THEN head_position := 0; head_at := append_batch.now; END IF;
-  IF cardinality(new_types) > 0 THEN
+${standUnderLock("append_batch")}  IF cardinality(new_types) > 0 THEN
     INSERT INTO event_types (number, type)
       SELECT (SELECT coalesce(max(t.number), 0) FROM event_types t) + row_number() OVER (ORDER BY given.place), given.type
       FROM unnest(append_batch.new_types) WITH ORDINALITY AS given (type, place)
@@ -131,16 +150,53 @@ BEGIN
       LEFT JOIN LATERAL (SELECT * FROM ids i WHERE i.scope = asked.scope AND i.id = asked.id AND NOT admits[asked.place] LIMIT 1) known ON true
       ORDER BY asked.place;
   END IF;
-  -- The table of ids shrinks even while it is written at full speed.
-  IF EXISTS (SELECT FROM (SELECT i.at FROM ids i WHERE NOT i.voided ORDER BY i.number LIMIT 1) oldest WHERE oldest.at < ids_before) THEN
-    DELETE FROM ids i WHERE i.at < ids_before AND (i.scope, i.id) IN
-      (SELECT o.scope, o.id FROM ids o WHERE NOT o.voided ORDER BY o.number LIMIT 2 * cardinality(append_batch.streams));
-  END IF;
-END
+${forgetOldIds("2 * cardinality(append_batch.streams)")}END
 $function$;
 `;
 
-/** The statement that calls it; its parameters are those of `parametersOf`. */
+/**
+ * The same for one append of one event of a known type and of no person, which is most of what comes alone: with plain values and
+ * without a second attempt it is half the server's work (120 µs by 240 µs, and 120 µs fewer on the way: a column of one row is an
+ * array all the same). It writes what can only be admitted, and answers its place; when a unique index objects, or when it answers
+ * no row, nothing is written and `append_batch` has to say why.
+ */
+export const appendOneFunction: string = `
+CREATE FUNCTION append_one(
+  lock_key bigint, lock_ms integer, now bigint, ids_before bigint, stream text, expected integer, scope text, request_id text, digest text,
+  event_id text, type text, data text, metadata text, event_digest text)
+RETURNS TABLE (before integer, last bigint, given_at bigint, store_generation bigint, lock_waited_ms double precision)
+${language}DECLARE
+${standing}BEGIN
+  before := 0;
+${standUnderLock("append_one")}  IF looks OR expected <> 0 THEN
+    before := coalesce((SELECT e.version FROM events e WHERE e.stream = append_one.stream ORDER BY e.version DESC LIMIT 1), 0);
+    IF NOT (CASE expected WHEN ${expectedAny} THEN true WHEN ${expectedSome} THEN before > 0 ELSE before = expected END) THEN RETURN; END IF;
+  END IF;
+  last := head_position + 1;
+  INSERT INTO events (position, id, stream, version, type, at, data, metadata, digest)
+    VALUES (last, event_id, append_one.stream, before + 1, append_one.type, head_at, append_one.data, append_one.metadata, event_digest);
+  IF request_id IS NOT NULL THEN
+    INSERT INTO ids (scope, id, voided, digest, stream, first_version, last_version, position, at)
+      VALUES (append_one.scope, request_id, false, append_one.digest, append_one.stream, before + 1, before + 1, last, head_at);
+  END IF;
+  given_at := head_at;
+  store_generation := generation;
+  lock_waited_ms := waited;
+  RETURN NEXT;
+${forgetOldIds("2")}END
+$function$;
+`;
+
+/** The statement that calls `append_batch`; its parameters are those of `parametersOf`. */
 export function callAppend(schema: string): string {
-  return `SELECT * FROM ${quoted(schema)}.append_batch(${Array.from({ length: 19 }, (_, index) => `$${index + 1}`).join(", ")})`;
+  return calling(schema, "append_batch", 19);
+}
+
+/** The statement that calls `append_one`; its parameters are those of `parametersOfOne`. */
+export function callAppendOne(schema: string): string {
+  return calling(schema, "append_one", 14);
+}
+
+function calling(schema: string, name: string, parameters: number): string {
+  return `SELECT * FROM ${quoted(schema)}.${name}(${Array.from({ length: parameters }, (_, index) => `$${index + 1}`).join(", ")})`;
 }

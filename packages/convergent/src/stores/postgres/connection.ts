@@ -54,6 +54,20 @@ export class Connection {
     return this.#isLost;
   }
 
+  /** Calls when it breaks, whether or not something is under way, until it is told to stop. */
+  onLost(lost: () => void): () => void {
+    const broken = (): void => {
+      this.#isLost = true;
+      lost();
+    };
+    // The server's last words come before the end.
+    const words = ["error", "end"] as const;
+    for (const word of words) this.#client.on(word, broken);
+    return () => {
+      for (const word of words) this.#client.off(word, broken);
+    };
+  }
+
   /** One statement with parameters `$1`, `$2`, …; with the deed "commit" it is a transaction of its own that changes something. */
   async ask(text: string, values: readonly Parameter[] = [], deed: Deed = "statement"): Promise<Answer> {
     const name = Prepared.of(this.#client).nameOf(text);

@@ -84,6 +84,11 @@ export function failureOf(error: unknown, place: string, deed: Deed): unknown {
   return meaning ? failure(meaning.name, meaning.says) : error;
 }
 
+/** Whether a unique index objected, or a store that was moved: what was to be written is there already, perhaps. */
+export function isObjection(error: unknown): boolean {
+  return sqlState(error) === "23505" || (isConvergentError(error) && error.code === "store_moved");
+}
+
 /** Whether an error came from a socket: those have a code of the system; those of the client library none, and say so in words. */
 export function isOfSocket(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

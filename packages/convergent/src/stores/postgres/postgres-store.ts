@@ -14,10 +14,11 @@ import type { StagedState, Staging, StagingStore, UserTransaction } from "../../
 import type { CommitListener, Identity, IdKey, ReadTransaction, WriteOptions, WriteTransaction } from "../../log/store.ts";
 import type { Position } from "../../position/position.ts";
 import { Gate, nestedWrite } from "../gate.ts";
-import { generationIn, lockWaitIn, outcomesOf, parametersOf, runsOf } from "./append.ts";
-import { callAppend } from "./append-function.ts";
+import { generationIn, lockWaitIn, outcomeOfOne, outcomesOf, parametersOf, parametersOfOne, runsOf, soleOf } from "./append.ts";
+import { callAppend, callAppendOne } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
 import { type Answer, atMost, type Connection, Connections } from "./connection.ts";
+import { isObjection } from "./failure.ts";
 import { NewestSeen } from "./newest-seen.ts";
 import { openSchema } from "./open.ts";
 import { stageIn, type StagingOptions } from "./staging.ts";
@@ -97,7 +98,7 @@ export class PostgresStore implements BatchStore, StagingStore {
       }
     }),
   );
-  readonly #append: { readonly text: string; readonly lock: string; readonly lockMs: number };
+  readonly #append: { readonly text: string; readonly one: string; readonly lock: string; readonly lockMs: number };
   readonly #staging: Omit<StagingOptions, "now" | "idsBefore" | "newTypes">;
   readonly #listeners = new Set<CommitListener>();
   // Types of events that are known to be registered: an append of these asks nothing.
@@ -137,9 +138,9 @@ export class PostgresStore implements BatchStore, StagingStore {
       derived: beginWriting(limits, "derived"),
       anything: beginWriting(limits, "anything"),
     };
-    this.#append = { text: callAppend(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
+    this.#append = { text: callAppend(schema), one: callAppendOne(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
     this.#staging = { ...this.#append, schema, place: options.place, channel: channelOf(schema) };
-    this.#line = new AppendLine(connections.writes);
+    this.#line = new AppendLine(connections.writes, host.timers);
     const { replicas, replicaLagMaxMs: lagMaxMs, readConnections, statementMs } = options;
     const primary = { identity: () => this.identity, compare: (position: Position) => this.#compare(position) };
     const shared = { host, transactions: reading, answerMs: statementMs + silentMs, connections: readConnections, known: this.#known };
@@ -225,30 +226,55 @@ export class PostgresStore implements BatchStore, StagingStore {
 
   async appendBatch(
     batch: readonly Prepared[],
-    { now, idsBefore }: { readonly now: number; readonly idsBefore: number },
+    options: { readonly now: number; readonly idsBefore: number },
   ): Promise<Array<Admitted | ConvergentError> | undefined> {
     this.#check();
+    const sole = soleOf(batch, this.#types);
+    const alone = sole && (await this.#appendOne(sole, options));
+    if (alone) return [alone];
     const runs = runsOf(batch);
     if (!runs) return undefined;
     const types = new Set(runs.flatMap((run) => run.flatMap(({ events }) => events.map(({ type }) => type))));
     const newTypes = [...types].filter((type) => !this.#types.has(type));
     const calls = runs.map((run) => ({
       text: this.#append.text,
-      values: parametersOf(run, { ...this.#append, now, idsBefore, newTypes }),
+      values: parametersOf(run, { ...this.#append, ...options, newTypes }),
     }));
     const answers = await this.#line.send(calls);
     const [first] = answers;
     if (!first || first.rows.length === 0) return undefined;
-    this.#waits += (Number(lockWaitIn(first.rows) >= lockWaitMs) - this.#waits) / waitsCounted;
     for (const type of newTypes) this.#types.add(type);
     const outcomes = runs.flatMap((run, index) => outcomesOf(run, (answers[index] as Answer).rows));
+    await this.#committed(outcomes, { waitedMs: lockWaitIn(first.rows), generation: generationIn(first.rows) });
+    return outcomes;
+  }
+
+  /** Undefined when nothing was written, and the whole function has to say why. */
+  async #appendOne(append: PreparedAppend, options: { readonly now: number; readonly idsBefore: number }): Promise<Admitted | undefined> {
+    const values = parametersOfOne(append, { ...this.#append, ...options });
+    const answers = await this.#line.send([{ text: this.#append.one, values }]).catch((error: unknown) => {
+      if (isObjection(error)) return [];
+      throw error;
+    });
+    const row = answers[0]?.rows[0];
+    if (!row) return undefined;
+    const { admitted, ...about } = outcomeOfOne(append, row);
+    await this.#committed([admitted], about);
+    return admitted;
+  }
+
+  /** After a batch. */
+  async #committed(
+    outcomes: ReadonlyArray<Admitted | ConvergentError>,
+    { waitedMs, generation }: { readonly waitedMs: number; readonly generation: unknown },
+  ): Promise<void> {
+    this.#waits += (Number(waitedMs >= lockWaitMs) - this.#waits) / waitsCounted;
     const admitted = outcomes.findLast((outcome) => eventsOf(outcome).length > 0);
     if (admitted) this.#newest.note(eventsOf(admitted).at(-1));
     this.#wakeUps.ring();
     this.#wake("us");
     // Another process has begun an epoch, perhaps: no token is issued before that is known.
-    if (!this.#standing.isKnown(generationIn(first.rows))) await this.read((tx) => tx.epochs()).catch(unnamed);
-    return outcomes;
+    if (!this.#standing.isKnown(generation)) await this.read((tx) => tx.epochs()).catch(unnamed);
   }
 
   async stage(
@@ -289,6 +315,7 @@ export class PostgresStore implements BatchStore, StagingStore {
     const awake = this.host.timers.after(4 * closeWaitMs, () => undefined, "awaited");
     const told = atMost(closeWaitMs, this.#wakeUps.close(), this.host.timers);
     await Promise.all([told, this.#reads.close(closeWaitMs), this.replicas?.close(closeWaitMs)]);
+    this.#line.close();
     await this.#gates.rows.pass(() => this.#gates.log.pass(() => this.#writes.close(closeWaitMs)));
     awake.cancel();
   }

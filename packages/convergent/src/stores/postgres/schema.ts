@@ -2,11 +2,11 @@
  * The tables of a store, in a schema of their own, and how an older one becomes a present one. Names stand without their
  * schema: every transaction sets the search path.
  */
-import { appendFunction } from "./append-function.ts";
+import { appendFunction, appendOneFunction } from "./append-function.ts";
 import { stagedAppends } from "./staged-appends.ts";
 
 /** Version of the tables below; a schema with a higher one is refused (`store_newer`). */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 /**
  * - Texts compare by their bytes (`COLLATE "C"`), which for UTF-8 is by code point: the order of every index value, as in every
@@ -198,4 +198,5 @@ CREATE TABLE discards (
 /** Steps from each older version to the next, in order; the first one makes a new store. */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [
   { to: 1, script: version1 + appendFunction + stagedAppends },
+  { to: 2, script: appendOneFunction },
 ];

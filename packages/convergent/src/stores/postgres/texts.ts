@@ -31,10 +31,13 @@ function encoded(text: string): string {
 }
 
 function arrayText(values: ReadonlyArray<string | number | boolean | null>): string {
-  if (values.some(hasControls)) return `{${values.map(elementText).join(",")}}`;
   const text = JSON.stringify(values);
+  // An escape of JSON that arrays do not know; it is one only if the text has a control character, and not the two characters themselves.
+  if (escapes.test(text) && values.some(hasControls)) return `{${values.map(elementText).join(",")}}`;
   return `{${text.slice(1, -1)}}`;
 }
+
+const escapes = /\\[bfnrtu]/;
 
 function elementText(value: string | number | boolean | null): string {
   if (typeof value !== "string") return String(value);
