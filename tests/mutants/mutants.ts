@@ -412,6 +412,15 @@ export const mutants: readonly Mutant[] = [
     beyondSimulator: true,
   },
   {
+    name: "append-alone-not-compared",
+    reason: "An append that comes alone follows whatever version its stream has by now: one of two editors' writes is lost (L3).",
+    file: "stores/postgres/append-function.ts",
+    find: "ELSE before = expected END) THEN RETURN; END IF;",
+    replace: "ELSE true END) THEN RETURN; END IF;",
+    suites: ["tests/contracts/stores/stores.test.ts"],
+    beyondSimulator: true,
+  },
+  {
     name: "lease-by-session",
     reason:
       "A lease is taken to hold as long as its owner's session does, so that nothing is compared where the checkpoint is written: an owner that stood still writes beside the next one (R3).",

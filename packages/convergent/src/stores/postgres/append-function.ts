@@ -49,10 +49,10 @@ function standUnderLock(name: string): string {
 `;
 }
 
-/** `count` of them at most: twice as many as come in. */
-function forgetOldIds(count: string): string {
+/** `count` of them at most: twice as many as came in. */
+function forgetOldIds(count: string, when = ""): string {
   return `  -- The table of ids shrinks even while it is written at full speed.
-  IF EXISTS (SELECT FROM (SELECT i.at FROM ids i WHERE NOT i.voided ORDER BY i.number LIMIT 1) oldest WHERE oldest.at < ids_before) THEN
+  IF ${when}EXISTS (SELECT FROM (SELECT i.at FROM ids i WHERE NOT i.voided ORDER BY i.number LIMIT 1) oldest WHERE oldest.at < ids_before) THEN
     DELETE FROM ids i WHERE i.at < ids_before AND (i.scope, i.id) IN
       (SELECT o.scope, o.id FROM ids o WHERE NOT o.voided ORDER BY o.number LIMIT ${count});
   END IF;
@@ -156,9 +156,10 @@ $function$;
 
 /**
  * The same for one append of one event of a known type and of no person, which is most of what comes alone: with plain values and
- * without a second attempt it is half the server's work (120 µs by 240 µs, and 120 µs fewer on the way: a column of one row is an
+ * without a second attempt it is half the server's work (115 µs by 240 µs, and 100 µs fewer on the way: a column of one row is an
  * array all the same). It writes what can only be admitted, and answers its place; when a unique index objects, or when it answers
- * no row, nothing is written and `append_batch` has to say why.
+ * no row, nothing is written and `append_batch` has to say why. Old ids are looked for at every sixteenth position: the look is a
+ * tenth of the call.
  */
 export const appendOneFunction: string = `
 CREATE FUNCTION append_one(
@@ -183,7 +184,7 @@ ${standUnderLock("append_one")}  IF looks OR expected <> 0 THEN
   store_generation := generation;
   lock_waited_ms := waited;
   RETURN NEXT;
-${forgetOldIds("2")}END
+${forgetOldIds("32", "last % 16 = 0 AND ")}END
 $function$;
 `;
 
