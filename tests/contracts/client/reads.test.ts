@@ -1,4 +1,5 @@
 // Reads through the client on a real gateway: a session sees its own writes, never goes back, and knows when it cannot be sure.
+import { runtimeOf } from "convergent";
 import { accepted, connect } from "convergent/client";
 import { memory } from "convergent/memory";
 import { serve } from "@convergent/server";
@@ -167,6 +168,26 @@ test("a token that was issued by another store of the same name is dropped, and 
   client.session.merge(foreign);
   expect(await client.order("o-2").place({ customer: "ada", ...lines(1) })).toMatchObject({ kind: "accepted" });
   expect(client.session.token.entries).toHaveLength(1);
+});
+
+test("a read that only a fresh answer will do for is asked again when its gateway stops, and has all of its wait where that is back", async () => {
+  const running = await orders.start({ store: memory() });
+  onTestFinished(() => running.stop());
+  const before = await serve({ services: [running], port: 0 });
+  const client = connect<typeof orders>(before.url, { retryFor: "20s" });
+  const { reader } = runtimeOf(running).view("order-summary");
+  reader.pause();
+  await expect.poll(() => reader.state, { timeout: 2000 }).toBe("paused");
+  await client.order("o-1").place({ customer: "ada", ...lines(1) });
+  const waiting = client.orderSummary.get("o-1", { wait: "15s", stale: "error" });
+  waiting.catch(() => undefined); // awaited below
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await before.close();
+  const after = await serve({ services: [running], port: before.port });
+  onTestFinished(() => after.close());
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  reader.resume();
+  expect(await waiting).toMatchObject({ fresh: true, value: { units: 1 } });
 });
 
 test("the whole way over a socket: a gateway that comes up late is waited for, and one that is gone is reported", async () => {

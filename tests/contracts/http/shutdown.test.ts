@@ -98,10 +98,11 @@ test("while it drains, readyz says so, and everything else goes on, for the time
   await shop.stop();
 });
 
-test("reads that wait for freshness are answered at once, as not fresh, when the server ends", async () => {
+test("reads that wait for freshness are answered at once when the server ends: as not fresh, or, when only a fresh answer will do, as to be asked again", async () => {
   const shop = await startShop({ driver: sqlite(join(directory, "orders.db")) });
   const server = await serve({ services: shop.services, port: 0 });
-  await shop.summaryReader.stop();
+  shop.summaryReader.pause();
+  await expect.poll(() => shop.summaryReader.state, { timeout: 2000 }).toBe("paused");
   await place(server.url, "o-1");
   const headers = { "Cache-Control": "no-cache", Prefer: "wait=25" };
   const begun = performance.now();
@@ -111,11 +112,14 @@ test("reads that wait for freshness are answered at once, as not fresh, when the
     fetch(`${server.url}/views/order-summary/o-1`, { headers: { ...headers, Prefer: "wait=25, handling=strict" } }),
   ];
   await new Promise((resolve) => setTimeout(resolve, 100));
+  const ending = performance.now();
   await server.close();
   const answers = await Promise.all(waiting);
+  expect(ending - begun).toBeGreaterThan(90); // they had not been answered before
   expect(performance.now() - begun).toBeLessThan(9000); // it would be cut off after 10 s
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 503]);
+  expect(Number(answers[2]!.headers.get("retry-after"))).toBeGreaterThan(0);
   expect(await answers[0]!.json()).toMatchObject({ fresh: false });
-  expect(await answers[2]!.json()).toMatchObject({ code: "not_fresh" });
+  expect(await answers[2]!.json()).toMatchObject({ code: "closed", retry: "later", fresh: false });
   await shop.stop();
 });

@@ -87,6 +87,18 @@ test("strict handling turns an answer that is not fresh in time into 503 not_fre
   expect(headers.get("preference-applied")).toBe("wait=0.05, handling=strict");
 });
 
+test("strict handling that names no level waits for the head at arrival", async () => {
+  await placeUnseen();
+  const strict = (wait: string) => ({ Prefer: `wait=${wait}, handling=strict` });
+  expect(await get("/views/order-summary/o-1", strict("0.05"))).toMatchObject({ status: 503, body: { code: "not_fresh" } });
+  const waiting = [get("/views/order-summary/o-1", strict("10")), get("/views/order-summary", strict("10"))];
+  setTimeout(() => shop.summaryReader.resume(), 20);
+  expect(await Promise.all(waiting)).toMatchObject([
+    { status: 200, body: { fresh: true, asOf: 1 } },
+    { status: 200, body: { fresh: true, asOf: 1, value: [{ key: "o-1" }] } },
+  ]);
+});
+
 test("a wait is at most 30 seconds; preferences that are not understood are ignored", async () => {
   await post("/entities/order/o-1/place", placement);
   const applied = async (prefer: string) => (await get("/views/order-summary/o-1", { Prefer: prefer })).headers.get("preference-applied");

@@ -26,8 +26,8 @@ async function openCopy(kind: StoreKind, place: string): Promise<Store> {
   return store;
 }
 
-const reaction = { reader: "reserve-stock", version: 1, source: "catalogue" };
-const checkpoint: Checkpoint = {
+export const reaction = { reader: "reserve-stock", version: 1, source: "catalogue" };
+export const checkpoint: Checkpoint = {
   ...reaction,
   slot: 0,
   epoch: "e",
@@ -37,7 +37,7 @@ const checkpoint: Checkpoint = {
   check: "ab",
 };
 const view: Checkpoint = { ...checkpoint, reader: "summary" };
-const parked: ParkedEvent = {
+export const parked: ParkedEvent = {
   ...reaction,
   slot: 0,
   key: "k",
@@ -49,7 +49,7 @@ const parked: ParkedEvent = {
   attempts: 5,
   since: 1000,
 };
-const discard: Discard = {
+export const discard: Discard = {
   reader: "summary",
   source: "orders",
   eventId: "y",
@@ -63,7 +63,7 @@ const discard: Discard = {
 };
 
 /** Rows of a reaction and of a view, a discard, and a person who is still to be forgotten. */
-async function addReaders(kind: StoreKind, place: string): Promise<void> {
+export async function addReaders(kind: StoreKind, place: string): Promise<void> {
   const store = await openStore(kind, place);
   await store.write(async (tx) => {
     await tx.saveDefinition({ kind: "view", name: "summary", version: 1, fingerprint: "f", state: "active", reason: "" });

@@ -193,6 +193,19 @@ test("a connection that is in no transaction is refused, and so is what is no tr
   expect(await allEvents(log)).toEqual([]);
 });
 
+test("an append to several streams is refused before anything is sent; several to one stream each are committed together", async () => {
+  const { log, table, connect, names } = await besideLog();
+  const client = await connect();
+  const parts = [written("order/1", "one"), written("order/2", "two")];
+  await inTransaction(client, async () => {
+    await insert(client, table, "ann");
+    await expect(log.appendAll(parts, { tx: client as never })).rejects.toMatchObject({ code: "transaction_unsupported" });
+    for (const part of parts) await log.append(part, { tx: client });
+  });
+  expect(await names()).toEqual(["ann"]);
+  expect((await allEvents(log)).map(({ stream }) => stream)).toEqual(["order/1", "order/2"]);
+});
+
 test.each(["memory", "sqlite"])("a store that takes part in no transactions of others says so: %s", async (name) => {
   const log = await openLog(storeKind(name), newPlace());
   expect(await codeOf(log.append(written("order/1"), { tx: { query: async () => ({ rows: [] }) } }))).toBe("transaction_unsupported");

@@ -14,6 +14,7 @@ import { togetherContract } from "./together.ts";
 import { snapshotContract } from "./snapshots.ts";
 import { type StoreKind, storeKinds } from "./store-kinds.ts";
 import { transferContract } from "./transfer.ts";
+import { exportedReadersContract } from "./exported-readers.ts";
 import { transactionContract } from "./transactions.ts";
 
 function storeContract(name: string, kinds: readonly StoreKind[]): void {
@@ -30,6 +31,7 @@ function storeContract(name: string, kinds: readonly StoreKind[]): void {
     archiveContract(kind);
     oldEventContract(kind);
     transferContract(kind);
+    exportedReadersContract(kind);
     copyContract(kind);
     snapshotContract(kind);
   });

@@ -6,7 +6,6 @@ import type { HandlingTime } from "../definitions/handling-time.ts";
 import type { WorkByResource } from "../definitions/work-by-resource.ts";
 import type { LoansClient } from "./command-of-line.ts";
 import { readerLags } from "./reader-lag.ts";
-import { untilFresh } from "./until-fresh.ts";
 
 /** An event of an audit trail: which command made which version. */
 export interface TrailEvent {
@@ -48,9 +47,9 @@ export interface AskOptions {
 /** Waits until every view has what this client wrote. Throws when one does not catch up. */
 export async function awaitViews(client: LoansClient): Promise<void> {
   const wait = { limit: 1, wait: catchUpWait, stale: "error" } as const;
-  await untilFresh(() => client.applicationsByStatus.find({}, wait));
-  await untilFresh(() => client.handlingTime.find({}, wait));
-  await untilFresh(() => client.workByResource.find({}, wait));
+  await client.applicationsByStatus.find({}, wait);
+  await client.handlingTime.find({}, wait);
+  await client.workByResource.find({}, wait);
 }
 
 /** Asks the server about everything. */

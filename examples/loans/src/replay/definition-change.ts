@@ -9,7 +9,6 @@ import type { Tally } from "../file/tally.ts";
 import type { Check } from "./checks.ts";
 import type { LoansClient } from "./command-of-line.ts";
 import type { Servers } from "./servers.ts";
-import { untilFresh } from "./until-fresh.ts";
 
 /** One line in so many is read behind its write. */
 const readEvery = 10;
@@ -53,7 +52,7 @@ export class DefinitionChange {
     if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
     if (line.number % readEvery !== 0) return;
     const read = { wait: "30s", stale: "error" } as const;
-    const { value } = await untilFresh(() => client.applicationsByStatus.get(line.application, read));
+    const { value } = await client.applicationsByStatus.get(line.application, read);
     this.#read += 1;
     if (building) this.#readMeanwhile += 1;
     const expected = { status: state.status, since: Date.parse(state.since), amount: state.amount, offersSent: state.offersSent };

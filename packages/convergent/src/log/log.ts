@@ -46,7 +46,7 @@ import type {
   WriteTransaction,
   WriteOptions,
 } from "./store.ts";
-import { isUserTransaction, stageAppend, type StagedAppend, type StagingLog, type UserTransaction } from "./staging.ts";
+import { isUserTransaction, ofLog, stageAppend, type StagedAppend, type StagingLog, type UserTransaction } from "./staging.ts";
 import { Tail } from "./tail.ts";
 import { type Demand, horizonMs, TokenIssuer } from "./token-issuer.ts";
 import { TrustedTime } from "./trusted-time.ts";
@@ -195,7 +195,7 @@ export class Log implements LogSource {
   // In the caller's transaction, or in one that is shared with all who wait.
   async #decided(prepared: Prepared, stream: string, tx: WriteTransaction | undefined): Promise<Admitted> {
     if (tx) {
-      const [outcome] = await this.#admit(tx, [prepared]);
+      const [outcome] = await this.#admit(ofLog(tx, stream), [prepared]);
       if (outcome instanceof ConvergentError) throw outcome;
       return outcome as Admitted;
     }

@@ -85,6 +85,16 @@ export function isUserTransaction(tx: object): tx is UserTransaction {
   return ["query", "executeQuery", "execute"].some((name) => typeof (tx as Record<string, unknown>)[name] === "function");
 }
 
+/** A transaction of a log, for what cannot be staged in one of the caller's: an append to several streams. Throws `transaction_unsupported`. */
+export function ofLog<Transaction extends object>(tx: Transaction, stream: string): Transaction {
+  if (!isUserTransaction(tx)) return tx;
+  throw new ConvergentError(
+    "transaction_unsupported",
+    `the append to ${stream} and others was given a transaction of the caller's, in which only appends to one stream are staged: stage one for each stream, they are committed together`,
+    { details: { stream } },
+  );
+}
+
 /** Stages an append. What can be refused is refused before anything is sent that could fail, so that the transaction stays usable. */
 export async function stageAppend(tx: UserTransaction, append: PreparedAppend, log: StagingLog): Promise<StagedAppend> {
   const { store, host } = log;

@@ -17,7 +17,10 @@ export interface ReadOptions {
   readonly maxAge?: Duration;
   /** How long to wait for the freshness asked for. Default "1s". */
   readonly wait?: Duration;
-  /** What to do when it is not fresh in time: answer with the stale value and its label (default), or throw `not_fresh`. */
+  /**
+   * What to do when it is not fresh in time: answer with the stale value and its label (default), or throw `not_fresh`. With
+   * `"error"` and no level named, the level is the head at the moment of the call, as with `strong`.
+   */
   readonly stale?: "label" | "error";
   /** Stops waiting, and rejects with the signal's reason. */
   readonly signal?: CancelSignal;

@@ -11,10 +11,11 @@
 import { ConvergentError } from "../errors/error.ts";
 import { beginEpoch } from "../log/epochs.ts";
 import type { StoredEvent } from "../log/event.ts";
-import type { Epoch, IdRecord, ReadTransaction, Store, StreamHead, WriteTransaction } from "../log/store.ts";
+import type { Epoch, IdRecord, Store, StreamHead, WriteTransaction } from "../log/store.ts";
 import { serviceInCopy } from "../log/unfinished-copy.ts";
 import { comparePositions, origin, type Position } from "../position/position.ts";
 import { compareLogs } from "./comparison.ts";
+import { keptOf, saveKept } from "./kept.ts";
 import { firstOfRange } from "./log-digest.ts";
 import { disorder } from "./order.ts";
 import { scan, type ScannedPage } from "./scan.ts";
@@ -139,10 +140,7 @@ export class StoreCopy {
     return this.#target.write(async (tx) => {
       await this.#lock(tx);
       await tx.dropView(reader.reader);
-      await tx.saveCheckpoints(kept.checkpoints);
-      await tx.parking.saveEvents(kept.parked);
-      await tx.parking.saveDiscards(kept.discards);
-      for (const forgetting of kept.forgettings) await tx.persons.beginForgetting(forgetting);
+      await saveKept(tx, kept);
       for (const epoch of kept.epochs) await tx.beginEpoch(epoch);
       const { epoch } = await beginEpoch(tx, this.#target.host.random);
       await tx.saveOwner({ store: identity.store, key: identity.key });
@@ -226,14 +224,4 @@ function otherCopy(name: string): ConvergentError {
     "store_mismatch",
     `the target is an unfinished copy of another store of "${name}", or of what this one lost in a restore; remove it, or name another place`,
   );
-}
-
-/** Of readers and persons, what no log tells. */
-async function keptOf(tx: ReadTransaction) {
-  const views = new Set((await tx.definitions()).map(({ name }) => name));
-  const checkpoints = (await tx.checkpoints()).filter((row) => !views.has(row.reader));
-  const parked = [];
-  for (const key of await tx.parking.keys())
-    if (!views.has(key.reader)) parked.push(...(await tx.parking.events(key, key.key, Number.MAX_SAFE_INTEGER)));
-  return { checkpoints, parked, discards: await tx.parking.discards(), forgettings: await tx.persons.forgettings() };
 }

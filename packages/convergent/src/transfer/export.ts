@@ -2,6 +2,8 @@
 import type { StoredEvent } from "../log/event.ts";
 import type { IdRecord, Store } from "../log/store.ts";
 import { origin, type Position } from "../position/position.ts";
+import { rowsOf } from "./kept-lines.ts";
+import { keptOf } from "./kept.ts";
 import { type AppendNote, type ExportFormat, type ExportLine, exportVersion, writeLine } from "./lines.ts";
 import { LogDigest } from "./log-digest.ts";
 import { scan } from "./scan.ts";
@@ -23,7 +25,11 @@ export async function* exportLog(store: Store, options: ExportOptions = {}): Asy
   const { after = origin, format = "jsonl" } = options;
   const name = store.identity.store;
   const line = (one: ExportLine): string => `${writeLine(one, format, name)}\n`;
-  const { last, epochs } = await store.read(async (tx) => ({ last: (await tx.head()).position, epochs: await tx.epochs() }));
+  const { last, epochs, kept } = await store.read(async (tx) => ({
+    last: (await tx.head()).position,
+    epochs: await tx.epochs(),
+    kept: [...rowsOf(await keptOf(tx))],
+  }));
   const range = last > after ? { first: after + 1, last } : { first: 0, last: 0 };
   const epoch = epochs.at(-1)?.id ?? "";
   yield line({ kind: "header", header: { format: "convergent-export", version: exportVersion, store: name, epoch, epochs, ...range } });
@@ -38,7 +44,8 @@ export async function* exportLog(store: Store, options: ExportOptions = {}): Asy
     options.onProgress?.({ done: (events.at(-1) as StoredEvent).position - after, of: last - after });
   }
   for await (const record of voidedIds(store)) yield line({ kind: "voided", record });
-  yield line({ kind: "end", end: { events: digest.events, digest: digest.end() } });
+  for (const row of kept) yield line({ kind: "kept", kept: row });
+  yield line({ kind: "end", end: { events: digest.events, digest: digest.end(), kept: kept.length } });
 }
 
 function noteOf({ scope, id, digest, firstVersion }: IdRecord): AppendNote {

@@ -1,6 +1,6 @@
 /**
  * Imports what `exportLog` wrote into an empty store: the same positions, versions, times, ids and digests, so that the
- * copy compares equal, and behind them a new epoch, because the two logs go on apart (L5).
+ * copy compares equal, reactions that go on where they were, and behind all that a new epoch, because the two logs go on apart (L5).
  *
  * Every line is checked as it is taken in. What is wrong is told by line, and the store then holds a part that nobody may
  * use: whoever calls this gives it a store under a temporary name and throws that away.
@@ -9,6 +9,8 @@ import { ConvergentError } from "../errors/error.ts";
 import { beginEpoch } from "../log/epochs.ts";
 import type { StoredEvent } from "../log/event.ts";
 import type { Epoch, IdKey, IdRecord, Store, StreamHead } from "../log/store.ts";
+import { KeptRows } from "./kept-lines.ts";
+import { saveKept } from "./kept.ts";
 import { type AppendNote, type ExportEnd, type ExportHeader, type ExportLine, readLine } from "./lines.ts";
 import { LogDigest } from "./log-digest.ts";
 import { disorder } from "./order.ts";
@@ -29,6 +31,8 @@ export type ImportOutcome =
       readonly events: number;
       readonly ids: number;
       readonly digest: string;
+      /** Readers that are no views and go on where they were: reactions; `undefined` of a file of version 1, which says nothing of them. */
+      readonly readers: number | undefined;
       /** The epoch that begins behind what was imported. */
       readonly epoch: Epoch;
     }
@@ -95,6 +99,7 @@ class Import {
   #at = 0;
   #ids = 0;
   #sum: string | undefined;
+  readonly #kept = new KeptRows();
 
   constructor(store: Store) {
     this.#store = store;
@@ -138,10 +143,13 @@ class Import {
     if (count > 0) return { kind: "refused", problems: told, problemCount: count };
     const { host } = this.#store;
     const { epoch } = await this.#store.write(async (tx) => {
+      await tx.lock();
+      await saveKept(tx, this.#kept);
       for (const past of this.#header?.epochs ?? []) await tx.beginEpoch(past);
       return beginEpoch(tx, host.random);
     });
-    return { kind: "imported", events: this.#digest.events, ids: this.#ids, digest: this.#sum ?? "", epoch };
+    const readers = (this.#header?.version ?? 1) > 1 ? this.#kept.readers : undefined;
+    return { kind: "imported", events: this.#digest.events, ids: this.#ids, readers, digest: this.#sum ?? "", epoch };
   }
 
   /** Takes a line in; says what is wrong with it, if something is. */
@@ -155,6 +163,8 @@ class Import {
         return this.#acceptEvent(line.event, line.appends, heads);
       case "voided":
         return undefined;
+      case "kept":
+        return this.#header && this.#kept.add(line.kept, this.#header);
       case "end":
         this.#sum = this.#digest.end();
         return this.#atEnd(line.end);
@@ -188,6 +198,7 @@ class Import {
     if (end.events !== this.#digest.events) return `the export had ${end.events} events, and ${this.#digest.events} came`;
     if (this.#header?.last !== this.#position)
       return `the header says that the export ends at position ${this.#header?.last ?? 0}, and it ends at ${this.#position}`;
+    if (end.kept !== this.#kept.count) return `the export had ${end.kept} rows of readers, and ${this.#kept.count} came`;
     return end.digest === this.#sum ? undefined : "the digest of the whole export does not fit what came";
   }
 

@@ -1,17 +1,19 @@
 /**
- * The lines of an export: a header, one event a line, the voided ids, an end with count and digest; as plain JSON or as
+ * The lines of an export: a header, one event a line, the voided ids, what is kept of readers, an end with counts and digest; as plain JSON or as
  * CloudEvents 1.0, which carry the same. An event's data stands there as JSON; where writing it again would not give the
  * stored bytes (text that no release of this project writes), it stands as text, so that digests always fit.
  */
 import type { StoredEvent } from "../log/event.ts";
 import type { Epoch, IdRecord } from "../log/store.ts";
 import type { Position } from "../position/position.ts";
+import { content, digits, type Fields, json, object, parsed, string, text, whole } from "./fields.ts";
+import { idOfRow, isKeptKind, type KeptRow, keptKinds, readKept } from "./kept-lines.ts";
 
 /** The lines of an export: our own JSON, or CloudEvents 1.0. */
 export type ExportFormat = "jsonl" | "cloudevents";
 
-/** Version of the lines; a file with a higher one is refused. */
-export const exportVersion = 1;
+/** Version of the lines; a file with a higher one is refused. Before version 2 nothing of readers was in it. */
+export const exportVersion = 2;
 
 /** The first line of an export: whose log it is, and which part of it. */
 export interface ExportHeader {
@@ -30,6 +32,8 @@ export interface ExportEnd {
   readonly events: number;
   /** As `LogDigest` says. */
   readonly digest: string;
+  /** How many rows are kept of readers. */
+  readonly kept: number;
 }
 
 /** What is remembered of an append, beside its last event: the rest is in that event, in which several may have ended. */
@@ -44,6 +48,7 @@ export type ExportLine =
   | { readonly kind: "header"; readonly header: ExportHeader }
   | { readonly kind: "event"; readonly event: StoredEvent; readonly appends: readonly AppendNote[] }
   | { readonly kind: "voided"; readonly record: IdRecord }
+  | { readonly kind: "kept"; readonly kept: KeptRow }
   | { readonly kind: "end"; readonly end: ExportEnd };
 
 /** Writes one line, without its end. */
@@ -66,6 +71,8 @@ function jsonLine(line: ExportLine): string {
       const { scope, id, position, at } = line.record;
       return JSON.stringify({ voided: { scope, id, position, at } });
     }
+    case "kept":
+      return JSON.stringify({ [line.kept.kind]: line.kept.row });
     case "end":
       return JSON.stringify({ end: line.end });
   }
@@ -113,12 +120,21 @@ function cloudEvent(line: ExportLine, store: string): string {
         data: { scope, id, position, at },
       });
     }
+    case "kept": {
+      const { kind, row } = line.kept;
+      return JSON.stringify({ specversion: "1.0", id: idOfRow(line.kept), source, type: `${cloudTypes.kept}${kind}`, data: row });
+    }
     case "end":
       return JSON.stringify({ specversion: "1.0", id: `end-${line.end.digest}`, source, type: cloudTypes.end, data: line.end });
   }
 }
 
-const cloudTypes = { header: "convergent.export.begin", voided: "convergent.id.voided", end: "convergent.export.end" } as const;
+const cloudTypes = {
+  header: "convergent.export.begin",
+  voided: "convergent.id.voided",
+  kept: "convergent.kept.",
+  end: "convergent.export.end",
+} as const;
 
 function rfc3339(at: number): string {
   // oxlint-disable-next-line convergent/determinism -- writes a given time; it asks for none
@@ -144,8 +160,6 @@ function isExact(text: string): boolean {
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** Reads a line in either format. Throws an `Error` whose message says what is wrong with it. */
 export function readLine(text: string): ExportLine {
   const fields = parsed(text);
@@ -153,6 +167,8 @@ export function readLine(text: string): ExportLine {
   if ("format" in fields) return { kind: "header", header: headerOf(fields) };
   if ("end" in fields) return { kind: "end", end: endOf(object(fields, "end")) };
   if ("voided" in fields) return { kind: "voided", record: voidedOf(object(fields, "voided")) };
+  const keptKind = keptKinds.find((kind) => kind in fields);
+  if (keptKind) return { kind: "kept", kept: readKept(keptKind, object(fields, keptKind)) };
   const event: Omit<StoredEvent, "data" | "metadata"> = {
     position: whole(fields, "position") as Position,
     id: string(fields, "id"),
@@ -175,6 +191,8 @@ function readCloudEvent(fields: Fields): ExportLine {
   if (type === cloudTypes.header) return { kind: "header", header: headerOf(object(fields, "data")) };
   if (type === cloudTypes.end) return { kind: "end", end: endOf(object(fields, "data")) };
   if (type === cloudTypes.voided) return { kind: "voided", record: voidedOf(object(fields, "data")) };
+  const keptKind = type.startsWith(cloudTypes.kept) ? type.slice(cloudTypes.kept.length) : "";
+  if (isKeptKind(keptKind)) return { kind: "kept", kept: readKept(keptKind, object(fields, "data")) };
   const at = millisecondsOf(string(fields, "time"));
   const event: StoredEvent = {
     position: digits(fields, "position") as Position,
@@ -211,7 +229,11 @@ function headerOf(fields: Fields): ExportHeader {
 }
 
 function endOf(fields: Fields): ExportEnd {
-  return { events: whole(fields, "events"), digest: string(fields, "digest") };
+  return {
+    events: whole(fields, "events"),
+    digest: string(fields, "digest"),
+    kept: fields["kept"] === undefined ? 0 : whole(fields, "kept"),
+  };
 }
 
 /** One note, a list of them, or none. */
@@ -235,67 +257,7 @@ function voidedOf(fields: Fields): IdRecord {
   return { ...key, digest: "", state: "void", stream: "", firstVersion: 0, lastVersion: 0, ...place };
 }
 
-function parsed(line: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw new Error(`it is no JSON: ${JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line)}`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("it is no JSON object");
-  return value as Fields;
-}
-
-function object(fields: Fields, name: string): Fields {
-  const value = fields[name];
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error(`${name} is no object`);
-  return value as Fields;
-}
-
-function text(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== "string") throw new Error(value === undefined ? `${name} is missing` : `${name} is no text`);
-  if (!value.isWellFormed()) throw new Error(`${name} holds half of a surrogate pair`);
-  return value;
-}
-
-function string(fields: Fields, name: string): string {
-  const value = text(fields, name);
-  if (value === "") throw new Error(`${name} is empty`);
-  return value;
-}
-
-function whole(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (!Number.isSafeInteger(value) || (value as number) < 0)
-    throw new Error(value === undefined ? `${name} is missing` : `${name} is no whole number`);
-  return value as number;
-}
-
-function digits(fields: Fields, name: string): number {
-  const value = text(fields, name);
-  if (!/^\d{1,16}$/.test(value)) throw new Error(`${name} is no whole number`);
-  return whole({ [name]: Number(value) }, name);
-}
-
-/** Text that is JSON: whoever reads the event will parse it. */
-function json(fields: Fields, name: string): string {
-  const value = text(fields, name);
-  try {
-    JSON.parse(value);
-  } catch {
-    throw new Error(`${name} is no JSON`);
-  }
-  return value;
-}
-
 function metadataIn(value: string): string {
   if (!value.trimStart().startsWith("{")) throw new Error("metadata is no JSON object");
   return value;
-}
-
-function content(fields: Fields, name: string): string {
-  if (fields[`${name}text`] !== undefined) return json(fields, `${name}text`);
-  if (!(name in fields)) throw new Error(`${name} is missing`);
-  return JSON.stringify(fields[name]);
 }

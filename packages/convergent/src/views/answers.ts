@@ -11,7 +11,7 @@ import { comparePositions, earlierPosition, laterPosition, origin, type Position
 import { parseToken } from "../position/token.ts";
 import type { ParkedAt } from "../protocol/reading.ts";
 import type { Inboxes } from "../readers/inboxes.ts";
-import { type Asked, isMet, isShort, type Label, type Level, nothing } from "./level.ts";
+import { type Asked, isMet, isShort, type Label, type Level, named, nothing, oldestMs } from "./level.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 
 const waitDefaultMs = 1000;
@@ -71,12 +71,13 @@ export class Answers {
   }
 
   /** Runs `body` on a snapshot and labels what it returns. Throws `not_fresh` when asked to, `token_invalid`, `token_epoch`. */
-  async answer<Body extends object>(asked: Asked, body: (tx: ReadTransaction) => Promise<Body>): Promise<Body & Label> {
+  async answer<Body extends object>(given: Asked, body: (tx: ReadTransaction) => Promise<Body>): Promise<Body & Label> {
     const { log, view } = this.#options;
+    const asked = named(given);
     const { clock, timers } = log.host;
     const deadline = clock.elapsed() + (asked.wait === undefined ? waitDefaultMs : durationMs(asked.wait));
     const isAsked = asked.after !== undefined || asked.strong === true || asked.maxAge !== undefined;
-    const level = isAsked ? await this.#level(asked, deadline) : nothing;
+    let level = isAsked ? await this.#level(asked, deadline) : nothing;
     // How old what it lacks may be, a replica can say itself: the store is asked nothing then.
     const atOnce = log.replicas && level.maxAgeMs !== undefined && { asked, level, deadline: clock.elapsed() };
     const young = atOnce && (await this.#replicas.answer(atOnce, body));
@@ -89,6 +90,8 @@ export class Answers {
       const reading = await this.#read({ key: asked.key, level, mayWait }, body);
       if (reading && !reading.fresh && asked.stale === "error") throw notFresh(view, reading);
       if (reading) return reading;
+      // It may be the horizon that it is short of, which is reached by age.
+      if (level.asked) level = { ...level, maxAgeMs: oldestMs(level) };
       await timers.sleep(Math.max(0, Math.min(lookMs, deadline - clock.elapsed())));
     }
   }

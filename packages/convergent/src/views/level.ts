@@ -25,13 +25,20 @@ export type Label = Omit<Reading<never>, "value">;
 /** Nothing was asked for, and nothing is waited for. */
 export const nothing: Level = { position: origin, asked: false, maxAgeMs: undefined, unmet: [], unchecked: [] };
 
+/** A read that would rather fail than be stale and names no level asks for the head at its arrival: else it would fail whenever anything is on its way. */
+export function named(asked: Asked): Asked {
+  const { after, strong, maxAge, stale } = asked;
+  return stale !== "error" || strong || after !== undefined || maxAge !== undefined ? asked : { ...asked, strong: true };
+}
+
 /** Whether waiting helps: of what reached this store, something is missing that was asked for. */
-export function isShort(
-  { position, maxAgeMs = Number.POSITIVE_INFINITY }: Level,
-  asOf: Position,
-  behind: Reading<never>["behind"],
-): boolean {
-  return comparePositions(asOf, position) < 0 || behind.ms > maxAgeMs;
+export function isShort(level: Level, asOf: Position, behind: Reading<never>["behind"]): boolean {
+  return comparePositions(asOf, level.position) < 0 || behind.ms > oldestMs(level);
+}
+
+/** How old the oldest missing event may be: whoever asks for a position is never told that a reader beyond the horizon is fresh. */
+export function oldestMs({ asked, maxAgeMs = Number.POSITIVE_INFINITY }: Level): number {
+  return asked ? Math.min(maxAgeMs, horizonMs) : maxAgeMs;
 }
 
 /** With nothing asked for, nothing may be missing. */
@@ -39,5 +46,5 @@ export function isMet(level: Level, asOf: Position, behind: Reading<never>["behi
   const { asked, maxAgeMs } = level;
   if (!asked && maxAgeMs === undefined) return behind.positions === 0;
   if (level.unmet.length > 0 || level.unchecked.length > 0 || comparePositions(asOf, level.position) < 0) return false;
-  return behind.ms <= Math.min(maxAgeMs ?? Number.POSITIVE_INFINITY, asked ? horizonMs : Number.POSITIVE_INFINITY);
+  return behind.ms <= oldestMs(level);
 }

@@ -91,6 +91,11 @@ export class Rebuild {
     return this.#state;
   }
 
+  /** Nothing moves any more, neither the build nor the older version's rows. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** The older version's rows, while they answer reads. */
   get older(): OlderRows | undefined {
     return this.#older;

@@ -53,9 +53,9 @@ export class ReplicaAnswers {
       const near = { position: level.position, waitMs: hasLevel ? Math.max(0, left()) : 0 };
       const found = await replicas.read(near, (tx) => this.#read(tx, { held: held(tx, asked.key), level }, body));
       if (!found?.reading) return undefined;
-      if (found.reading.fresh || (!hasLevel && asked.stale !== "error")) return found.reading;
+      if (found.reading.fresh || !hasLevel) return found.reading;
       // What is parked is not waited for, and the store says so.
-      if (!hasLevel || found.reading.parked !== undefined || left() <= lookMs || asked.signal?.aborted) return undefined;
+      if (found.reading.parked !== undefined || left() <= lookMs || asked.signal?.aborted) return undefined;
       await host.timers.sleep(lookMs);
     }
   }

@@ -118,7 +118,8 @@ export function standingOf({ definition, log, reader: readerOf, rebuild, strong 
         if (await parkedBefore()) return false;
         if (!older) return readerOf().waitFor(position, deadline - elapsed(), place);
         if (await older.reached(position, deadline - elapsed(), place)) return true;
-        if (elapsed() >= deadline || place.signal?.aborted) return false;
+        if (elapsed() >= deadline || place.signal?.aborted || rebuild.stopped) return false;
+        await log.host.timers.turn(); // a reader that is being stopped answers at once, and stops only if others get their turn
       }
     },
     claim: () => {

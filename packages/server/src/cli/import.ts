@@ -16,6 +16,11 @@ export interface ImportOptions {
   readonly json?: true;
 }
 
+/** Said of a file of version 1. */
+const withoutReaders =
+  "The file was made by an older release and does not say how far reactions were: each begins at the first event, and repeats the commands whose ids are no longer remembered. " +
+  "To have them go on where they were, export the store again by this release.";
+
 export async function importStore(options: ImportOptions): Promise<void> {
   const { from, store: path } = options;
   requireFilePlace(path, "import into a new file, and copy that by convergent copy --from FILE --to postgres://…");
@@ -37,9 +42,10 @@ export async function importStore(options: ImportOptions): Promise<void> {
     if (options.json) console.log(JSON.stringify({ store: name, rate: progress.rate(outcome.events), ...facts }));
     else
       console.log(
-        `${path} is now the store of ${name}: ${countOfEvents(outcome.events)}, ${outcome.ids} remembered ids, digest ${outcome.digest}.\n` +
+        `${path} is now the store of ${name}: ${countOfEvents(outcome.events)}, ${outcome.ids} remembered ids, ${readersIn(outcome)}digest ${outcome.digest}.\n` +
           `Its epoch ${outcome.epoch.id} begins at position ${outcome.epoch.first}; it signs tokens with a key of its own, so tokens of the other store are not valid here.`,
       );
+    if (outcome.readers === undefined) console.error(withoutReaders);
   } catch (error) {
     progress.clear();
     removeStore(part);
@@ -83,4 +89,8 @@ function refuse(outcome: Extract<ImportOutcome, { kind: "refused" }>, { from, st
   for (const { at, message } of problems) console.error(`${from}:${at}: ${message}`);
   if (problemCount > problems.length) console.error(`and ${problemCount - problems.length} more`);
   console.error(`convergent: ${problemCount} problems in ${from}; nothing was imported, and ${store} is as it was\n(invalid_input)`);
+}
+
+function readersIn({ readers = 0 }: Extract<ImportOutcome, { kind: "imported" }>): string {
+  return readers === 0 ? "" : `the places of ${readers === 1 ? "1 reader" : `${readers} readers`}, `;
 }

@@ -195,7 +195,15 @@ test("an import with broken lines is refused by line, and what was there stays; 
     /torn\.gz cannot be read[\s\S]*invalid_input/,
   );
 
-  expect((await convergent(directory, "import", "--from", "orders.jsonl", "--store", "orders.journal")).code).toBe(0);
+  const carried = await convergent(directory, "import", "--from", "orders.jsonl", "--store", "orders.journal");
+  expect([carried.code, carried.err]).toEqual([0, expect.not.stringContaining("older release")]);
+  const older = readFileSync(join(directory, "orders.jsonl"), "utf8").replace('"version":2', '"version":1').replace(',"kept":0', "");
+  writeFileSync(join(directory, "older.jsonl"), older);
+  const { code, err } = await convergent(directory, "import", "--from", "older.jsonl", "--store", "older.db");
+  expect([code, err]).toEqual([
+    0,
+    expect.stringMatching(/older release[\s\S]*each begins at the first event[\s\S]*export the store again/),
+  ]);
   const log = await Log.open(memory({ directory }), "orders");
   expect(log.headKnown.position).toBe(30);
   await log.close();

@@ -105,9 +105,13 @@ async function awaitToken(request: Request, entity: EntityEntry): Promise<Label>
   if (unmet.length === 0 && unchecked.length === 0) return { headers: applied, body: {} };
   const missing = [...unmet, ...unchecked].join(", ");
   if (strict)
-    throw new ConvergentError("not_fresh", `${entity.service.name} does not hold what the token names of ${missing}`, {
-      details: { unmet, unchecked },
-    });
+    throw new ConvergentError(
+      entity.ending.aborted ? "closed" : "not_fresh",
+      `${entity.service.name} does not hold what the token names of ${missing}`,
+      {
+        details: { unmet, unchecked },
+      },
+    );
   return {
     headers: applied,
     body: { fresh: false, ...(unchecked.length > 0 ? { unchecked } : {}), ...(unmet.length > 0 ? { unmet } : {}) },

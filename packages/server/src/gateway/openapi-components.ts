@@ -52,7 +52,7 @@ const parameters: Readonly<Record<string, Schema>> = {
   ConsistencyToken: header("Consistency-Token", "What an earlier answer has seen: a read is no older than that.", text),
   Prefer: header(
     "Prefer",
-    "`wait=SECONDS` (at most 30): how long to wait for freshness. `handling=strict`: rather 503 than a stale answer. `on-conflict=reject|retry|merge`.",
+    "`wait=SECONDS` (at most 30): how long to wait for freshness. `handling=strict`: rather 503 than a stale answer; a read that names no level then asks for the newest write at its arrival. `on-conflict=reject|retry|merge`.",
     text,
   ),
   CacheControl: header("Cache-Control", "On a read: `max-age=SECONDS`, or `no-cache` for the head at arrival.", text),

@@ -97,14 +97,15 @@ export async function findDocuments(request: Request, view: ViewEntry, judge: Ju
 /** Nothing is asked for, so nothing is waited for and nobody can stop waiting. */
 const anyLevel: ReadOptions = {};
 
-/** The level that the headers ask for: any, after a token, no older than an age, or as of head. */
+/** The level that the headers ask for: any, after a token, no older than an age, or as of head, which is also what a strict read asks for that names none. */
 export function levelOf({ request, view }: { request: Request; view: ViewEntry }, preferences: Preferences): ReadOptions {
   const token = request.headers.get(wire.headers.token);
   const maxAgeMs = maxAgeMsOf(request.headers);
-  if (token === null && maxAgeMs === undefined) return anyLevel;
+  const namesNone = token === null && maxAgeMs === undefined;
+  if (namesNone && !preferences.strict) return anyLevel;
   return {
     ...(token === null ? {} : { after: token }),
-    ...(maxAgeMs === undefined ? {} : maxAgeMs === 0 ? { strong: true } : { maxAge: `${maxAgeMs}ms` as const }),
+    ...(namesNone || maxAgeMs === 0 ? { strong: true } : maxAgeMs === undefined ? {} : { maxAge: `${maxAgeMs}ms` as const }),
     wait: `${preferences.waitMs}ms`,
     signal: view.ending.waitOf(request),
   };
@@ -117,9 +118,11 @@ export function notFresh(view: ViewEntry, reading: Reading<unknown> | Page<unkno
   const body = { ...bodyOf(reading), ...(visibilityMs ? { visibilityMs } : {}) };
   if (!preferences.strict) return json(200, body, headers);
   const { asOf, behind, unchecked, unmet, parked } = body;
+  // The end of this server says nothing of the view: whoever asks again, here or elsewhere, has all of the wait.
+  const isCut = view.ending.aborted && typeof parked !== "object";
   const error = new ConvergentError(
-    "not_fresh",
-    `the view "${view.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for in time`,
+    isCut ? "closed" : "not_fresh",
+    `the view "${view.definition.name}" stands at position ${asOf}, ${behind.positions} behind, and did not reach what was asked for ${isCut ? "before this server stops; ask again" : "in time"}`,
     {
       details: {
         asOf,
