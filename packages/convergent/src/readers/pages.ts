@@ -21,12 +21,19 @@ interface Range {
   readonly limit: number;
 }
 
+/** A page, and what its events were made into. */
+interface Ahead<Item> {
+  readonly page: LogPage;
+  readonly items: ReadonlyMap<StoredEvent, Item>;
+}
+
 export class Pages<Item> {
   readonly #options: ReaderOptions<Item>;
   readonly #filter: EventFilter;
-  readonly #prepared = new WeakMap<StoredEvent, Item>();
+  // Of the present page only, and no WeakMap: every event survived young collections in one, 1.8 kB each, until a full one came.
+  #prepared: ReadonlyMap<StoredEvent, Item> = new Map();
   #isDistant = false;
-  #next: (Range & { readonly page: Promise<LogPage | undefined> }) | undefined;
+  #next: (Range & { readonly ahead: Promise<Ahead<Item> | undefined> }) | undefined;
 
   constructor(options: ReaderOptions<Item>, filter: EventFilter) {
     this.#options = options;
@@ -47,10 +54,12 @@ export class Pages<Item> {
     const next = this.#next;
     this.#next = undefined;
     const isNext = next !== undefined && next.after === after && next.limit === limit;
-    const page = (isNext ? await next.page : undefined) ?? (await this.#ask({ after, limit }));
+    const ahead = isNext ? await next.ahead : undefined;
+    const page = ahead?.page ?? (await this.#ask({ after, limit }));
+    this.#prepared = ahead?.items ?? new Map();
     if (this.#isDistant && comparePositions(page.scanned, page.head.position) < 0) {
       const range = { after: page.scanned, limit };
-      this.#next = { ...range, page: this.#ahead(range) };
+      this.#next = { ...range, ahead: this.#ahead(range) };
     }
     return page;
   }
@@ -65,12 +74,13 @@ export class Pages<Item> {
   }
 
   // What fails here is asked for again when it is needed.
-  async #ahead(range: Range): Promise<LogPage | undefined> {
+  async #ahead(range: Range): Promise<Ahead<Item> | undefined> {
     try {
       const page = await this.#ask(range);
       // A view looks again whether somebody was forgotten since; others prepare an event when they apply it.
-      if (this.#options.derived) for (const event of page.events) this.#prepared.set(event, this.#options.prepare(event));
-      return page;
+      const items = new Map<StoredEvent, Item>();
+      if (this.#options.derived) for (const event of page.events) items.set(event, this.#options.prepare(event));
+      return { page, items };
     } catch {
       return undefined;
     }

@@ -117,8 +117,9 @@ export class DocumentFold {
   /** Writes what changed. */
   async save(tx: WriteTransaction): Promise<void> {
     if (this.#changed.size === 0) return;
-    const { name, version } = this.#definition;
-    await tx.saveDocuments([...this.#changed].map((key) => ({ view: name, version, key, ...(this.#documents.get(key) ?? none) })));
+    const { name: view, version, indexes } = this.#definition;
+    const isIndexed = indexes.length > 0;
+    await tx.saveDocuments([...this.#changed].map((key) => ({ view, version, key, isIndexed, ...(this.#documents.get(key) ?? none) })));
     this.#changed.clear();
   }
 
@@ -149,7 +150,8 @@ export class DocumentFold {
       `the document "${key}" of the view ${name}, after ${type} at ${position},`,
     );
     const text = JSON.stringify(checked);
-    return { document: text, indexes: this.#entries(JSON.parse(text) as Record<string, unknown>) };
+    const isIndexed = this.#definition.indexes.length > 0;
+    return { document: text, indexes: isIndexed ? this.#entries(JSON.parse(text) as Record<string, unknown>) : none.indexes };
   }
 
   #entries(fields: Readonly<Record<string, unknown>>): DocumentRow["indexes"] {
