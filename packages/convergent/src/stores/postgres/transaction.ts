@@ -304,10 +304,7 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
   }
 
   async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
-    await saveDocuments(
-      this.statements,
-      lastOfEach(rows, ({ view, version, key }) => `${view}\n${version}\n${key}`),
-    );
+    await saveDocuments(this.statements, rows);
   }
 
   async saveDefinition(row: DefinitionRow): Promise<void> {
