@@ -93,6 +93,16 @@ test("a page that was asked for when fewer events were to be read is used nevert
   expect(asked).toEqual(["0+5", "5+5", "10+10"]);
 });
 
+test("a page that was asked for before its events could be read is asked for again", async () => {
+  const { log, read, settled } = await pagesOf();
+  const reading = log.read.bind(log);
+  log.read = async ({ after }) => ({ events: [], scanned: after, head: await log.head() });
+  expect(await read(0)).toEqual([]);
+  await settled();
+  log.read = reading;
+  expect(await read(0)).toEqual(upTo(0, 10));
+});
+
 test("a page that could not be read early is asked for again, and its failure is told then", async () => {
   const { read, failing, settled } = await pagesOf();
   const first = read(0);

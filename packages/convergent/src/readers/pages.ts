@@ -87,6 +87,8 @@ export class Pages<Item> {
   async #ahead(range: Range): Promise<Ahead<Item> | undefined> {
     try {
       const page = await this.#ask(range);
+      // Nothing yet of what is there (see `lag.ts`): by the time it is wanted there may be.
+      if (comparePositions(page.scanned, range.after) <= 0) return undefined;
       // A view looks again whether somebody was forgotten since; others prepare an event when they apply it.
       const items = new Map<StoredEvent, Item>();
       for (const [index, event] of this.#options.derived ? page.events.entries() : []) {
