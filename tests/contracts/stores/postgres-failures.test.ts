@@ -75,3 +75,36 @@ test("a name that is too long for an index is refused by its code, alone", async
   appended(outcomes[1]);
   expect(await soundEvents(log)).toHaveLength(1);
 });
+
+/** A row of a view, under a key. */
+const document = (key: string) => ({ view: "summary", version: 1, key, document: '"x"', indexes: [] });
+
+test("a write of derived rows that the server refuses is said by its code, also when its answer was not waited for; nothing of its transaction stays", async () => {
+  const log = await openLog(storeKind("postgres"));
+  const long = Array.from({ length: 400 }, () => log.host.random.id()).join("");
+  const refused = log.transact(
+    async (tx) => {
+      await tx.saveDocuments([document("a")]);
+      await tx.saveDocuments([document(long)]);
+    },
+    { derived: true },
+  );
+  expect(await codeOf(refused)).toBe("invalid_input");
+  await log.transact((tx) => tx.saveDocuments([document("b")]), { derived: true });
+  expect(await log.snapshot((tx) => tx.documents("summary", 1, ["a", "b"]))).toEqual([undefined, '"x"']);
+});
+
+test("the outcome of derived rows is unknown when the connection breaks while they and the commit are on their way", async () => {
+  const { log, proxy } = await behindProxy();
+  const lost = log.transact(
+    async (tx) => {
+      await tx.documents("summary", 1, ["a"]);
+      proxy.way = { kind: "drop replies" };
+      await tx.saveDocuments([document("a")]);
+    },
+    { derived: true },
+  );
+  expect(await codeOf(lost)).toBe("outcome_unknown");
+  proxy.way = { kind: "pass" };
+  await expect.poll(() => log.snapshot((tx) => tx.documents("summary", 1, ["a"]))).toEqual(['"x"']);
+});

@@ -20,14 +20,22 @@ export interface Issue {
 
 /** The schema's output for `value`. Throws `invalid_input` with every issue; `what` names the value in the message. */
 export async function validated<S extends Schema>(schema: S, value: unknown, what: string): Promise<OutputOf<S>> {
+  return validatedAtOnce(schema, value, () => what);
+}
+
+/** The same, without a promise where the schema needs none. */
+export function validatedAtOnce<S extends Schema>(schema: S, value: unknown, what: () => string): OutputOf<S> | Promise<OutputOf<S>> {
   const answer = schema["~standard"].validate(value);
-  const result = answer instanceof Promise ? await answer : answer;
+  return answer instanceof Promise ? answer.then((result) => outputOf<S>(result, what)) : outputOf<S>(answer, what);
+}
+
+function outputOf<S extends Schema>(result: StandardSchemaV1.Result<OutputOf<S>>, what: () => string): OutputOf<S> {
   if (!result.issues) return result.value;
   const issues = result.issues.map((issue): Issue => ({ path: (issue.path ?? []).map(segment).join("."), reason: issue.message }));
   const first = issues[0];
   throw new ConvergentError(
     "invalid_input",
-    `${what} does not meet its schema: ${first?.path ? `${first.path}: ` : ""}${first?.reason ?? "no reason given"}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""}`,
+    `${what()} does not meet its schema: ${first?.path ? `${first.path}: ` : ""}${first?.reason ?? "no reason given"}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ""}`,
     {
       details: { issues },
     },

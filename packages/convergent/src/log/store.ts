@@ -96,6 +96,8 @@ export interface DocumentRow {
   /** JSON text; `undefined` deletes the document. */
   readonly document: string | undefined;
   readonly indexes: ReadonlyArray<{ readonly field: string; readonly value: string }>;
+  /** False when the view declares no index: none of its documents has ever had an entry. */
+  readonly isIndexed?: boolean;
 }
 
 /** Documents along one index, or along their keys when `field` is undefined. Text bounds, both included. */
@@ -221,10 +223,12 @@ export interface WriteTransaction extends ReadTransaction {
   insert(rows: { events: readonly StoredEvent[]; heads: ReadonlyMap<string, StreamHead>; ids: readonly IdRecord[] }): Promise<void>;
   /** Forgets done ids that are older than `before`, oldest first, at most `limit`; voided ones are kept for ever. */
   forgetIds(before: number, limit: number): Promise<void>;
+  /** May resolve once it is on its way: what fails is then thrown by the next question or in place of the commit. */
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
+  /** As `saveCheckpoints`. */
   saveDocuments(rows: readonly DocumentRow[]): Promise<void>;
   saveDefinition(row: DefinitionRow): Promise<void>;
-  /** Adds to what was consumed of each range; a range of which nothing is known begins at nothing. Verified once stays verified. */
+  /** Adds to what was consumed of each range; a range of which nothing is known begins at nothing. Verified once stays verified. As `saveCheckpoints`. */
   addConsumed(ranges: readonly ConsumedRange[]): Promise<void>;
   /** Deletes documents of one version of a view, with their index entries, and says how many: less than `limit` when none are left. */
   dropDocuments(view: string, version: number, limit: number): Promise<number>;

@@ -155,7 +155,9 @@ export class Batches<Item> {
     const { host } = options.effects;
     const all = !this.#ownsLog || this.#owner.savesAll;
     const slots = all ? [...rows.places.owned.keys()] : [...new Set(works.map((work) => work.slot))];
-    if (!(await this.#owner.mayCommit(tx, rows, slots))) return undefined;
+    const mayCommit = this.#owner.mayCommit(tx, rows, slots);
+    if (tx.isDistant) options.expect?.(tx, itemsOf(works, failures));
+    if (!(await mayCommit)) return undefined;
     const failed = await this.#applyItems(tx, works, failures);
     await options.passed?.(
       tx,
@@ -346,6 +348,10 @@ interface Retried {
 function isReady<Item>(work: Work<Item>, failures: Failures<Item>): boolean {
   const failure = failures.get(work.key);
   return !work.behind && !work.discarded && (!failure || comparePositions(work.event.position, failure.work.event.position) < 0);
+}
+
+function itemsOf<Item>(works: readonly Work<Item>[], failures: Failures<Item>): Item[] {
+  return works.filter((work) => isReady(work, failures)).map((work) => work.item as Item);
 }
 
 function nameOf({ position, id, type, stream }: StoredEvent): EventName {

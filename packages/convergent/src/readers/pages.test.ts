@@ -43,7 +43,7 @@ async function pagesOf({ isDistant = true, derived = true } = {}) {
   const read = async (after: number, limit = 10): Promise<number[]> =>
     (await pages.read({ after: position(after), limit })).events.map((event) => pages.prepare(event));
   const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
-  return { log, read, asked, prepared, failing, settled };
+  return { log, pages, read, asked, prepared, failing, settled };
 }
 
 const upTo = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index + 1);
@@ -74,6 +74,33 @@ test("a page is not used by a reader that went back or reads fewer events now (R
   expect(await read(5)).toEqual(upTo(5, 15));
   expect(await read(15, 3)).toEqual(upTo(15, 18));
   expect(asked).toEqual(["0+10", "10+10", "5+10", "15+10", "15+3", "18+3"]);
+});
+
+test("a reader that is far behind a store elsewhere reads twice as many events at a time, until it is near", async () => {
+  const { log, pages, read } = await pagesOf();
+  const near = pages.eventsMax;
+  log.read = async ({ after, limit }) => ({ events: [], scanned: position(after + limit), head: { position: position(20_000), at: 0 } });
+  await read(0);
+  expect(pages.eventsMax).toBe(2 * near);
+  await read(15_000);
+  expect(pages.eventsMax).toBe(near);
+});
+
+test("a page that was asked for when fewer events were to be read is used nevertheless", async () => {
+  const { read, asked } = await pagesOf();
+  await read(0, 5);
+  expect(await read(5, 10)).toEqual(upTo(5, 10));
+  expect(asked).toEqual(["0+5", "5+5", "10+10"]);
+});
+
+test("a page that was asked for before its events could be read is asked for again", async () => {
+  const { log, read, settled } = await pagesOf();
+  const reading = log.read.bind(log);
+  log.read = async ({ after }) => ({ events: [], scanned: after, head: await log.head() });
+  expect(await read(0)).toEqual([]);
+  await settled();
+  log.read = reading;
+  expect(await read(0)).toEqual(upTo(0, 10));
 });
 
 test("a page that could not be read early is asked for again, and its failure is told then", async () => {

@@ -49,6 +49,11 @@ export interface ReaderOptions<Item> {
    * takes back all of them, or by returning it and having written nothing of it or of later ones of its order key.
    */
   readonly apply: (tx: WriteTransaction, items: readonly Item[]) => Promise<readonly Failed[] | void>;
+  /**
+   * Told which items `apply` will be given in this transaction, some of which may be left out: it may ask for what it needs of them, so that
+   * the answers come in one round trip with those about the slots. Called where the store is elsewhere; must not throw.
+   */
+  readonly expect?: (tx: WriteTransaction, items: readonly Item[]) => void;
   /** How often a failing event is tried before it is parked, unless its error says otherwise. Default 5. */
   readonly attemptsMax?: number;
   /** Told when the reader as a whole cannot go on; it goes on trying. */

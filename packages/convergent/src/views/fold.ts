@@ -7,7 +7,7 @@ import { ConvergentError } from "../errors/error.ts";
 import { type EventCodec, isDropped, requireReadable } from "../log/codec.ts";
 import { type Envelope, type StoredEvent, streamOf } from "../log/event.ts";
 import { isSealed } from "../log/marks.ts";
-import { validated } from "../log/schema.ts";
+import { validatedAtOnce } from "../log/schema.ts";
 import type { DocumentRow, WriteTransaction } from "../log/store.ts";
 import { encodeIndexValue } from "./index-value.ts";
 import { type ForgottenValues, forgottenValuesOf, UniqueOwners } from "./unique.ts";
@@ -93,7 +93,8 @@ export class DocumentFold {
     for (const [index, each] of events.entries()) {
       if (left.has(each.key)) continue;
       try {
-        const next = await this.#next(each, after.get(each.key) ?? this.#documents.get(each.key) ?? none);
+        const folded = this.#next(each, after.get(each.key) ?? this.#documents.get(each.key) ?? none);
+        const next = folded instanceof Promise ? await folded : folded;
         if (next) after.set(each.key, next);
       } catch (error) {
         if (!failed) throw error;
@@ -117,12 +118,13 @@ export class DocumentFold {
   /** Writes what changed. */
   async save(tx: WriteTransaction): Promise<void> {
     if (this.#changed.size === 0) return;
-    const { name, version } = this.#definition;
-    await tx.saveDocuments([...this.#changed].map((key) => ({ view: name, version, key, ...(this.#documents.get(key) ?? none) })));
+    const { name: view, version, indexes } = this.#definition;
+    const isIndexed = indexes.length > 0;
+    await tx.saveDocuments([...this.#changed].map((key) => ({ view, version, key, isIndexed, ...(this.#documents.get(key) ?? none) })));
     this.#changed.clear();
   }
 
-  async #next({ event, key }: KeyedEvent, { document }: Held): Promise<Held | undefined> {
+  #next({ event, key }: KeyedEvent, { document }: Held): Held | undefined | Promise<Held> {
     requireReadable(event);
     const handler = this.#definition.handlers.get(event.type);
     if (!handler || isDropped(event)) return undefined;
@@ -141,15 +143,17 @@ export class DocumentFold {
     });
   }
 
-  async #held(document: unknown, key: string, { type, position }: Envelope): Promise<Held> {
+  #held(document: unknown, key: string, { type, position }: Envelope): Held | Promise<Held> {
     const { name } = this.#definition;
-    const checked: unknown = await validated(
-      this.#definition.document,
-      document,
-      `the document "${key}" of the view ${name}, after ${type} at ${position},`,
-    );
-    const text = JSON.stringify(checked);
-    return { document: text, indexes: this.#entries(JSON.parse(text) as Record<string, unknown>) };
+    const what = (): string => `the document "${key}" of the view ${name}, after ${type} at ${position},`;
+    const checked: unknown = validatedAtOnce(this.#definition.document, document, what);
+    return checked instanceof Promise ? checked.then((value) => this.#asStored(value)) : this.#asStored(checked);
+  }
+
+  #asStored(document: unknown): Held {
+    const text = JSON.stringify(document);
+    const isIndexed = this.#definition.indexes.length > 0;
+    return { document: text, indexes: isIndexed ? this.#entries(JSON.parse(text) as Record<string, unknown>) : none.indexes };
   }
 
   #entries(fields: Readonly<Record<string, unknown>>): DocumentRow["indexes"] {

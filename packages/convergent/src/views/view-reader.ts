@@ -39,7 +39,7 @@ export function viewReader(
     const generation = codec.generation();
     return items.map((item) => (item.generation === generation ? item : prepare(item.stored)));
   };
-  const kept: Kept = { definition, rows, log, isBuilding, stored: new WeakMap() };
+  const kept: Kept = { definition, rows, log, isBuilding, asked: new WeakMap(), stored: new WeakMap() };
   const options: ReaderOptions<ReadEvent> = {
     ...setting,
     name: definition.name,
@@ -52,6 +52,12 @@ export function viewReader(
     prepare,
     orderKey: (item) => item.key,
     derived: true,
+    expect: (tx, items) => {
+      const asked = storedVersion(tx, definition.name, definition.version);
+      asked.catch(() => undefined); // `apply` meets it
+      kept.asked.set(tx, asked);
+      rows.expect?.(tx, items);
+    },
     apply: (tx, items) => apply(tx, kept, current(items)),
     passed: (tx, events) => count(tx, kept, events),
   };
@@ -63,6 +69,8 @@ interface Kept {
   readonly rows: ViewRows;
   readonly log: Log;
   readonly isBuilding: () => boolean;
+  /** The version's row where it was asked for beforehand. */
+  readonly asked: WeakMap<WriteTransaction, Promise<DefinitionRow | undefined>>;
   /** The version's row as a transaction has read it: nobody else changes it before that ends. */
   readonly stored: WeakMap<WriteTransaction, DefinitionRow>;
 }
@@ -70,7 +78,7 @@ interface Kept {
 async function apply(tx: WriteTransaction, kept: Kept, items: readonly KeyedEvent[]): Promise<readonly Failed[]> {
   const { definition, rows, log, isBuilding } = kept;
   const { name, version } = definition;
-  const known = await storedVersion(tx, name, version);
+  const known = await (kept.asked.get(tx) ?? storedVersion(tx, name, version));
   // A build that was dropped must not end in its place by way of its reader: it is begun anew, beside what answers.
   const state = known?.state ?? (isBuilding() ? "dropped" : "active");
   if (state === "dropped" || !isKept(state))

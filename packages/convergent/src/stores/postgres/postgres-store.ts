@@ -371,7 +371,7 @@ export class PostgresStore implements BatchStore, StagingStore {
       await connection.rollback();
       throw error;
     }
-    await connection.commit();
+    await statements.commit();
     this.#newest.note(tx.inserted);
     this.#wakeUps.ring();
     for (const type of tx.newTypes) this.#types.add(type);

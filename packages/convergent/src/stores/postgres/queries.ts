@@ -149,7 +149,7 @@ export const readDocuments = `SELECT found.key, found.document FROM unnest($3::t
   CROSS JOIN LATERAL (SELECT key, document FROM documents WHERE view = $1 AND version = $2 AND key = given.key LIMIT 1) AS found`;
 
 export const saveDocuments = `INSERT INTO documents (view, version, key, document)
-  SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[])
+  SELECT $1, $2, key, document FROM unnest($3::text[], $4::text[]) AS given (key, document)
   ON CONFLICT (view, version, key) DO UPDATE SET document = excluded.document`;
 
 const ofDocument = (table: string): string =>

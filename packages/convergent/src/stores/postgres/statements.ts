@@ -4,13 +4,17 @@
  * Invariants:
  * - A transaction that has ended refuses every further call (`closed`): its connection may serve another one by then.
  * - Once a statement has failed every further one does, and the transaction is rolled back, also when its body caught the error.
+ * - What is sent and not waited for is answered before COMMIT is: when one of them failed, the server rolls back and COMMIT says so.
  */
-import { ConvergentError } from "../../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../../errors/error.ts";
 import type { Values } from "../rows.ts";
 import type { Answer, Connection } from "./connection.ts";
 import type { Parameter } from "./texts.ts";
 import type { EventsTable } from "./queries.ts";
 import type { Standing } from "./standing.ts";
+
+/** Statements that are under way and not waited for. A body that sends more waits for the server: nothing else bounds what lies here. */
+const sentMax = 32;
 
 export class Statements {
   readonly #connection: Connection;
@@ -19,6 +23,7 @@ export class Statements {
   #changed = false;
   #ended = false;
   #failure: Error | undefined;
+  #sent = 0;
 
   /** `begun` resolves when the transaction has begun and `standing` is what it sees; statements are sent before that. */
   constructor(connection: Connection, standing: Standing, begun: Promise<void>) {
@@ -36,6 +41,18 @@ export class Statements {
   /** What made a statement fail, if one did. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /**
+   * Commits what was sent, answered or not. Throws what a statement failed with, or `outcome_unknown` when the connection broke: the server
+   * may have come to the COMMIT behind them.
+   */
+  async commit(): Promise<void> {
+    try {
+      await this.#connection.commit();
+    } catch (error) {
+      throw isConvergentError(error, "outcome_unknown") ? error : (this.#failure ?? error);
+    }
   }
 
   /** Ends the transaction: whatever still holds it is refused from now on. */
@@ -64,6 +81,18 @@ export class Statements {
   async change(text: string, values: readonly Parameter[]): Promise<number> {
     this.#changed = true;
     return (await this.#run((connection) => connection.ask(text, values))).count;
+  }
+
+  /**
+   * Sends a statement that changes something, and does not wait for its answer: the last writes of a transaction and its COMMIT are
+   * then one round trip. What fails is thrown by the next statement, or in place of the commit.
+   */
+  async send(text: string, values: readonly Parameter[]): Promise<void> {
+    this.check();
+    this.#sent++;
+    const done = this.change(text, values).finally(() => this.#sent--);
+    done.catch(() => undefined);
+    if (this.#sent >= sentMax) await done;
   }
 
   /** Anything else; `changes` when it changes something. */

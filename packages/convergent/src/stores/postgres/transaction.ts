@@ -290,7 +290,7 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
 
   async saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
     const rows = lastOfEach(checkpoints, ({ reader, version, source, slot }) => `${reader}\n${version}\n${source}\n${slot}`);
-    await this.statements.change(sql.saveCheckpoints, [
+    await this.statements.send(sql.saveCheckpoints, [
       rows.map((row) => row.reader),
       rows.map((row) => row.version),
       rows.map((row) => row.source),
@@ -304,10 +304,7 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
   }
 
   async saveDocuments(rows: readonly DocumentRow[]): Promise<void> {
-    await saveDocuments(
-      this.statements,
-      lastOfEach(rows, ({ view, version, key }) => `${view}\n${version}\n${key}`),
-    );
+    await saveDocuments(this.statements, rows);
   }
 
   async saveDefinition(row: DefinitionRow): Promise<void> {
@@ -316,11 +313,8 @@ export class PostgresWrite extends PostgresRead implements WriteTransaction {
 
   async addConsumed(ranges: readonly ConsumedRange[]): Promise<void> {
     this.statements.check();
-    await Promise.all(
-      ranges.map(({ reader, version, range, events, sumA, sumB, verified }) =>
-        this.statements.change(sql.addConsumed, [reader, version, range, events, sumA, sumB, verified]),
-      ),
-    );
+    for (const { reader, version, range, events, sumA, sumB, verified } of ranges)
+      await this.statements.send(sql.addConsumed, [reader, version, range, events, sumA, sumB, verified]);
   }
 
   async dropDocuments(view: string, version: number, limit: number): Promise<number> {
