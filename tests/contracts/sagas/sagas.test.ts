@@ -16,14 +16,12 @@ async function codeOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe.each(storeKinds)("$name", (kind) => {
-  // oxlint-disable-next-line typescript/explicit-function-return-type -- the running service is its type
   async function started(world = new World(), { place = newPlace(), ...options }: Partial<StartOptions> & { place?: string } = {}) {
     const running = await travels(world).start({ store: kind.driver(place), ...options });
     onTestFinished(() => running.stop());
     return { world, place, trips: running.bookTrip, stop: () => running.stop() };
   }
 
-  // oxlint-disable-next-line typescript/explicit-function-return-type -- the running service is its type
   async function scripted<Result>(run: (s: SagaScope) => Promise<Result>, { place = newPlace(), parked = [] as ParkedSaga[] } = {}) {
     const scripts = service("orders", { parts: { script: saga("script", { input: z.object({}) }, run) } });
     const running = await scripts.start({ store: kind.driver(place), onParkedSaga: (each) => parked.push(each) });

@@ -73,7 +73,6 @@ export function step(s: SagaScope, world: World, what: string): Promise<string> 
   });
 }
 
-// oxlint-disable-next-line typescript/explicit-function-return-type -- its parts are the type
 export function travels(world: World) {
   return service("orders", { parts: { bookTrip: tripIn(world) } });
 }

@@ -26,7 +26,7 @@ export class Cancellation implements CancelSignal {
   rejection(): { readonly promise: Promise<never>; readonly stop: () => void } {
     let stop = (): void => undefined;
     const promise = new Promise<never>((_, reject) => {
-      const listener = (): void => reject(this.reason as Error);
+      const listener = (): void => reject(this.reason instanceof Error ? this.reason : new Error("cancelled"));
       if (this.aborted) return listener();
       this.#listeners.add(listener);
       stop = () => this.#listeners.delete(listener);

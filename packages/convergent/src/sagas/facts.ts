@@ -125,7 +125,11 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
   });
   const step = (name: string, change: Partial<SagaStep>): SagaState => changed(name, (each) => ({ ...each, ...change }));
   // Nothing of it is due any more.
-  const ended = (name: string, change: Partial<SagaStep>): SagaState => changed(name, ({ dueAt: _, ...each }) => ({ ...each, ...change }));
+  const ended = (name: string, change: Partial<SagaStep>): SagaState =>
+    changed(name, (each) => {
+      const { dueAt, ...rest } = each;
+      return dueAt === undefined ? { ...each, ...change } : { ...rest, ...change };
+    });
   const { at } = fact;
   switch (fact.name) {
     case "taken":

@@ -13,7 +13,7 @@
  * - Steps and undos have ids that are made of the saga's and the step's name: however often they run, and whoever runs them.
  * - When nobody knows whether a step took effect, its id is voided before it is undone: a late arrival can then not take effect any more.
  */
-import { ConvergentError, isConvergentError } from "../errors/error.ts";
+import { ConvergentError } from "../errors/error.ts";
 import { durationMs } from "../host/duration.ts";
 import type { Metadata } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
@@ -158,8 +158,7 @@ export class SagaRun {
 
   #tracked<T>(work: Promise<T>): Promise<T> {
     this.#underWay.add(work);
-    const done = (): void => void this.#underWay.delete(work);
-    work.then(done, done);
+    void work.catch(() => undefined).finally(() => this.#underWay.delete(work));
     return work;
   }
 
@@ -379,9 +378,4 @@ function cancelledError(reason: string): ConvergentError {
 /** What ends this execution, and is nothing that the script may handle. */
 function isOfRun(error: unknown): boolean {
   return error instanceof Abandoned || error instanceof Exists || error instanceof Diverged || error instanceof Stuck;
-}
-
-/** Whether an error is what a script meets when its saga is cancelled. */
-export function isCancelled(error: unknown): boolean {
-  return isConvergentError(error, "saga_cancelled");
 }

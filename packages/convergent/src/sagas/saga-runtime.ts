@@ -177,7 +177,8 @@ export class SagaRuntime {
     const unwatch = this.#watch(id, woken);
     signal?.addEventListener("abort", woken);
     try {
-      for (let version = 0; !signal?.aborted; ) {
+      for (let version = 0; ; ) {
+        if (signal?.aborted) return;
         isNew = false;
         const reading = await this.read(id);
         if (reading.version > version) yield reading;
@@ -368,7 +369,8 @@ export class SagaRuntime {
       this.#readAgain = false;
       try {
         for (;;) {
-          const after = this.#route?.quiet(this.#cursor as Position) ?? (this.#cursor as Position);
+          const cursor = this.#cursor as Position;
+          const after = this.#route?.quiet(cursor) ?? cursor;
           const page = await this.#log.read({ after, limit: pageEvents, types: this.#types });
           for (const event of page.events) this.#dispatch(event);
           this.#cursor = page.scanned;

@@ -30,8 +30,17 @@ import type { OrphanedView } from "./view-versions.ts";
 import type { UnknownEvents } from "./unknown-events.ts";
 
 /** Names that the running service, or its client, uses itself. */
-export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "waitFor";
-const reserved: readonly string[] = ["forget", "session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
+export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "voidId" | "waitFor";
+const reserved: readonly string[] = [
+  "forget",
+  "session",
+  "start",
+  "stop",
+  "then",
+  "together",
+  "voidId",
+  "waitFor",
+] satisfies readonly Reserved[];
 
 /** A reader that cannot go on; it goes on trying, and everything that waits for it waits. */
 export interface Stuck extends ReaderFailure {
@@ -88,6 +97,11 @@ export interface Running {
   together<const Plans extends readonly AnyPlanned[]>(plans: Plans, options?: TogetherOptions): Promise<TogetherOutcome<Plans>>;
   /** Resolves true once every view of this service has what the token names, false after `wait` (default "1s"). */
   waitFor(token: Token | string, wait?: Duration): Promise<boolean>;
+  /**
+   * Sees to it that nothing asked for under this id can take effect any more. Answers whether that was in time: true, nothing did and
+   * nothing will; false, it did before. For the `void` of a saga's step.
+   */
+  voidId(id: string, options?: { readonly scope?: string }): Promise<boolean>;
   /**
    * Forgets a person for ever: their key is destroyed, sealed fields read as forgotten, and views follow. Resolves once
    * the views of this process hold nothing of them, or `wait` has passed (default "30s"); what is said then happens anyway.
@@ -177,6 +191,8 @@ function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
     together: (plans: readonly AnyPlanned[], options?: TogetherOptions) => together.run(plans, options),
     forget: (person: string, options: ForgetOptions & { readonly wait?: Duration }) =>
       runtime.forget(person, options, durationMs(options.wait ?? "30s")),
+    voidId: async (id: string, { scope = "" }: { readonly scope?: string } = {}) =>
+      (await runtime.log.void({ scope, id })).state === "void",
     stop: () => runtime.stop(),
   };
   for (const [key, part] of Object.entries(parts)) {
