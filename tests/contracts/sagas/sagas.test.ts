@@ -2,7 +2,7 @@
 import { ConvergentError, type ParkedSaga, saga, type SagaScope, service, type StartOptions } from "convergent";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { newPlace, storeKinds } from "../stores/store-kinds.ts";
+import { newPlace, openLog, storeKinds } from "../stores/store-kinds.ts";
 import { quick, step, travels, World } from "./trip.ts";
 
 const input = { to: "Oslo", nights: 2 };
@@ -241,6 +241,37 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.calls).toEqual(["book flight", "book hotel", "book hotel", "book car"]);
     expect(world.standing).toEqual(["flight", "hotel", "car"]);
   }, 30_000);
+
+  test.runIf(kind.severalProcesses)(
+    "an execution whose saga was taken over is told, and writes nothing any more",
+    async () => {
+      const place = newPlace();
+      let release: () => void = () => undefined;
+      const told: Array<{ readonly aborted: boolean }> = [];
+      const { script } = await scripted(
+        async (s) => {
+          const run = told.length;
+          return s.step("slow", async (_, { signal }) => {
+            told.push(signal);
+            if (run === 0) await new Promise<void>((resolve) => (release = resolve));
+            return run;
+          });
+        },
+        { place },
+      );
+      await script.start("s-1", {});
+      const other = await openLog(kind, place);
+      const taken = { type: "script.taken", data: { owner: "somebody who is gone", run: "another" } };
+      await other.append({ stream: "script/s-1", expected: "any", events: [taken] });
+      await expect.poll(() => told[0]?.aborted, { timeout: 10_000 }).toBe(true);
+      release();
+      expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: 1 });
+      const types = (await other.stream("script/s-1")).map(({ type }) => type.slice("script.".length));
+      expect(types).toEqual(["started", "begun", "taken", "taken", "done", "completed"]);
+      expect(told.map(({ aborted }) => aborted)).toEqual([true, false]);
+    },
+    30_000,
+  );
 
   test("a script that was changed under a running saga is told, by the first step that differs, and the saga is parked", async () => {
     const place = newPlace();

@@ -18,6 +18,8 @@ export type StepEnd =
 
 interface Known {
   readonly kind: StepKind;
+  readonly undo: boolean;
+  readonly begunAt: number;
   readonly until: number | undefined;
   readonly signal: string | undefined;
   retries: number;
@@ -39,7 +41,7 @@ export class Journal {
   /** How many of these the script was given back. */
   #given = 0;
   readonly #unasked = new Set<string>();
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, Deferred>();
   #deferred: Deferred[] = [];
   #watching = false;
   #moves = 0;
@@ -55,7 +57,7 @@ export class Journal {
     this.#timers = timers;
   }
 
-  /** Of the newest fact that the script may know of. */
+  /** When the newest step that the script has begun was begun, or the saga. */
   get at(): number {
     return this.#at;
   }
@@ -74,26 +76,29 @@ export class Journal {
     if (fact.name === "cancelled") this.cancelled ??= fact.data.reason;
   }
 
-  /** The time of what was just written. */
-  wrote(at: number): void {
-    if (this.isSpent) this.#at = Math.max(this.#at, at);
+  /** Something was begun now. */
+  begun(at: number): void {
+    this.#at = Math.max(this.#at, at);
   }
 
   /** What is known of a step that the script asks for; throws `Diverged` when it is known as something else. */
-  ask(step: string, kind: StepKind): Known | undefined {
+  ask(step: string, kind: StepKind, undo: boolean): Known | undefined {
     const known = this.#steps.get(step);
     if (!known) return undefined;
     if (known.kind !== kind) throw new Diverged(`history has "${step}" as a ${known.kind}, and the script asks for a ${kind}`);
+    if (known.undo && !undo) throw new Diverged(`history has "${step}" with an undo, and the script has none for it`);
     this.#unasked.delete(step);
+    this.begun(known.begunAt);
     this.#moved();
     return known;
   }
 
   /** Resolves when it is the turn of a step's end to be given back. */
   async turn(step: string): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#waiting.set(step, resolve);
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.set(step, { step, resolve, reject });
       this.#give();
+      if (this.#waiting.has(step)) this.#watch();
     });
   }
 
@@ -134,8 +139,8 @@ export class Journal {
   #read(fact: Told): void {
     switch (fact.name) {
       case "begun": {
-        const { step, kind, until, signal } = fact.data;
-        this.#steps.set(step, { kind, until, signal, retries: 0, next: 0, end: undefined });
+        const { step, kind, undo, until, signal } = fact.data;
+        this.#steps.set(step, { kind, undo, begunAt: fact.at, until, signal, retries: 0, next: 0, end: undefined });
         this.#unasked.add(step);
         return;
       }
@@ -181,11 +186,11 @@ export class Journal {
 
   #give(): void {
     const next = this.#ended[this.#given];
-    const resolve = next === undefined ? undefined : this.#waiting.get(next);
-    if (!resolve) return this.#moved();
-    this.#waiting.delete(next as string);
+    const waiting = next === undefined ? undefined : this.#waiting.get(next);
+    if (!waiting) return;
+    this.#waiting.delete(waiting.step);
     this.#given++;
-    resolve();
+    waiting.resolve();
     this.#moved();
     // Between two ends there was at least a turn, in which the script could react to the first.
     if (this.#waiting.size > 0) void this.#timers.turn().then(() => this.#give());
@@ -205,12 +210,13 @@ export class Journal {
     const before = this.#moves;
     this.#timers.after(divergedMs, () => {
       this.#watching = false;
-      const [first] = this.#deferred;
-      if (!first) return;
+      const all = [...this.#deferred, ...this.#waiting.values()];
+      if (all.length === 0) return;
       if (this.#moves !== before) return this.#watch();
       const next = [...this.#unasked][0] ?? this.#ended[this.#given];
-      for (const each of this.#deferred.splice(0))
-        each.reject(new Diverged(`the script asks for "${each.step}", and history has "${next}" next`));
+      this.#deferred = [];
+      this.#waiting.clear();
+      for (const { step, reject } of all) reject(new Diverged(`the script asks for "${step}", and history has "${next}" next`));
     });
   }
 }

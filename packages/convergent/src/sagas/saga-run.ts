@@ -68,6 +68,7 @@ export class SagaRun {
   readonly #names = new Map<string, number>();
   readonly #sleepers: Array<() => void> = [];
   #isOver = false;
+  #durable: Promise<void> = Promise.resolve();
 
   /** `history` is the whole stream; `version` that of its newest event. */
   constructor(options: RunOptions, history: readonly Told[] = []) {
@@ -86,10 +87,7 @@ export class SagaRun {
       isStopped,
       told: (fact) => this.#told(fact),
       abandoned: (why) => this.leave(why),
-      wrote: (events) => {
-        this.#journal.wrote(events.at(-1)?.at ?? 0);
-        options.wrote(events);
-      },
+      wrote: options.wrote,
     });
   }
 
@@ -100,9 +98,14 @@ export class SagaRun {
 
   /** Writes `first` together with what the script does at once, and runs it. `durable` resolves with these facts, `ended` at the end, in whatever way. */
   run(input: unknown, ...first: readonly Fact[]): { readonly durable: Promise<void>; readonly ended: Promise<void> } {
-    const durable = first.length > 0 ? this.#writer.record(...first) : Promise.resolve();
-    durable.catch(() => undefined); // the script meets it, or its end does
-    return { durable, ended: this.#script(input).catch((error: unknown) => this.#stuck(error)) };
+    if (first.length > 0) this.#durable = this.#writer.record(...first).then((at) => this.#journal.begun(at));
+    this.#durable.catch(() => undefined); // the script meets it, or its end does
+    return { durable: this.#durable, ended: this.#script(input).catch((error: unknown) => this.#stuck(error)) };
+  }
+
+  /** Resolves when it is durable that the saga was started, and by this execution. */
+  get durable(): Promise<void> {
+    return this.#durable;
   }
 
   /** Ends this execution where it stands: the process stops, or the saga is somebody else's. */
@@ -183,7 +186,7 @@ export class SagaRun {
     options: StepOptions<unknown> = {},
   ): Promise<{ end: StepEnd | undefined; until: number | undefined; retries: number; next: number }> {
     const { kind, undo, signal } = begun;
-    const asked = this.#journal.ask(step, kind);
+    const asked = this.#journal.ask(step, kind, undo);
     if (!asked) {
       await this.#journal.spent(step);
       if (this.#journal.undoing !== undefined) throw new Diverged(`the script asks for "${step}", and history has it undone by then`);
@@ -197,7 +200,7 @@ export class SagaRun {
     if (asked) return asked;
     const until = begun.until?.();
     const also = { ...(signal === undefined ? {} : { signal }), ...(until === undefined ? {} : { until }) };
-    await this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } });
+    this.#journal.begun(await this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } }));
     return { end: undefined, until, retries: 0, next: 0 };
   }
 

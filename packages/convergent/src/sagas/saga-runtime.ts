@@ -95,7 +95,6 @@ export class SagaRuntime {
   readonly #codec: EventCodec;
   readonly #options: SagaOptions;
   readonly #runs = new Map<string, SagaRun>();
-  readonly #ends = new Map<string, Promise<void>>();
   readonly #watchers = new Map<string, Set<() => void>>();
   #route: Route | undefined;
   #types: readonly string[] = [];
@@ -146,6 +145,16 @@ export class SagaRuntime {
     await validated(this.definition.input, input, `the input of ${name}`);
     canonicalJson(input);
     if (this.#stopped) throw new ConvergentError("closed", `the service stops; nothing of the saga ${id} was written`);
+    // Of two starts at once in this process the second waits for what becomes of the first.
+    const other = this.#runs.get(id);
+    if (
+      other &&
+      (await other.durable.then(
+        () => true,
+        () => false,
+      ))
+    )
+      return this.#startedBefore(id, input);
     const about: Metadata = { correlation: id, ...(actor === undefined ? {} : { actor }), ...metadata };
     const run = this.#newRun(id, stream, about);
     const started = { input, version, owner: this.#options.work.self, run: this.#log.host.random.id() };
@@ -273,14 +282,10 @@ export class SagaRuntime {
   }
 
   #keep(run: SagaRun, ended: Promise<void>): void {
-    const former = this.#runs.get(run.id);
-    // Two starts of one id at once: the stream decides, and the one that lost is over at once.
-    if (!former) this.#runs.set(run.id, run);
-    const done = ended.then(() => {
+    this.#runs.set(run.id, run);
+    void ended.then(() => {
       if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
     });
-    if (!former) this.#ends.set(run.id, done);
-    void done.then(() => this.#ends.delete(run.id));
   }
 
   async #startedBefore(id: string, input: unknown): Promise<SagaAccepted> {
@@ -344,7 +349,6 @@ export class SagaRuntime {
     if (!appended)
       throw new ConvergentError("version_conflict", `the saga ${id} has changed meanwhile; look at it and try again`, { details: { id } });
     const history = [...known.facts, ...appended.events.map((event) => factOf(this.#codec.decode(event)))];
-    await this.#ends.get(id);
     const run = this.#newRun(id, this.stream(id), known.metadata, history);
     this.#keep(run, run.run(known.state.input).ended);
     return { id, token: appended.token, repeated: false };
@@ -353,7 +357,7 @@ export class SagaRuntime {
   /** What is read of the log: what runs must hear of, and everything while somebody watches. */
   #listen(): void {
     this.#route?.stop();
-    const names = this.#watchers.size > 0 ? Object.keys(this.definition.entity.events as object) : ["signalled", "cancelled"];
+    const names = this.#watchers.size > 0 ? Object.keys(this.definition.entity.events as object) : ["signalled", "cancelled", "taken", "resumed"];
     this.#types = names.map((name) => this.#type(name));
     if (!this.#stopped) this.#route = this.#log.follow({ types: this.#types }, () => this.#follow());
     this.#follow();
@@ -385,7 +389,10 @@ export class SagaRuntime {
   #dispatch(event: StoredEvent): void {
     const id = event.stream.slice(this.definition.name.length + 1);
     const fact = factOf(this.#codec.decode(event));
-    if (fact.name === "signalled" || fact.name === "cancelled") this.#runs.get(id)?.hear(event.version, fact);
+    const run = this.#runs.get(id);
+    if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
+    else if ((fact.name === "taken" || fact.name === "resumed") && run && event.version > run.writer.version)
+      run.leave(new Abandoned(`${event.stream} was taken over`));
     this.#wake(id);
   }
 

@@ -38,7 +38,7 @@ export interface WriterOptions {
 
 interface Waiting {
   readonly facts: readonly Fact[];
-  readonly resolve: () => void;
+  readonly resolve: (at: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -62,8 +62,8 @@ export class Writer {
     return this.#version;
   }
 
-  /** Resolves when the facts are durable. Throws `Abandoned`, and `Exists` for the first ones of a saga that is there already. */
-  record(...facts: readonly Fact[]): Promise<void> {
+  /** Resolves, to the time that they were given, when the facts are durable. Throws `Abandoned`, and `Exists` for the first ones of a saga that is there already. */
+  record(...facts: readonly Fact[]): Promise<number> {
     if (this.#abandoned) return Promise.reject(this.#abandoned);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ facts, resolve, reject });
@@ -81,8 +81,8 @@ export class Writer {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       try {
-        await this.#append(batch.flatMap(({ facts }) => facts));
-        for (const each of batch) each.resolve();
+        const at = await this.#append(batch.flatMap(({ facts }) => facts));
+        for (const each of batch) each.resolve(at);
       } catch (error) {
         if (error instanceof Abandoned || error instanceof Exists) this.#abandon(new Abandoned(error.message));
         for (const each of batch) each.reject(error);
@@ -99,7 +99,7 @@ export class Writer {
   }
 
   // Tried until the outcome is known: a saga does not end because its store is away for a while.
-  async #append(facts: readonly Fact[]): Promise<void> {
+  async #append(facts: readonly Fact[]): Promise<number> {
     const { log, saga, stream, metadata, isStopped } = this.#options;
     const events = facts.map(({ name, data }): NewEvent => ({ type: `${saga}.${name}`, data }));
     let isUncertain = false;
@@ -110,7 +110,8 @@ export class Writer {
         const outcome = await log.append({ stream, expected, events, metadata });
         if (outcome.kind === "appended") return this.#wrote(outcome.events, outcome.token);
         if (outcome.kind === "refused") throw outcome.reason;
-        if (await this.#caughtUp(events, isUncertain)) return;
+        const at = await this.#caughtUp(events, isUncertain);
+        if (at !== undefined) return at;
       } catch (error) {
         if (!isConvergentError(error) || error.retry === "never" || error.code === "closed") throw error;
         isUncertain ||= error.code === "outcome_unknown";
@@ -119,8 +120,8 @@ export class Writer {
     }
   }
 
-  /** Reads what others have written meanwhile. True when it was this very append, whose answer was lost. */
-  async #caughtUp(events: readonly NewEvent[], isUncertain: boolean): Promise<boolean> {
+  /** Reads what others have written meanwhile. The time of this very append when its answer was lost and it is there. */
+  async #caughtUp(events: readonly NewEvent[], isUncertain: boolean): Promise<number | undefined> {
     const { log, stream } = this.#options;
     const since = await log.stream(stream, { after: this.#version });
     if (
@@ -129,8 +130,7 @@ export class Writer {
       events.every(({ type, data }, index) => since[index]?.type === type && since[index].data === JSON.stringify(data))
     ) {
       const own = since.slice(0, events.length);
-      this.#wrote(own, await log.tokenAt((own.at(-1) as StoredEvent).position));
-      return true;
+      return this.#wrote(own, await log.tokenAt((own.at(-1) as StoredEvent).position));
     }
     if (this.#version === 0) throw new Exists(`${stream} is there already`);
     for (const event of since) {
@@ -138,7 +138,7 @@ export class Writer {
       if (fact.name !== "signalled" && fact.name !== "cancelled") throw new Abandoned(`${stream} was taken over`);
       this.hear(event.version, fact);
     }
-    return false;
+    return undefined;
   }
 
   /** Something that others have written; what is known already is passed over. */
@@ -160,9 +160,11 @@ export class Writer {
     this.#options.abandoned(why);
   }
 
-  #wrote(events: readonly StoredEvent[], token: Token): void {
-    this.#version = (events.at(-1) as StoredEvent).version;
+  #wrote(events: readonly StoredEvent[], token: Token): number {
+    const { version, at } = events.at(-1) as StoredEvent;
+    this.#version = version;
     this.token = token;
     this.#options.wrote(events);
+    return at;
   }
 }
