@@ -456,7 +456,7 @@ export const mutants: readonly Mutant[] = [
     file: "sagas/writer.ts",
     find: 'const expected: Expected = this.#version === 0 ? "none" : this.#version;',
     replace: 'const expected: Expected = this.#version === 0 ? "none" : "some";',
-    suites: [sagas],
+    suites: ["packages/convergent/src/sagas/writer.test.ts"],
     beyondSimulator: true,
   },
   {

@@ -2,7 +2,7 @@
 import { ConvergentError, type ParkedSaga, saga, type SagaScope, service, type StartOptions } from "convergent";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { newPlace, openLog, storeKinds } from "../stores/store-kinds.ts";
+import { newPlace, openLog, type StoreKind, storeKinds } from "../stores/store-kinds.ts";
 import { quick, step, travels, World } from "./trip.ts";
 
 const input = { to: "Oslo", nights: 2 };
@@ -15,18 +15,22 @@ async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
+async function scriptedOn<Result>(
+  kind: StoreKind,
+  run: (s: SagaScope) => Promise<Result>,
+  { place = newPlace(), parked = [] as ParkedSaga[] } = {},
+) {
+  const scripts = service("orders", { parts: { script: saga("script", { input: z.object({}) }, run) } });
+  const running = await scripts.start({ store: kind.driver(place), onParkedSaga: (each) => parked.push(each) });
+  onTestFinished(() => running.stop());
+  return { script: running.script, place, stop: () => running.stop() };
+}
+
 describe.each(storeKinds)("$name", (kind) => {
   async function started(world = new World(), { place = newPlace(), ...options }: Partial<StartOptions> & { place?: string } = {}) {
     const running = await travels(world).start({ store: kind.driver(place), ...options });
     onTestFinished(() => running.stop());
     return { world, place, trips: running.bookTrip, stop: () => running.stop() };
-  }
-
-  async function scripted<Result>(run: (s: SagaScope) => Promise<Result>, { place = newPlace(), parked = [] as ParkedSaga[] } = {}) {
-    const scripts = service("orders", { parts: { script: saga("script", { input: z.object({}) }, run) } });
-    const running = await scripts.start({ store: kind.driver(place), onParkedSaga: (each) => parked.push(each) });
-    onTestFinished(() => running.stop());
-    return { script: running.script, place, stop: () => running.stop() };
   }
 
   test("a saga whose steps succeed completes, with its result, and each step was done once", async () => {
@@ -98,7 +102,8 @@ describe.each(storeKinds)("$name", (kind) => {
   test("nobody can say what became of a step and it cannot be voided: the saga is parked, and goes on when somebody has seen to it", async () => {
     const parked: ParkedSaga[] = [];
     const undone: string[] = [];
-    const { script } = await scripted(
+    const { script } = await scriptedOn(
+      kind,
       async (s) => {
         await s.step("first", () => 1, { undo: () => void undone.push("first") });
         await s.step("second", () => new Promise(() => undefined), { ...quick, timeout: "20ms", undo: () => void undone.push("second") });
@@ -155,7 +160,7 @@ describe.each(storeKinds)("$name", (kind) => {
   test("steps side by side both end before anything is undone", async () => {
     const world = new World();
     world.behaviour.set("flight", "refuses");
-    const { script } = await scripted(async (s) => {
+    const { script } = await scriptedOn(kind, async (s) => {
       const slow = s.step(
         "hotel",
         async (id) => {
@@ -172,7 +177,7 @@ describe.each(storeKinds)("$name", (kind) => {
   });
 
   test("a script may handle the failure of a step, and waits for signals and timers", async () => {
-    const { script } = await scripted(async (s) => {
+    const { script } = await scriptedOn(kind, async (s) => {
       const first = await s.step("may fail", () => Promise.reject(new ConvergentError("rejected", "no"))).catch(() => "instead");
       await s.sleep("a moment", "20ms");
       const early = await s.signal("never", { timeout: "20ms" });
@@ -191,7 +196,7 @@ describe.each(storeKinds)("$name", (kind) => {
 
   test("a saga that is cancelled undoes what it did, and the undos are not cancelled", async () => {
     const world = new World();
-    const { script } = await scripted(async (s) => {
+    const { script } = await scriptedOn(kind, async (s) => {
       await s.step("flight", (id) => world.book("flight", id), {
         undo: async (id, { signal }) => {
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -216,7 +221,7 @@ describe.each(storeKinds)("$name", (kind) => {
 
   test("what a step answers must be JSON; one that is not may have had its effect, and is undone", async () => {
     const undone: string[] = [];
-    const { script } = await scripted(async (s) => {
+    const { script } = await scriptedOn(kind, async (s) => {
       await s.step("map", () => new Map(), { undo: (_, { done }) => void undone.push(`map ${done}`) });
     });
     await script.start("s-1", {});
@@ -242,40 +247,10 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.standing).toEqual(["flight", "hotel", "car"]);
   }, 30_000);
 
-  test.runIf(kind.severalProcesses)(
-    "an execution whose saga was taken over is told, and writes nothing any more",
-    async () => {
-      const place = newPlace();
-      let release: () => void = () => undefined;
-      const told: Array<{ readonly aborted: boolean }> = [];
-      const { script } = await scripted(
-        async (s) => {
-          const run = told.length;
-          return s.step("slow", async (_, { signal }) => {
-            told.push(signal);
-            if (run === 0) await new Promise<void>((resolve) => (release = resolve));
-            return run;
-          });
-        },
-        { place },
-      );
-      await script.start("s-1", {});
-      const other = await openLog(kind, place);
-      const taken = { type: "script.taken", data: { owner: "somebody who is gone", run: "another" } };
-      await other.append({ stream: "script/s-1", expected: "any", events: [taken] });
-      await expect.poll(() => told[0]?.aborted, { timeout: 10_000 }).toBe(true);
-      release();
-      expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: 1 });
-      const types = (await other.stream("script/s-1")).map(({ type }) => type.slice("script.".length));
-      expect(types).toEqual(["started", "begun", "taken", "taken", "done", "completed"]);
-      expect(told.map(({ aborted }) => aborted)).toEqual([true, false]);
-    },
-    30_000,
-  );
-
   test("a script that was changed under a running saga is told, by the first step that differs, and the saga is parked", async () => {
     const place = newPlace();
-    const first = await scripted(
+    const first = await scriptedOn(
+      kind,
       async (s) => {
         await s.step("one", () => 1);
         await s.step("two", () => 2);
@@ -287,7 +262,8 @@ describe.each(storeKinds)("$name", (kind) => {
     await expect.poll(async () => (await first.script.get("s-1")).steps.length, { timeout: 10_000 }).toBe(3);
     await first.stop();
     const parked: ParkedSaga[] = [];
-    const second = await scripted(
+    const second = await scriptedOn(
+      kind,
       async (s) => {
         await s.step("one", () => 1);
         await s.step("another", () => 2);
@@ -310,4 +286,34 @@ describe.each(storeKinds)("$name", (kind) => {
     const versions = seen.map((each) => Number.parseInt(each, 10));
     expect(versions).toEqual(versions.toSorted((a, b) => a - b));
   });
+});
+
+describe.each(storeKinds.filter(({ severalProcesses }) => severalProcesses))("$name, by several processes", (kind) => {
+  test("an execution whose saga was taken over is told, and writes nothing any more", async () => {
+    const place = newPlace();
+    let release: () => void = () => undefined;
+    const told: Array<{ readonly aborted: boolean }> = [];
+    const { script } = await scriptedOn(
+      kind,
+      async (s) => {
+        const run = told.length;
+        return s.step("slow", async (_, { signal }) => {
+          told.push(signal);
+          if (run === 0) await new Promise<void>((resolve) => (release = resolve));
+          return run;
+        });
+      },
+      { place },
+    );
+    await script.start("s-1", {});
+    const other = await openLog(kind, place);
+    const taken = { type: "script.taken", data: { owner: "somebody who is gone", run: "another" } };
+    await other.append({ stream: "script/s-1", expected: "any", events: [taken] });
+    await expect.poll(() => told[0]?.aborted, { timeout: 10_000 }).toBe(true);
+    release();
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: 1 });
+    const types = (await other.stream("script/s-1")).map(({ type }) => type.slice("script.".length));
+    expect(types).toEqual(["started", "begun", "taken", "taken", "done", "completed"]);
+    expect(told.map(({ aborted }) => aborted)).toEqual([true, false]);
+  }, 30_000);
 });

@@ -357,7 +357,8 @@ export class SagaRuntime {
   /** What is read of the log: what runs must hear of, and everything while somebody watches. */
   #listen(): void {
     this.#route?.stop();
-    const names = this.#watchers.size > 0 ? Object.keys(this.definition.entity.events as object) : ["signalled", "cancelled", "taken", "resumed"];
+    const names =
+      this.#watchers.size > 0 ? Object.keys(this.definition.entity.events as object) : ["signalled", "cancelled", "taken", "resumed"];
     this.#types = names.map((name) => this.#type(name));
     if (!this.#stopped) this.#route = this.#log.follow({ types: this.#types }, () => this.#follow());
     this.#follow();
