@@ -129,7 +129,8 @@ export {
   type StepOptions,
   type Undoing,
 } from "./sagas/saga.ts";
-export type { ParkedSaga, SagaAccepted, SagaCallOptions, SagaReading } from "./sagas/saga-runtime.ts";
+export type { ParkedSaga, SagaAccepted, SagaCallOptions } from "./sagas/saga-runtime.ts";
+export type { SagaReading } from "./sagas/watching.ts";
 export { type ParkedChoice, requestDiscard, requestReplay } from "./readers/parked-requests.ts";
 export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";

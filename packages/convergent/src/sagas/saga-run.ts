@@ -20,10 +20,10 @@ import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
 import { attempted, dueAt, messageOf, outcomeOf, policyOf, storable, waitUntil } from "./attempts.ts";
 import { Cancellation } from "./cancellation.ts";
-import type { Fact, Outcome, StepKind, Told } from "./facts.ts";
+import { type Fact, type Outcome, type SagaState, shown, type StepKind, type Told } from "./facts.ts";
 import { Diverged, Journal, type StepEnd } from "./journal.ts";
 import type { AnySaga, Attempt, SagaScope, StepOptions } from "./saga.ts";
-import { Abandoned, Exists, Writer, type WriterOptions } from "./writer.ts";
+import { Abandoned, Exists, Writer } from "./writer.ts";
 
 export interface RunOptions {
   readonly definition: AnySaga;
@@ -31,7 +31,8 @@ export interface RunOptions {
   readonly id: string;
   readonly stream: string;
   readonly metadata: Metadata;
-  readonly wrote: WriterOptions["wrote"];
+  /** Told when the saga has become another. */
+  readonly wrote: () => void;
   readonly isStopped: () => boolean;
   /** Told of a saga that cannot go on without somebody. */
   readonly parked: (why: { readonly step?: string; readonly error: string }) => void;
@@ -67,8 +68,10 @@ export class SagaRun {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #names = new Map<string, number>();
   readonly #sleepers: Array<() => void> = [];
+  #state: SagaState | undefined;
   #isOver = false;
   #durable: Promise<void> = Promise.resolve();
+  #ended: Promise<void> = Promise.resolve();
 
   /** `history` is the whole stream; `version` that of its newest event. */
   constructor(options: RunOptions, history: readonly Told[] = []) {
@@ -76,6 +79,7 @@ export class SagaRun {
     this.id = options.id;
     this.#journal = new Journal(options.log.host.timers);
     this.#journal.read(history);
+    for (const fact of history) this.#state = shown(this.#state, fact);
     if (this.#journal.cancelled !== undefined) this.#cancelled.cancel(cancelledError(this.#journal.cancelled));
     const { log, stream, metadata, isStopped } = options;
     this.#writer = new Writer({
@@ -87,7 +91,10 @@ export class SagaRun {
       isStopped,
       told: (fact) => this.#told(fact),
       abandoned: (why) => this.leave(why),
-      wrote: options.wrote,
+      wrote: (facts) => {
+        for (const fact of facts) this.#state = shown(this.#state, fact);
+        options.wrote();
+      },
     });
   }
 
@@ -96,16 +103,26 @@ export class SagaRun {
     return this.#writer;
   }
 
-  /** Writes `first` together with what the script does at once, and runs it. `durable` resolves with these facts, `ended` at the end, in whatever way. */
-  run(input: unknown, ...first: readonly Fact[]): { readonly durable: Promise<void>; readonly ended: Promise<void> } {
+  /** Writes `first` together with what the script does at once, and runs it. */
+  run(input: unknown, ...first: readonly Fact[]): void {
     if (first.length > 0) this.#durable = this.#writer.record(...first).then((at) => this.#journal.begun(at));
     this.#durable.catch(() => undefined); // the script meets it, or its end does
-    return { durable: this.#durable, ended: this.#script(input).catch((error: unknown) => this.#stuck(error)) };
+    this.#ended = this.#script(input).catch((error: unknown) => this.#stuck(error));
   }
 
   /** Resolves when it is durable that the saga was started, and by this execution. */
   get durable(): Promise<void> {
     return this.#durable;
+  }
+
+  /** The saga as this execution has written it. */
+  get state(): SagaState | undefined {
+    return this.#state;
+  }
+
+  /** Resolves when this execution is over. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   /** Ends this execution where it stands: the process stops, or the saga is somebody else's. */
@@ -225,7 +242,7 @@ export class SagaRun {
         const outcome = this.#cancelled.aborted && error === this.#cancelled.reason ? "unknown" : outcomeOf(error);
         const message = messageOf(error);
         if (outcome === "refused" || this.#cancelled.aborted || attempt >= attempts)
-          return this.#ended(step, { kind: "failed", error: message, outcome }) as T;
+          return this.#end(step, { kind: "failed", error: message, outcome }) as T;
         due = dueAt(host, backoff, attempt);
         void this.#writer.record({ name: "retried", data: { step, attempt, error: message, next: due } }).catch(() => undefined);
       }
@@ -238,13 +255,13 @@ export class SagaRun {
     try {
       result = storable(answer);
     } catch (error) {
-      return this.#ended(step, { kind: "failed", error: messageOf(error), outcome: "failed" });
+      return this.#end(step, { kind: "failed", error: messageOf(error), outcome: "failed" });
     }
-    return this.#ended(step, { kind: "done", result });
+    return this.#end(step, { kind: "done", result });
   }
 
   // What follows need not wait until the end is durable: what it does is written behind it, in the same append.
-  #ended(step: string, end: StepEnd): unknown {
+  #end(step: string, end: StepEnd): unknown {
     this.#ends.set(step, end);
     const fact: Fact =
       end.kind === "done"
@@ -264,9 +281,9 @@ export class SagaRun {
       await waitUntil(host, begun.until ?? 0, this.#cancelled);
     } catch (error) {
       if (isOfRun(error)) throw error;
-      this.#ended(step, { kind: "failed", error: messageOf(error), outcome: "refused" });
+      this.#end(step, { kind: "failed", error: messageOf(error), outcome: "refused" });
     }
-    this.#ended(step, { kind: "done", result: undefined });
+    this.#end(step, { kind: "done", result: undefined });
   }
 
   async #signal(name: string, timeoutMs: number | undefined): Promise<unknown> {
@@ -276,11 +293,10 @@ export class SagaRun {
     const begun = await this.#begin(step, { kind: "signal", undo: false, signal: name, until });
     if (begun.end) return given(step, begun.end);
     for (;;) {
-      if (this.#cancelled.aborted)
-        return this.#ended(step, { kind: "failed", error: messageOf(this.#cancelled.reason), outcome: "refused" });
+      if (this.#cancelled.aborted) return this.#end(step, { kind: "failed", error: messageOf(this.#cancelled.reason), outcome: "refused" });
       const signal = this.#journal.takeSignal(name);
-      if (signal) return this.#ended(step, { kind: "done", result: signal.data ?? null });
-      if (begun.until !== undefined && host.clock.now() >= begun.until) return this.#ended(step, { kind: "done", result: undefined });
+      if (signal) return this.#end(step, { kind: "done", result: signal.data ?? null });
+      if (begun.until !== undefined && host.clock.now() >= begun.until) return this.#end(step, { kind: "done", result: undefined });
       await this.#newsUntil(begun.until);
     }
   }
@@ -300,6 +316,8 @@ export class SagaRun {
 
   #told(fact: Told): void {
     this.#journal.tell(fact);
+    this.#state = shown(this.#state, fact);
+    this.#options.wrote();
     if (fact.name === "cancelled") this.#cancelled.cancel(cancelledError(fact.data.reason));
     this.#wakeUp();
   }

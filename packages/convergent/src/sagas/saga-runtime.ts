@@ -19,6 +19,7 @@ import type { Token } from "../position/token.ts";
 import { type Fact, factOf, hasEnded, type SagaState, shown, type Told } from "./facts.ts";
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
+import { type SagaReading, Watching } from "./watching.ts";
 import { Abandoned, Exists } from "./writer.ts";
 
 /** How often sagas are looked for whose owner is gone. */
@@ -59,15 +60,6 @@ export interface ParkedSaga {
   readonly error: string;
 }
 
-/** A saga as it is now. */
-export interface SagaReading {
-  readonly id: string;
-  readonly state: SagaState;
-  /** Events in its stream. */
-  readonly version: number;
-  readonly token: Token;
-}
-
 /** How a start, a signal or a cancellation went. */
 export interface SagaAccepted {
   readonly id: string;
@@ -95,7 +87,7 @@ export class SagaRuntime {
   readonly #codec: EventCodec;
   readonly #options: SagaOptions;
   readonly #runs = new Map<string, SagaRun>();
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #watching: Watching;
   #route: Route | undefined;
   #types: readonly string[] = [];
   #cursor: Position | undefined;
@@ -111,6 +103,8 @@ export class SagaRuntime {
     this.#options = options;
     this.#log = options.log;
     this.#codec = new EventCodec([definition.entity], options.log);
+    const watched = { here: (id: string) => this.#here(id), read: (id: string) => this.read(id), elsewhere: () => this.#listen() };
+    this.#watching = new Watching(watched, options.log.host.timers);
   }
 
   /** Follows what others write, and takes over what nobody runs. */
@@ -158,10 +152,10 @@ export class SagaRuntime {
     const about: Metadata = { correlation: id, ...(actor === undefined ? {} : { actor }), ...metadata };
     const run = this.#newRun(id, stream, about);
     const started = { input, version, owner: this.#options.work.self, run: this.#log.host.random.id() };
-    const { durable, ended } = run.run(input, { name: "started", data: started });
-    this.#keep(run, ended);
+    run.run(input, { name: "started", data: started });
+    this.#keep(run);
     try {
-      await durable;
+      await run.durable;
       return { id, token: run.writer.token as Token, repeated: false };
     } catch (error) {
       if (!(error instanceof Exists)) throw error;
@@ -176,50 +170,13 @@ export class SagaRuntime {
   }
 
   /** The saga as it becomes, from now on, the present state first; it ends with the saga. A slow caller gets the newest state. Throws `saga_not_found`. */
-  async *watch(id: string, signal?: CancelSignal): AsyncGenerator<SagaReading, void, undefined> {
-    let wake: () => void = () => undefined;
-    let isNew = true;
-    const woken = (): void => {
-      isNew = true;
-      wake();
-    };
-    const unwatch = this.#watch(id, woken);
-    signal?.addEventListener("abort", woken);
-    try {
-      for (let version = 0; ; ) {
-        if (signal?.aborted) return;
-        isNew = false;
-        const reading = await this.read(id);
-        if (reading.version > version) yield reading;
-        version = reading.version;
-        if (hasEnded(reading.state.status)) return;
-        if (!isNew) await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      unwatch();
-      signal?.removeEventListener("abort", woken);
-    }
+  watch(id: string, signal?: CancelSignal): AsyncGenerator<SagaReading, void, undefined> {
+    return this.#watching.watch(id, signal);
   }
 
   /** The saga once it has ended, or as it is after `waitMs`. Throws `saga_not_found`. */
-  async end(id: string, waitMs: number, signal?: CancelSignal): Promise<SagaReading> {
-    const { timers } = this.#log.host;
-    const readings = this.watch(id, signal);
-    let wake: () => void = () => undefined;
-    const late = new Promise<"late">((resolve) => (wake = () => resolve("late")));
-    const timer = timers.after(waitMs, wake);
-    let newest: SagaReading | undefined;
-    try {
-      for (;;) {
-        const next = await Promise.race([readings.next(), late]);
-        if (next === "late" || next.done) return newest ?? (await this.read(id));
-        newest = next.value;
-      }
-    } finally {
-      timer.cancel();
-      void readings.return();
-      this.#wake(id);
-    }
+  end(id: string, waitMs: number, signal?: CancelSignal): Promise<SagaReading> {
+    return this.#watching.end(id, waitMs, signal);
   }
 
   /** Gives a running saga a signal. Resolves when it is durable. Throws `saga_not_found`, `saga_ended`. */
@@ -258,6 +215,12 @@ export class SagaRuntime {
     return streamOf(this.definition.name, id);
   }
 
+  #here(id: string): SagaReading | undefined {
+    const run = this.#runs.get(id);
+    const { state, writer } = run ?? {};
+    return state && writer?.token ? { id, state, version: writer.version, token: writer.token } : undefined;
+  }
+
   #type(name: string): string {
     return `${this.definition.name}.${name}`;
   }
@@ -275,16 +238,18 @@ export class SagaRuntime {
       stream,
       metadata,
       isStopped: () => this.#stopped,
-      wrote: () => this.#wake(id),
+      wrote: () => this.#watching.wake(id),
       parked: (why: { readonly step?: string; readonly error: string }) => this.#options.onParked({ saga: definition.name, id, ...why }),
     };
     return new SagaRun(options, history);
   }
 
-  #keep(run: SagaRun, ended: Promise<void>): void {
+  #keep(run: SagaRun): void {
     this.#runs.set(run.id, run);
-    void ended.then(() => {
-      if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
+    void run.ended.then(() => {
+      if (this.#runs.get(run.id) !== run) return;
+      this.#runs.delete(run.id);
+      this.#watching.wake(run.id); // whoever waits for one that was left asks the store
     });
   }
 
@@ -350,15 +315,17 @@ export class SagaRuntime {
       throw new ConvergentError("version_conflict", `the saga ${id} has changed meanwhile; look at it and try again`, { details: { id } });
     const history = [...known.facts, ...appended.events.map((event) => factOf(this.#codec.decode(event)))];
     const run = this.#newRun(id, this.stream(id), known.metadata, history);
-    this.#keep(run, run.run(known.state.input).ended);
+    run.run(known.state.input);
+    this.#keep(run);
     return { id, token: appended.token, repeated: false };
   }
 
   /** What is read of the log: what runs must hear of, and everything while somebody watches. */
   #listen(): void {
     this.#route?.stop();
-    const names =
-      this.#watchers.size > 0 ? Object.keys(this.definition.entity.events as object) : ["signalled", "cancelled", "taken", "resumed"];
+    const names = this.#watching.isElsewhere
+      ? Object.keys(this.definition.entity.events as object)
+      : ["signalled", "cancelled", "taken", "resumed"];
     this.#types = names.map((name) => this.#type(name));
     if (!this.#stopped) this.#route = this.#log.follow({ types: this.#types }, () => this.#follow());
     this.#follow();
@@ -394,24 +361,7 @@ export class SagaRuntime {
     if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
     else if ((fact.name === "taken" || fact.name === "resumed") && run && event.version > run.writer.version)
       run.leave(new Abandoned(`${event.stream} was taken over`));
-    this.#wake(id);
-  }
-
-  #watch(id: string, woken: () => void): () => void {
-    const some = this.#watchers.get(id) ?? new Set();
-    const isFirst = this.#watchers.size === 0;
-    this.#watchers.set(id, some.add(woken));
-    if (isFirst) this.#listen();
-    return () => {
-      some.delete(woken);
-      if (some.size > 0) return;
-      this.#watchers.delete(id);
-      if (this.#watchers.size === 0) this.#listen();
-    };
-  }
-
-  #wake(id: string): void {
-    for (const woken of this.#watchers.get(id) ?? []) woken();
+    this.#watching.wake(id);
   }
 
   #later(): void {

@@ -10,12 +10,11 @@ const stream = "script/s-1";
 const step = (name: string): Fact => ({ name: "undo-begun", data: { step: name } });
 const taken: Fact = { name: "taken", data: { owner: "another", run: "another" } };
 
-// oxlint-disable-next-line typescript/explicit-function-return-type -- the parts of a test are its type
 async function writers() {
   const log = await Log.open(memory(), "orders");
   const told: Told[] = [];
   const abandoned: Abandoned[] = [];
-  const wrote: StoredEvent[] = [];
+  const wrote: Told[] = [];
   const at = (version: number): Writer =>
     new Writer({
       log,
@@ -25,7 +24,7 @@ async function writers() {
       version,
       told: (fact) => told.push(fact),
       abandoned: (why) => abandoned.push(why),
-      wrote: (events) => wrote.push(...events),
+      wrote: (facts) => wrote.push(...facts),
       isStopped: () => false,
     });
   const types = async (): Promise<string[]> => (await log.stream(stream)).map(({ type }) => type.slice("script.".length));

@@ -32,7 +32,7 @@ export interface WriterOptions {
   /** Told, once, that nothing can be written any more. */
   readonly abandoned: (why: Abandoned) => void;
   /** Told of what was written here. */
-  readonly wrote: (events: readonly StoredEvent[]) => void;
+  readonly wrote: (facts: readonly Told[]) => void;
   readonly isStopped: () => boolean;
 }
 
@@ -91,7 +91,7 @@ export class Writer {
       if (this.#waiting.length === 0) await this.#options.log.host.timers.turn();
     }
     if (this.#heard > this.#version && !this.#abandoned)
-      await this.#caughtUp([], false).catch((error: unknown) => {
+      await this.#caughtUp([], []).catch((error: unknown) => {
         if (error instanceof Abandoned) this.#abandon(error);
       });
     this.#flushing = undefined;
@@ -108,9 +108,9 @@ export class Writer {
       try {
         const expected: Expected = this.#version === 0 ? "none" : this.#version;
         const outcome = await log.append({ stream, expected, events, metadata });
-        if (outcome.kind === "appended") return this.#wrote(outcome.events, outcome.token);
+        if (outcome.kind === "appended") return this.#wrote(facts, outcome.events, outcome.token);
         if (outcome.kind === "refused") throw outcome.reason;
-        const at = await this.#caughtUp(events, isUncertain);
+        const at = await this.#caughtUp(isUncertain ? facts : [], events);
         if (at !== undefined) return at;
       } catch (error) {
         if (!isConvergentError(error) || error.retry === "never" || error.code === "closed") throw error;
@@ -120,17 +120,16 @@ export class Writer {
     }
   }
 
-  /** Reads what others have written meanwhile. The time of this very append when its answer was lost and it is there. */
-  async #caughtUp(events: readonly NewEvent[], isUncertain: boolean): Promise<number | undefined> {
+  /** Reads what others have written meanwhile. The time of the append of `lost`, whose answer was lost, when it is there. */
+  async #caughtUp(lost: readonly Fact[], events: readonly NewEvent[]): Promise<number | undefined> {
     const { log, stream } = this.#options;
     const since = await log.stream(stream, { after: this.#version });
     if (
-      isUncertain &&
-      events.length > 0 &&
+      lost.length > 0 &&
       events.every(({ type, data }, index) => since[index]?.type === type && since[index].data === JSON.stringify(data))
     ) {
       const own = since.slice(0, events.length);
-      return this.#wrote(own, await log.tokenAt((own.at(-1) as StoredEvent).position));
+      return this.#wrote(lost, own, await log.tokenAt((own.at(-1) as StoredEvent).position));
     }
     if (this.#version === 0) throw new Exists(`${stream} is there already`);
     for (const event of since) {
@@ -160,11 +159,11 @@ export class Writer {
     this.#options.abandoned(why);
   }
 
-  #wrote(events: readonly StoredEvent[], token: Token): number {
+  #wrote(facts: readonly Fact[], events: readonly StoredEvent[], token: Token): number {
     const { version, at } = events.at(-1) as StoredEvent;
     this.#version = version;
     this.token = token;
-    this.#options.wrote(events);
+    this.#options.wrote(facts.map((fact, index): Told => ({ ...fact, version: version - facts.length + index + 1, at })));
     return at;
   }
 }
