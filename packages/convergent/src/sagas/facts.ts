@@ -100,6 +100,7 @@ export interface SagaStep {
   readonly dueAt?: number;
 }
 
+/** Where a saga is in its life. */
 export type SagaStatus = "running" | "undoing" | "completed" | "compensated" | "parked";
 
 /** A saga as people see it. */

@@ -68,8 +68,11 @@ export interface SagaAccepted {
   readonly repeated: boolean;
 }
 
+/** What is kept with what a call writes. */
 export interface SagaCallOptions {
+  /** Who asks. */
   readonly actor?: string;
+  /** Anything else. */
   readonly metadata?: Metadata;
 }
 

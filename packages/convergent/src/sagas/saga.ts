@@ -41,6 +41,7 @@ export interface Undoing<T> extends Attempt {
   readonly result: T | undefined;
 }
 
+/** How a step is taken back, and how long and how often it is tried. */
 export interface StepOptions<T> {
   /**
    * Takes the step back. It is given an id of its own, which stays the same however often it is tried, and must do what it says also when
@@ -52,6 +53,7 @@ export interface StepOptions<T> {
    * false, it did. Asked before an undo when nobody knows what became of the step; without it such a saga is parked.
    */
   readonly void?: (id: string) => Promise<boolean> | boolean;
+  /** How often it, or its undo, is tried. */
   readonly retry?: RetryPolicy;
   /** Of one attempt. Default: none. What became of an attempt that ran out of time is unknown, so it is tried again under the same id. */
   readonly timeout?: Duration;
