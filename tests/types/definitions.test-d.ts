@@ -263,7 +263,9 @@ test("a view with tables of its own knows its events, its tables and what its qu
 
 test("reactions work by themselves: the running service does not offer them", async () => {
   const running = await shop.start({ store: memory() });
-  expectTypeOf<keyof typeof running>().toEqualTypeOf<"order" | "summary" | "stock" | "forget" | "stop" | "together" | "waitFor">();
+  expectTypeOf<keyof typeof running>().toEqualTypeOf<
+    "order" | "summary" | "stock" | "forget" | "stop" | "together" | "voidId" | "waitFor"
+  >();
 });
 
 test("definitions that cannot be are refused where they are written", () => {

@@ -116,6 +116,21 @@ export type {
   SlotCounts,
 } from "./readers/reader-options.ts";
 export { type Continued, type ContinueFrom, continueReader, type PresentLog } from "./readers/continuing.ts";
+export type { SagaState, SagaStatus, SagaStep } from "./sagas/facts.ts";
+export {
+  type AnySaga,
+  type Attempt,
+  type RetryPolicy,
+  type Saga,
+  saga,
+  type SagaInput,
+  type SagaResult,
+  type SagaScope,
+  type StepOptions,
+  type Undoing,
+} from "./sagas/saga.ts";
+export type { ParkedSaga, SagaAccepted, SagaCallOptions } from "./sagas/saga-runtime.ts";
+export type { SagaReading } from "./sagas/watching.ts";
 export { type ParkedChoice, requestDiscard, requestReplay } from "./readers/parked-requests.ts";
 export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
 export { type AnyReaction, type PlannedCommand, type Reaction, reaction } from "./reactions/reaction.ts";

@@ -143,6 +143,8 @@ export interface PartBody {
   readonly indexes?: readonly string[];
   /** Of a view that keeps tables: the input of each query. */
   readonly queries?: Readonly<Record<string, unknown>>;
+  /** Of a saga: what it is started with. */
+  readonly input?: unknown;
   readonly version?: number;
 }
 

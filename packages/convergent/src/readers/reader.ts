@@ -130,6 +130,12 @@ export class Reader<Item = StoredEvent> implements Participant {
     return this.#moved?.places.of(key) ?? origin;
   }
 
+  /** Whether an order key's slot is this process's. */
+  owns(key: string): boolean {
+    const places = this.#rows?.places;
+    return places?.owned.has(places.slotOf(key)) ?? false;
+  }
+
   /** What the effects had reached in their own log by now, and what the source had seen. */
   get reach(): Reach {
     return this.#rows?.reach ?? { reached: origin, seen: {} };

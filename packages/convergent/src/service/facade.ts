@@ -1,6 +1,8 @@
 /** The types of a running service, computed from its parts: what an editor completes while somebody types `orders.`. */
 import type { CommandOptions } from "../entities/entity-runtime.ts";
 import type { AnyEntity, Entity } from "../entities/entity.ts";
+import type { Duration } from "../host/duration.ts";
+import type { CancelSignal } from "../host/host.ts";
 import type { Envelope } from "../log/event.ts";
 import type { InputOf, Schemas } from "../log/schema.ts";
 import type { StagedAppend, UserTransaction } from "../log/staging.ts";
@@ -8,12 +10,15 @@ import type { Token } from "../position/token.ts";
 import type { Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
 import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
+import type { SagaStep, SagaState } from "../sagas/facts.ts";
+import type { AnySaga, SagaInput, SagaResult } from "../sagas/saga.ts";
+import type { SagaAccepted, SagaCallOptions } from "../sagas/saga-runtime.ts";
 import type { AnyQueries, QueryInput, QueryResult, SqlView } from "../views/sql-view.ts";
 import type { AnyView, View } from "../views/view.ts";
 import type { Planned, PlanOptions } from "./together.ts";
 
 /** A part of a service, of any kind. */
-export type AnyPart = AnyEntity | AnyView | AnyReaction;
+export type AnyPart = AnyEntity | AnyView | AnyReaction | AnySaga;
 /** Parts by the key that the program uses. */
 export type AnyParts = Readonly<Record<string, AnyPart>>;
 
@@ -84,8 +89,44 @@ export type Conditions<Document, Index extends string> = {
   readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>>;
 };
 
+/** A saga as it is now, or as it ended. */
+export interface SagaView<Input, Result> extends Omit<SagaState, "input" | "result"> {
+  readonly id: string;
+  readonly input: Input;
+  /** Of one that has completed. */
+  readonly result?: Result;
+  readonly steps: readonly SagaStep[];
+  /** Events in its stream. */
+  readonly version: number;
+  readonly token: Token;
+}
+
+/** Sagas of one definition: started, looked at, and seen to. Each throws `saga_not_found` for an id that there is none of. */
+export interface SagaFacade<Input, Result> {
+  /**
+   * Starts a saga, once an id: the same id and input again answers the saga that there is. Resolves when that is durable. Throws
+   * `saga_exists`, `invalid_input`.
+   */
+  start(id: string, input: Input, options?: SagaCallOptions): Promise<SagaAccepted>;
+  get(id: string): Promise<SagaView<Input, Result>>;
+  /** The saga once it has ended; as it is when it has not within `wait` (default "30s"). */
+  end(id: string, options?: { readonly wait?: Duration; readonly signal?: CancelSignal }): Promise<SagaView<Input, Result>>;
+  /** The saga as it becomes, the present state first, up to its end. */
+  watch(id: string, options?: { readonly signal?: CancelSignal }): AsyncIterable<SagaView<Input, Result>>;
+  /** Throws `saga_ended`. */
+  signal(id: string, signal: string, data?: unknown, options?: SagaCallOptions): Promise<SagaAccepted>;
+  /** Has it undo what it did. Throws `saga_ended`. */
+  cancel(id: string, options: { readonly reason: string } & SagaCallOptions): Promise<SagaAccepted>;
+  /** Has a parked one try again what failed. Throws `saga_ended`. */
+  retry(id: string, options: { readonly reason: string; readonly by: string }): Promise<SagaAccepted>;
+  /** Has a parked one take the undo that failed for done, because somebody has seen to it. Throws `saga_ended`. */
+  resolve(id: string, options: { readonly reason: string; readonly by: string }): Promise<SagaAccepted>;
+}
+
 /** What a running service offers for a part. */
-export type Facade<Part> =
+export type Facade<Part> = Part extends AnySaga ? SagaFacade<SagaInput<Part>, SagaResult<Part>> : FacadeOfOther<Part>;
+
+type FacadeOfOther<Part> =
   Part extends Entity<string, infer State, infer _Events, infer Inputs>
     ? EntityFacade<State, Inputs>
     : Part extends SqlView<string, infer Queries>

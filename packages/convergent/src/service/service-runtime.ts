@@ -17,11 +17,15 @@ import type { ReaderSetting } from "../readers/reader-options.ts";
 import { FormerVersions, takeBack } from "../reactions/former-versions.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
+import type { AnySaga } from "../sagas/saga.ts";
+import { type ParkedSaga, SagaRuntime } from "../sagas/saga-runtime.ts";
 import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
+import type { AnyView } from "../views/view.ts";
 import { type ViewOptions, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import { destroyForgotten, finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
+import { unfinishedOf, workOf } from "./saga-work.ts";
 import { lagsOf } from "./lags.ts";
 import type { StartOptions } from "./service.ts";
 import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
@@ -35,6 +39,7 @@ export class ServiceRuntime {
   readonly entities: Map<string, EntityRuntime> = new Map();
   readonly views: Map<string, ViewRuntime> = new Map();
   readonly reactions: Map<string, ReactionRuntime> = new Map();
+  readonly sagas: Map<string, SagaRuntime> = new Map();
   /** Commands of reactions that entities refused since the start. */
   refusals = 0;
   readonly #inboxes: Inboxes;
@@ -78,6 +83,11 @@ export class ServiceRuntime {
   /** Throws `not_found` with the names there are. */
   view(name: string): ViewRuntime {
     return this.views.get(name) ?? unknown("view", name, this.views.keys());
+  }
+
+  /** Throws `not_found` with the names there are. */
+  saga(name: string): SagaRuntime {
+    return this.sagas.get(name) ?? unknown("saga", name, this.sagas.keys());
   }
 
   /** Every reader that this process runs for the service; strong views have none. */
@@ -179,7 +189,8 @@ export class ServiceRuntime {
     strong.install(log);
     for (const part of Object.values(this.parts)) {
       if (part.kind === "entity") this.entities.set(part.name, new EntityRuntime(part, log, options));
-      else if (part.kind === "view") this.views.set(part.name, new ViewRuntime(part, this.#viewOptions(part.name, options)));
+      else if (part.kind === "view") this.#addView(part, options);
+      else if (part.kind === "saga") this.#addSaga(part, options);
     }
     if (options.onUnknown) for (const unknown of unknownEvents(this.name, this.parts, await log.eventTypes())) options.onUnknown(unknown);
     await this.#reportOrphans(options);
@@ -195,6 +206,19 @@ export class ServiceRuntime {
     await finishForgetting(log);
     for (const part of Object.values(this.parts)) if (part.kind === "reaction") await this.#startReaction(part, options);
     await this.#membership.start();
+    for (const saga of this.sagas.values()) await saga.start();
+  }
+
+  #addView(definition: AnyView, options: StartOptions): ViewRuntime {
+    const view = new ViewRuntime(definition, this.#viewOptions(definition.name, options));
+    this.views.set(definition.name, view);
+    return view;
+  }
+
+  #addSaga(definition: AnySaga, options: StartOptions): void {
+    const unfinished = this.#addView(unfinishedOf(definition), options);
+    const onParked = (parked: ParkedSaga): void => options.onParkedSaga?.({ service: this.name, ...parked });
+    this.sagas.set(definition.name, new SagaRuntime(definition, { log: this.log, work: workOf(unfinished, this.#membership), onParked }));
   }
 
   async #startReaction(definition: AnyReaction, options: StartOptions): Promise<void> {
@@ -269,6 +293,7 @@ export class ServiceRuntime {
   }
 
   async #stop(): Promise<void> {
+    await Promise.all([...this.sagas.values()].map((saga) => saga.stop()));
     await this.#janitor?.stop();
     await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
     await Promise.all([...this.views.values()].map((view) => view.stop()));

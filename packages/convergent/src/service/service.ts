@@ -7,6 +7,7 @@ import { inProcessChannel } from "../channels/in-process.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { Duration } from "../host/duration.ts";
 import { durationMs } from "../host/duration.ts";
+import type { CancelSignal } from "../host/host.ts";
 import type { Fork } from "../log/epochs.ts";
 import type { UserTransaction } from "../log/staging.ts";
 import type { StoreDriver } from "../log/store.ts";
@@ -14,6 +15,8 @@ import { parseToken, type Token } from "../position/token.ts";
 import type { LagRange } from "../readers/lag.ts";
 import type { ParkedNotice, ReaderFailure } from "../readers/reader-options.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
+import type { ParkedSaga, SagaCallOptions, SagaRuntime } from "../sagas/saga-runtime.ts";
+import type { SagaReading } from "../sagas/watching.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { RebuildNews } from "../views/rebuild.ts";
 import type { SnapshotRefused } from "../entities/snapshots.ts";
@@ -21,14 +24,24 @@ import type { ReadOptions } from "../protocol/reading.ts";
 import type { ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts, Facades } from "./facade.ts";
 import type { ForgetOptions, Forgotten } from "./forgetting.ts";
+import { unfinishedName } from "./saga-work.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
 import { type AnyPlanned, type PlanOptions, Together, type TogetherOptions, type TogetherOutcome } from "./together.ts";
 import type { OrphanedView } from "./view-versions.ts";
 import type { UnknownEvents } from "./unknown-events.ts";
 
 /** Names that the running service, or its client, uses itself. */
-export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "waitFor";
-const reserved: readonly string[] = ["forget", "session", "start", "stop", "then", "together", "waitFor"] satisfies readonly Reserved[];
+export type Reserved = "forget" | "session" | "start" | "stop" | "then" | "together" | "voidId" | "waitFor";
+const reserved: readonly string[] = [
+  "forget",
+  "session",
+  "start",
+  "stop",
+  "then",
+  "together",
+  "voidId",
+  "waitFor",
+] satisfies readonly Reserved[];
 
 /** A reader that cannot go on; it goes on trying, and everything that waits for it waits. */
 export interface Stuck extends ReaderFailure {
@@ -64,6 +77,8 @@ export interface StartOptions {
   readonly onRebuild?: (news: RebuildNews & { readonly service: string }) => void;
   /** Told of each event that is parked. */
   readonly onParked?: (parked: Parked) => void;
+  /** Told of each saga that cannot go on without somebody: one of its undos failed, or its script does not do what it did. */
+  readonly onParkedSaga?: (parked: ParkedSaga & { readonly service: string }) => void;
   /** How often a failing event is tried before it is parked, unless its error says otherwise. Default 5. */
   readonly attemptsMax?: number;
   /**
@@ -83,6 +98,11 @@ export interface Running {
   together<const Plans extends readonly AnyPlanned[]>(plans: Plans, options?: TogetherOptions): Promise<TogetherOutcome<Plans>>;
   /** Resolves true once every view of this service has what the token names, false after `wait` (default "1s"). */
   waitFor(token: Token | string, wait?: Duration): Promise<boolean>;
+  /**
+   * Sees to it that nothing asked for under this id can take effect any more. Answers whether that was in time: true, nothing did and
+   * nothing will; false, it did before. For the `void` of a saga's step.
+   */
+  voidId(id: string, options?: { readonly scope?: string }): Promise<boolean>;
   /**
    * Forgets a person for ever: their key is destroyed, sealed fields read as forgotten, and views follow. Resolves once
    * the views of this process hold nothing of them, or `wait` has passed (default "30s"); what is said then happens anyway.
@@ -137,6 +157,7 @@ export function service<const Parts extends AnyParts>(
         `the parts "${other}" and "${key}" of the service "${name}" are both called "${part.name}"; part names are unique`,
       );
     seen.set(part.name, key);
+    if (part.kind === "saga") seen.set(unfinishedName(part.name), key);
   }
   return {
     name,
@@ -171,11 +192,14 @@ function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
     together: (plans: readonly AnyPlanned[], options?: TogetherOptions) => together.run(plans, options),
     forget: (person: string, options: ForgetOptions & { readonly wait?: Duration }) =>
       runtime.forget(person, options, durationMs(options.wait ?? "30s")),
+    voidId: async (id: string, { scope = "" }: { readonly scope?: string } = {}) =>
+      (await runtime.log.void({ scope, id })).state === "void",
     stop: () => runtime.stop(),
   };
   for (const [key, part] of Object.entries(parts)) {
     if (part.kind === "entity") facade[key] = entityFacade(runtime.entity(part.name));
     else if (part.kind === "view") facade[key] = viewFacade(runtime.view(part.name));
+    else if (part.kind === "saga") facade[key] = sagaFacade(runtime.saga(part.name));
   }
   return facade as unknown as Running;
 }
@@ -185,6 +209,24 @@ function viewFacade(runtime: ViewRuntime): unknown {
   if (!queries) return { get: runtime.get.bind(runtime), find: runtime.find.bind(runtime), count: runtime.count.bind(runtime) };
   const query = Object.keys(queries).map((name) => [name, (input: unknown, options?: ReadOptions) => runtime.query(name, input, options)]);
   return { query: Object.fromEntries(query) as unknown };
+}
+
+function sagaFacade(runtime: SagaRuntime): unknown {
+  type By = { readonly reason: string; readonly by: string };
+  const shown = ({ id, state, version, token }: SagaReading): unknown => ({ id, ...state, version, token });
+  return {
+    start: (id: string, input: unknown, options?: SagaCallOptions) => runtime.begin(id, input, options),
+    get: async (id: string) => shown(await runtime.read(id)),
+    end: async (id: string, { wait = "30s", signal }: { readonly wait?: Duration; readonly signal?: CancelSignal } = {}) =>
+      shown(await runtime.end(id, durationMs(wait), signal)),
+    watch: async function* (id: string, { signal }: { readonly signal?: CancelSignal } = {}) {
+      for await (const reading of runtime.watch(id, signal)) yield shown(reading);
+    },
+    signal: (id: string, signal: string, data?: unknown, options?: SagaCallOptions) => runtime.signal(id, signal, data, options),
+    cancel: (id: string, { reason, ...options }: { readonly reason: string } & SagaCallOptions) => runtime.cancel(id, reason, options),
+    retry: (id: string, by: By) => runtime.resume(id, { ...by, resolved: false }),
+    resolve: (id: string, by: By) => runtime.resume(id, { ...by, resolved: true }),
+  };
 }
 
 function entityFacade(runtime: EntityRuntime): unknown {

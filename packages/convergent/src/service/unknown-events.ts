@@ -18,7 +18,7 @@ export interface UnknownEvents {
 
 /** What is unknown among the types of a log, by entity. */
 export function unknownEvents(service: string, parts: AnyParts, types: readonly string[]): UnknownEvents[] {
-  const entities = Object.values(parts).filter((part) => part.kind === "entity");
+  const entities = Object.values(parts).flatMap((part) => (part.kind === "entity" ? [part] : part.kind === "saga" ? [part.entity] : []));
   const codec = new EventCodec(entities);
   const found = new Map<string, { readonly types: string[]; readonly isPart: boolean }>();
   for (const type of types.filter((candidate) => !candidate.startsWith("$"))) {

@@ -18,6 +18,8 @@ function partBody(service: string, key: string, part: AnyPart): wire.PartBody {
       return { ...common, ...entityBody(part) };
     case "view":
       return { ...common, ...viewBody(part) };
+    case "saga":
+      return { ...common, input: jsonSchemaOf(part.input, "input") ?? {}, version: part.version };
     case "reaction":
       return common;
   }

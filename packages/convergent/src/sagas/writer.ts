@@ -1,0 +1,169 @@
+/**
+ * The stream of one running saga, written by the one who runs it. Every append names the version that it follows: whoever has taken the
+ * saga over has written in between, and the append of the one before is refused (R3). What is recorded in one turn is one append.
+ */
+import type { Backoff } from "../host/backoff.ts";
+import { backoffMs } from "../host/backoff.ts";
+import { isConvergentError } from "../errors/error.ts";
+import type { Expected } from "../log/append.ts";
+import type { Metadata, NewEvent, StoredEvent } from "../log/event.ts";
+import { toEnvelope } from "../log/event.ts";
+import type { Log } from "../log/log.ts";
+import type { Token } from "../position/token.ts";
+import { type Fact, factOf, type Told } from "./facts.ts";
+
+const again: Backoff = { firstMs: 20, maxMs: 2_000, factor: 2 };
+
+/** The saga is somebody else's by now, or this process stops: nothing more is done here. */
+export class Abandoned extends Error {}
+
+/** The stream was there before the saga was to be started. */
+export class Exists extends Error {}
+
+export interface WriterOptions {
+  readonly log: Log;
+  readonly saga: string;
+  readonly stream: string;
+  readonly metadata: Metadata;
+  /** Version of the stream as it was read; 0 for one that is to begin. */
+  readonly version: number;
+  /** Told of what others have written: signals, and the wish to cancel. */
+  readonly told: (fact: Told) => void;
+  /** Told, once, that nothing can be written any more. */
+  readonly abandoned: (why: Abandoned) => void;
+  /** Told of what was written here. */
+  readonly wrote: (facts: readonly Told[]) => void;
+  readonly isStopped: () => boolean;
+}
+
+interface Waiting {
+  readonly facts: readonly Fact[];
+  readonly resolve: (at: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+  #version: number;
+  #waiting: Waiting[] = [];
+  #flushing: Promise<void> | undefined;
+  #abandoned: Abandoned | undefined;
+  /** The highest version that somebody told of. */
+  #heard = 0;
+  /** Of the newest append. */
+  token: Token | undefined;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#version = options.version;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Resolves, to the time that they were given, when the facts are durable. Throws `Abandoned`, and `Exists` for the first ones of a saga that is there already. */
+  record(...facts: readonly Fact[]): Promise<number> {
+    if (this.#abandoned) return Promise.reject(this.#abandoned);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ facts, resolve, reject });
+      this.#flushing ??= this.#flush();
+    });
+  }
+
+  /** Resolves when nothing is on its way any more. */
+  async settled(): Promise<void> {
+    await this.#flushing;
+  }
+
+  async #flush(): Promise<void> {
+    await this.#options.log.host.timers.turn();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        const at = await this.#append(batch.flatMap(({ facts }) => facts));
+        for (const each of batch) each.resolve(at);
+      } catch (error) {
+        if (error instanceof Abandoned || error instanceof Exists) this.#abandon(new Abandoned(error.message));
+        for (const each of batch) each.reject(error);
+      }
+      // What follows from it right away is one append, too.
+      if (this.#waiting.length === 0) await this.#options.log.host.timers.turn();
+    }
+    if (this.#heard > this.#version && !this.#abandoned)
+      await this.#caughtUp([], []).catch((error: unknown) => {
+        if (error instanceof Abandoned) this.#abandon(error);
+      });
+    this.#flushing = undefined;
+    if (this.#waiting.length > 0) this.#flushing = this.#flush();
+  }
+
+  // Tried until the outcome is known: a saga does not end because its store is away for a while.
+  async #append(facts: readonly Fact[]): Promise<number> {
+    const { log, saga, stream, metadata, isStopped } = this.#options;
+    const events = facts.map(({ name, data }): NewEvent => ({ type: `${saga}.${name}`, data }));
+    let isUncertain = false;
+    for (let attempt = 1; ; attempt++) {
+      if (isStopped()) throw new Abandoned("the service stops");
+      try {
+        const expected: Expected = this.#version === 0 ? "none" : this.#version;
+        const outcome = await log.append({ stream, expected, events, metadata });
+        if (outcome.kind === "appended") return this.#wrote(facts, outcome.events, outcome.token);
+        if (outcome.kind === "refused") throw outcome.reason;
+        const at = await this.#caughtUp(isUncertain ? facts : [], events);
+        if (at !== undefined) return at;
+      } catch (error) {
+        if (!isConvergentError(error) || error.retry === "never" || error.code === "closed") throw error;
+        isUncertain ||= error.code === "outcome_unknown";
+        await log.host.timers.sleep(backoffMs(again, attempt, log.host.random));
+      }
+    }
+  }
+
+  /** Reads what others have written meanwhile. The time of the append of `lost`, whose answer was lost, when it is there. */
+  async #caughtUp(lost: readonly Fact[], events: readonly NewEvent[]): Promise<number | undefined> {
+    const { log, stream } = this.#options;
+    const since = await log.stream(stream, { after: this.#version });
+    if (
+      lost.length > 0 &&
+      events.every(({ type, data }, index) => since[index]?.type === type && since[index].data === JSON.stringify(data))
+    ) {
+      const own = since.slice(0, events.length);
+      return this.#wrote(lost, own, await log.tokenAt((own.at(-1) as StoredEvent).position));
+    }
+    if (this.#version === 0) throw new Exists(`${stream} is there already`);
+    for (const event of since) {
+      const fact = factOf(toEnvelope(event));
+      if (fact.name !== "signalled" && fact.name !== "cancelled") throw new Abandoned(`${stream} was taken over`);
+      this.hear(event.version, fact);
+    }
+    return undefined;
+  }
+
+  /** Something that others have written; what is known already is passed over. */
+  hear(version: number, fact: Told): void {
+    if (version <= this.#version) return;
+    // What lies before it is an append of our own that is on its way; or the news came out of order.
+    if (version > this.#version + 1) {
+      this.#heard = Math.max(this.#heard, version);
+      this.#flushing ??= this.#flush();
+      return;
+    }
+    this.#version = version;
+    this.#options.told(fact);
+  }
+
+  #abandon(why: Abandoned): void {
+    if (this.#abandoned) return;
+    this.#abandoned = why;
+    this.#options.abandoned(why);
+  }
+
+  #wrote(facts: readonly Fact[], events: readonly StoredEvent[], token: Token): number {
+    const { version, at } = events.at(-1) as StoredEvent;
+    this.#version = version;
+    this.token = token;
+    this.#options.wrote(facts.map((fact, index): Told => ({ ...fact, version: version - facts.length + index + 1, at })));
+    return at;
+  }
+}
