@@ -7,15 +7,17 @@ import { type HistoryRecord, SeededRandom, type Violation } from "convergent/sim
 import { judge, type Judgement } from "./judge.ts";
 import { Load } from "./load.ts";
 import { Ext4, Folder, type Place, SmallDisk } from "./places.ts";
-import type { Chapter, Fault } from "./plan.ts";
+import { type Chapter, cutsInARowMax, type Fault } from "./plan.ts";
 import type { Power } from "./power.ts";
 import { Slot, type Spares, StartFailure } from "./servers.ts";
-import type { ReaderAt } from "./server.ts";
+import type { Answers, ReaderAt } from "./server.ts";
 import { type Database, databaseAt, type StoreName } from "./stores.ts";
 import type { Way } from "./tcp-proxy.ts";
 
 export interface Surroundings {
   readonly store: StoreName;
+  /** What its database begins as. */
+  readonly template: string;
   readonly seed: number;
   readonly sessions: number;
   readonly spares: Spares;
@@ -27,9 +29,12 @@ export interface Surroundings {
   readonly databases: Set<Database>;
 }
 
-/** Load before a fault, and the time that one lasts. */
-const calmMs = { least: 200, most: 1_000 };
+/** Load between two faults, at least: the next one waits for the readers, too. Between two cuts of connections no server is cold, and less will do. */
+const calmMs = { least: 100, most: 600 };
+const calmBetweenCutsMs = { least: 10, most: 150 };
+/** The time that a fault of the network lasts. */
 const troubledMs = { least: 100, most: 400 };
+const troubledBetweenCutsMs = { least: 20, most: 150 };
 /** Members are taken for gone when their beat stood still for 6 s: stops last less and more than that. */
 const stopMs = { least: 4_000, most: 9_500 };
 const fullMs = { least: 400, most: 1_500 };
@@ -38,8 +43,12 @@ const brokenMs = { least: 20, most: 300 };
 /** Within this time every reader must be where the head was when the servers were up again. */
 const settleWithinMs = 60_000;
 const pollMs = 20;
-/** The servers' views are written down every so many rounds. */
+/** The servers' views are written down every so many times that readers came to the head. */
 const viewsEvery = 6;
+/** A cut of connections waits for one that is in use: from now and then on the network is not in the way, and in the end something is wrong. */
+const networkInTheWayMs = 500;
+const nothingInUseMs = 20_000;
+const cutPollMs = 5;
 /** In so many rounds clients go through proxies. */
 const proxiedShare = 0.3;
 
@@ -49,12 +58,12 @@ export class ChapterRun {
   readonly history: HistoryRecord[] = [];
   readonly marks = new Map<string, number>();
   acknowledged = 0;
-  /** While at least one server served, and its disk had space. */
-  upMs = 0;
   roundsDone = 0;
   readonly #chapter: Chapter;
   readonly #surroundings: Surroundings;
   readonly #random: SeededRandom;
+  /** For what is looked at while the next fault comes. */
+  readonly #lookAt: SeededRandom;
   readonly #begun = performance.now();
   readonly #complaints: Violation[] = [];
   readonly #place: Folder | SmallDisk | Ext4;
@@ -62,18 +71,21 @@ export class ChapterRun {
   readonly #slots: readonly Slot[];
   readonly #load: Load;
   #isBroken = false;
+  /** No load is made any more. */
+  #isOver = false;
+  #timesSettled = 0;
 
   constructor(chapter: Chapter, surroundings: Surroundings) {
     this.#chapter = chapter;
     this.#surroundings = surroundings;
     this.#random = new SeededRandom(surroundings.seed, `chapter ${chapter.number}`);
+    this.#lookAt = new SeededRandom(surroundings.seed, `looks at chapter ${chapter.number}`);
     this.#place = chapter.place === "folder" ? Folder.make() : chapter.place === "ext4" ? Ext4.make() : SmallDisk.make();
     surroundings.places.add(this.#place);
-    this.#database = databaseAt(surroundings.store, this.#place.path);
+    this.#database = databaseAt(surroundings.store, this.#place.path, surroundings.template);
     surroundings.databases.add(this.#database);
-    const complain = (message: string): number =>
-      this.#complaints.push({ checker: "complaints", message: `at ${Math.round(this.#now())} ms ${message}` });
-    const mark = (name: string): Map<string, number> => this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
+    const complain = (message: string): void => this.#complain(message);
+    const mark = (name: string): void => this.#mark(name);
     this.#slots = Array.from(
       { length: serversCount },
       (_, index) =>
@@ -97,16 +109,20 @@ export class ChapterRun {
     });
   }
 
+  /** At least one server serves, and its disk works and has space. */
+  get isUp(): boolean {
+    return !this.#isOver && !this.#isBroken && this.#slots.some(({ port, stopped }) => port !== undefined && !stopped);
+  }
+
   /** Runs it to its end and says what was found. */
   async run(): Promise<Judgement> {
-    const clock = this.#watchUp();
     this.#record({ kind: "lineage", t: 0, store: "bank", lineage: 0, kept: 0 });
     try {
       await this.#startAll();
       this.#load.begin();
-      for (const fault of this.#chapter.rounds) await this.#round(fault);
+      await this.#rounds();
       await this.#load.end();
-      clearInterval(clock);
+      this.#isOver = true;
       await this.#caughtUp("everywhere");
       await this.#recordViews();
       for (const slot of this.#slots) await slot.stop();
@@ -115,8 +131,6 @@ export class ChapterRun {
       this.#complaints.push({ checker: "liveness", message: `a server did not start: ${error.message}` });
       for (const slot of this.#slots) slot.kill();
       await this.#load.end();
-    } finally {
-      clearInterval(clock);
     }
     await Promise.all(this.#slots.map((slot) => slot.ended()));
     const judgement = await judge(this.history, this.#database.at, { complaints: this.#complaints, now: () => this.#now() });
@@ -127,23 +141,46 @@ export class ChapterRun {
     return judgement;
   }
 
-  async #round(fault: Fault): Promise<void> {
+  /** While readers come to where the head was after a fault, clients go on; the next fault waits for both. */
+  async #rounds(): Promise<void> {
+    const { rounds } = this.#chapter;
+    let settled = Promise.resolve();
+    let cutsInARow = 0;
+    for (const [index, fault] of rounds.entries()) {
+      await Promise.all([settled, this.#loadBefore(fault, rounds[index - 1])]);
+      await this.#sample();
+      await this.#strike(fault);
+      await this.#load.straight();
+      cutsInARow = fault === "cut of connections" ? cutsInARow + 1 : 0;
+      // Whoever has come to the head after the last of some cuts has come past where it was after the others.
+      const cutsGoOn = fault === "cut of connections" && rounds[index + 1] === fault && cutsInARow < cutsInARowMax;
+      if (!cutsGoOn) {
+        cutsInARow = 0;
+        settled = this.#settle();
+      }
+      this.roundsDone++;
+      this.#surroundings.done(fault);
+    }
+    await settled;
+  }
+
+  async #loadBefore(fault: Fault, before: Fault | undefined): Promise<void> {
     const random = this.#random;
-    const proxied = random.chance(proxiedShare);
-    if (proxied) {
+    const isBetweenCuts = fault === "cut of connections" && before === fault;
+    if (random.chance(proxiedShare)) {
+      const { least, most } = isBetweenCuts ? troubledBetweenCutsMs : troubledMs;
       await this.#load.through(wayOf(random));
-      await sleep(random.between(troubledMs.least, troubledMs.most));
+      await sleep(random.between(least, most));
       if (random.chance(0.5)) await this.#load.straight(); // else the fault comes on top of it
     }
-    await sleep(random.between(calmMs.least, calmMs.most));
-    await this.#sample();
-    await this.#strike(fault);
-    await this.#load.straight();
+    const { least, most } = isBetweenCuts ? calmBetweenCutsMs : calmMs;
+    await sleep(random.between(least, most));
+  }
+
+  async #settle(): Promise<void> {
     await this.#caughtUp("somewhere");
     await this.#sample();
-    this.roundsDone++;
-    if (this.roundsDone % viewsEvery === 0) await this.#recordViews();
-    this.#surroundings.done(fault);
+    if (++this.#timesSettled % viewsEvery === 0) await this.#recordViews();
   }
 
   async #strike(fault: Fault): Promise<void> {
@@ -154,8 +191,7 @@ export class ChapterRun {
       case "database kill":
         return this.#killDatabase();
       case "cut of connections":
-        await this.#database.cutConnections();
-        return;
+        return this.#cutConnections();
       case "stop":
         return this.#stop();
       case "full disk":
@@ -174,6 +210,22 @@ export class ChapterRun {
     for (const slot of struck) slot.kill();
     await Promise.all(struck.map((slot) => slot.ended()));
     await Promise.all(struck.map((slot) => slot.start()));
+  }
+
+  /** One that ends nothing that is in use is none. */
+  async #cutConnections(): Promise<void> {
+    const begun = performance.now();
+    while (performance.now() - begun < nothingInUseMs) {
+      const { ended, inUse } = await this.#database.cutConnections();
+      if (inUse > 0) {
+        this.#mark("connections cut", ended);
+        this.#mark("connections cut in use", inUse);
+        return;
+      }
+      if (performance.now() - begun > networkInTheWayMs) await this.#load.straight();
+      await sleep(cutPollMs);
+    }
+    this.#complain(`no server had a connection in use for ${nothingInUseMs / 1000} s`);
   }
 
   /** The servers live on, and find the way back by themselves. */
@@ -276,17 +328,26 @@ export class ChapterRun {
     let target: number | undefined;
     let behind: string[] = ["nobody answers"];
     while (behind.length > 0 && performance.now() - begun < settleWithinMs) {
-      const all = (await Promise.all(this.#slots.map(async (slot) => slot.process?.ask("readers")))).filter((each) => each !== undefined);
-      if (all.length > 0) target ??= Math.max(...all.flat().map(({ head }) => head));
-      if (target !== undefined) behind = behindOf(all, target, where);
+      target ??= maxOf(await this.#ask("head"));
+      if (target !== undefined) {
+        const all = await this.#ask("readers");
+        const least = where === "everywhere" ? this.#slots.length : 1;
+        behind = all.length < least ? [`${all.length} of ${this.#slots.length} servers answer`] : behindOf(all, target, where);
+      }
       if (behind.length > 0) await sleep(pollMs);
     }
     this.#record({ kind: "settled", t: this.#now(), withinMs: settleWithinMs, behind });
   }
 
+  /** The answers of those that answer. */
+  async #ask<What extends keyof Answers>(what: What): Promise<Array<Answers[What]>> {
+    const all = await Promise.all(this.#slots.map(async (slot) => slot.process?.ask(what)));
+    return all.filter((each) => each !== undefined);
+  }
+
   /** Writes down how far the readers' rows are. */
   async #sample(): Promise<void> {
-    const slot = this.#random.pick(this.#slots);
+    const slot = this.#lookAt.pick(this.#slots);
     for (const row of (await slot.process?.ask("slots")) ?? []) this.#record({ kind: "checkpoint", t: this.#now(), store: "bank", ...row });
   }
 
@@ -296,24 +357,27 @@ export class ChapterRun {
         this.#record({ kind: "held", t: this.#now(), store: "bank", lineage: 0, ...held });
   }
 
-  #record(record: HistoryRecord): void {
-    this.history.push(record);
-    if (record.kind === "fail") this.marks.set(`answered ${record.code}`, (this.marks.get(`answered ${record.code}`) ?? 0) + 1);
-    if (record.kind === "ok" && record.what === "command" && record.events.length > 0) this.acknowledged++;
+  #complain(message: string): void {
+    this.#complaints.push({ checker: "complaints", message: `at ${Math.round(this.#now())} ms ${message}` });
   }
 
-  #watchUp(): NodeJS.Timeout {
-    let last = performance.now();
-    return setInterval(() => {
-      const now = performance.now();
-      if (!this.#isBroken && this.#slots.some(({ port, stopped }) => port !== undefined && !stopped)) this.upMs += now - last;
-      last = now;
-    }, 5);
+  #mark(name: string, count = 1): void {
+    this.marks.set(name, (this.marks.get(name) ?? 0) + count);
+  }
+
+  #record(record: HistoryRecord): void {
+    this.history.push(record);
+    if (record.kind === "fail") this.#mark(`answered ${record.code}`);
+    if (record.kind === "ok" && record.what === "command" && record.events.length > 0) this.acknowledged++;
   }
 
   #now(): number {
     return performance.now() - this.#begun;
   }
+}
+
+function maxOf(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : Math.max(...values);
 }
 
 function behindOf(all: ReadonlyArray<readonly ReaderAt[]>, target: number, where: "somewhere" | "everywhere"): string[] {

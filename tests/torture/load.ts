@@ -146,7 +146,7 @@ export class Load {
       const response = await this.#host.network.request({ ...request, url: request.url.replace(address, `http://127.0.0.1:${port}`) });
       recorded.answered(response);
       this.#avoided.delete(slot);
-      return response;
+      return response.status === 503 ? impatiently(response) : response;
     } catch (error) {
       this.#avoided.set(slot, performance.now() + avoidMs);
       throw error;
@@ -166,6 +166,14 @@ export class Load {
     const from = good.length > 0 ? good : up;
     return from.length === 0 ? undefined : random.pick(from);
   }
+}
+
+/**
+ * Without the wait that a server asks for when it has no connection: a second, in which most sessions would stand idle, and the
+ * next fault would meet no load. The client's own growing wait is left.
+ */
+function impatiently(response: NetworkResponse): NetworkResponse {
+  return { ...response, header: (name) => (/^retry-after/i.test(name) ? undefined : response.header(name)) };
 }
 
 type NetworkRequest = Parameters<ReturnType<typeof nodeHost>["network"]["request"]>[0];

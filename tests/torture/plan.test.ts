@@ -16,8 +16,30 @@ test("a plan has as many rounds of each fault as were asked for, each where it c
 
 test("chapters are short, and their stores many", () => {
   const sizes = planOf(counts, 1).map(({ rounds }) => rounds.length);
-  expect(Math.max(...sizes)).toBeLessThanOrEqual(24);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(25);
   expect(Math.min(...sizes)).toBeGreaterThan(10);
+});
+
+test("cuts of connections come in rows of different lengths, and four of them take the place of one other round", () => {
+  const cut: Fault = "cut of connections";
+  const chapters = planOf(countsOf("postgres", { kills: 100, powerCuts: 0, databaseKills: 100, cuts: 500, stops: 0 }), 1);
+  const rounds = chapters.map(({ rounds: each }) => each);
+  expect(rounds.flat().filter((fault) => fault === cut)).toHaveLength(500);
+  expect(rounds.flat()).toHaveLength(700);
+  const rows = rounds
+    .flatMap((each) =>
+      each
+        .map((fault) => (fault === cut ? "c" : " "))
+        .join("")
+        .split(/ +/),
+    )
+    .map(({ length }) => length);
+  expect(new Set(rows).size).toBeGreaterThan(8);
+  for (const each of rounds) {
+    const others = each.filter((fault) => fault !== cut).length;
+    expect(others + (each.length - others) / 4).toBeLessThanOrEqual(25);
+    expect(others).toBeGreaterThan(0);
+  }
 });
 
 test("a seed is one plan, and another seed another one", () => {

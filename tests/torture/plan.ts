@@ -36,8 +36,14 @@ export interface Skipped {
   readonly why: string;
 }
 
-/** Rounds of a chapter; a stop takes as long as a lease holds, and a chapter has few of them. */
+/** Rounds of a chapter; a stop takes as long as a lease holds, and a chapter has few of them. Cuts of connections count for a part of one. */
 const roundsMax = 24;
+
+/** So many cuts take the time of one other round, and write as much history: nobody has to begin again after them. */
+const cutsPerRound = 4;
+
+/** So many cuts may follow each other before readers have to come to the head. */
+export const cutsInARowMax = 8;
 
 /** How many of the other faults go with so many kills and power cuts, unless they are named. */
 export function countsOf(store: StoreName, { kills, powerCuts, ...named }: { kills: number; powerCuts: number } & Partial<Others>): Counts {
@@ -80,18 +86,39 @@ export function planOf(counts: Counts, seed: number): Chapter[] {
   const random = new SeededRandom(seed, "plan");
   const chapters: Array<Omit<Chapter, "number">> = [];
   for (const place of ["folder", "ext4", "small disk"] as const) {
-    const rounds = shuffled(
-      faults.flatMap((fault) => (placeOf[fault] === place ? Array.from({ length: counts[fault] }, () => fault) : [])),
-      random,
-    );
-    const parts = Math.ceil(rounds.length / roundsMax);
-    for (let part = 0; part < parts; part++)
-      chapters.push({
-        place,
-        rounds: rounds.slice(Math.round((part * rounds.length) / parts), Math.round(((part + 1) * rounds.length) / parts)),
-      });
+    const rows = faults.flatMap((fault) => (placeOf[fault] === place ? rowsOf(fault, counts[fault], random) : []));
+    const rounds = shuffled(rows, random).flat();
+    for (const part of parted(rounds)) chapters.push({ place, rounds: part });
   }
   return shuffled(chapters, random).map((chapter, index) => ({ number: index + 1, ...chapter }));
+}
+
+/** Cuts of connections come in rows, other faults alone. */
+function rowsOf(fault: Fault, count: number, random: SeededRandom): Fault[][] {
+  const rows: Fault[][] = [];
+  for (let left = count; left > 0; left -= rows.at(-1)?.length ?? 0) {
+    const most = fault === "cut of connections" ? Math.min(left, cutsInARowMax) : 1;
+    rows.push(Array.from({ length: 1 + random.below(most) }, () => fault));
+  }
+  return rows;
+}
+
+/** In as few parts as there may be, of about the same size. */
+function parted(rounds: readonly Fault[]): Fault[][] {
+  const total = rounds.reduce((sum, fault) => sum + sizeOf(fault), 0);
+  const count = Math.ceil(total / roundsMax);
+  const parts: Fault[][] = Array.from({ length: count }, () => []);
+  let done = 0;
+  for (const fault of rounds) {
+    const part = Math.floor(((done + sizeOf(fault) / 2) * count) / total);
+    parts[part]?.push(fault);
+    done += sizeOf(fault);
+  }
+  return parts;
+}
+
+function sizeOf(fault: Fault): number {
+  return fault === "cut of connections" ? 1 / cutsPerRound : 1;
 }
 
 function shuffled<Item>(items: readonly Item[], random: SeededRandom): Item[] {

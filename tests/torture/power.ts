@@ -24,6 +24,8 @@ for line in sys.stdin:
 export class Power {
   readonly #python: ChildProcessWithoutNullStreams;
   readonly #lines: Interface;
+  /** One at a time: answers have no names. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(python: ChildProcessWithoutNullStreams) {
     this.#python = python;
@@ -42,15 +44,21 @@ export class Power {
   }
 
   /** Resolves when the power is off. */
-  async cut(mountPoint: string): Promise<void> {
-    const answer = this.#line();
-    this.#python.stdin.write(`${mountPoint}\n`);
-    const said = await answer;
-    if (said !== "cut") throw new Error(`the power of ${mountPoint} cannot be cut: ${said}`);
+  cut(mountPoint: string): Promise<void> {
+    const cut = this.#last.then(() => this.#cut(mountPoint));
+    this.#last = cut.catch(() => undefined);
+    return cut;
   }
 
   end(): void {
     this.#python.kill("SIGKILL");
+  }
+
+  async #cut(mountPoint: string): Promise<void> {
+    const answer = this.#line();
+    this.#python.stdin.write(`${mountPoint}\n`);
+    const said = await answer;
+    if (said !== "cut") throw new Error(`the power of ${mountPoint} cannot be cut: ${said}`);
   }
 
   async #line(): Promise<string> {

@@ -7,8 +7,6 @@ import { type Chapter, type Counts, type Fault, faults, type Skipped } from "./p
 export interface Ran {
   readonly roundsDone: number;
   readonly acknowledged: number;
-  /** While at least one server served, and its disk had space. */
-  readonly upMs: number;
   readonly marks: ReadonlyMap<string, number>;
 }
 
@@ -23,10 +21,11 @@ export class Report {
   readonly #marks = new Map<string, number>();
   readonly #failures: string[] = [];
   readonly #unknown = { took: 0, tookNot: 0 };
+  /** While at least one server served on a disk that worked and had space. */
+  upMs = 0;
   acknowledged = 0;
   violations = 0;
   #events = 0;
-  #upMs = 0;
   #chapters = 0;
   #passed = 0;
 
@@ -47,7 +46,6 @@ export class Report {
   add(chapter: Chapter, run: Ran, { violations, unknown, events }: Judgement): void {
     this.#chapters++;
     this.acknowledged += run.acknowledged;
-    this.#upMs += run.upMs;
     this.#events += events;
     this.#unknown.took += unknown.took;
     this.#unknown.tookNot += unknown.tookNot;
@@ -65,11 +63,12 @@ export class Report {
     this.#failures.push(`chapter ${chapter.number}: its history is in ${file}; reproduce the plan with --seed ${this.#seed}`);
   }
 
-  progress(seconds: number, running: { readonly acknowledged: number; readonly upMs: number }): string {
-    const acknowledged = this.acknowledged + running.acknowledged;
+  /** `running` are the chapters that are not added yet. */
+  progress(seconds: number, running: ReadonlyArray<{ readonly acknowledged: number }>): string {
+    const acknowledged = running.reduce((sum, each) => sum + each.acknowledged, this.acknowledged);
     const planned = faults.filter((fault) => this.#planned[fault] > 0);
     const done = planned.map((fault) => `${this.rounds[fault]} of ${this.#planned[fault]} ${manyOf(fault)}`).join(", ");
-    return `${seconds.toFixed(0)} s: ${done}; ${number(acknowledged)} acknowledged, ${rate(acknowledged, this.#upMs + running.upMs)} a second; ${this.violations} violations`;
+    return `${seconds.toFixed(0)} s: ${done}; ${number(acknowledged)} acknowledged, ${rate(acknowledged, this.upMs)} a second; ${this.violations} violations`;
   }
 
   lines(seconds: number): string[] {
@@ -81,18 +80,18 @@ export class Report {
         .map((fault) => `  ${manyOf(fault).padEnd(32)} ${number(this.rounds[fault]).padStart(10)}`),
       ...[...this.#marks].sort(([a], [b]) => (a < b ? -1 : 1)).map(([mark, count]) => `  ${mark.padEnd(32)} ${number(count).padStart(10)}`),
       "",
-      `${this.#chapters} stores, ${number(this.#events)} events in ${seconds.toFixed(0)} s; servers were up for ${(this.#upMs / 1000).toFixed(0)} s`,
-      `${number(this.acknowledged)} acknowledged appends, ${rate(this.acknowledged, this.#upMs)} a second while servers were up`,
+      `${this.#chapters} stores, ${number(this.#events)} events in ${seconds.toFixed(0)} s; servers were up for ${(this.upMs / 1000).toFixed(0)} s`,
+      `${number(this.acknowledged)} acknowledged appends, ${rate(this.acknowledged, this.upMs)} a second while servers were up`,
       `${number(took + tookNot)} outcomes stayed unknown: ${number(took)} had taken effect, ${number(tookNot)} had not`,
       `${this.violations} violations`,
-      ...(this.violations === 0 ? faults.flatMap((fault) => this.#bound(fault)) : []),
+      ...(this.violations === 0 ? faults.flatMap((fault) => boundOf(fault, this.rounds[fault])) : []),
       ...this.skipped.map(({ fault, rounds, why }) => `SKIPPED: ${rounds} ${manyOf(fault)}: ${why}`),
       ...this.#failures.map((failure) => `FAILED: ${failure}`),
     ];
   }
 
   /** The same as numbers. */
-  figures(seconds: number, isAllRequired: boolean): unknown {
+  figures(seconds: number, isAllRequired: boolean): object {
     return {
       ...this.counts(isAllRequired),
       seed: this.#seed,
@@ -102,23 +101,22 @@ export class Report {
       chapters: this.#chapters,
       events: this.#events,
       acknowledged: this.acknowledged,
-      upSeconds: this.#upMs / 1000,
-      acknowledgedPerSecond: this.#upMs === 0 ? 0 : this.acknowledged / (this.#upMs / 1000),
+      upSeconds: this.upMs / 1000,
+      acknowledgedPerSecond: this.upMs === 0 ? 0 : this.acknowledged / (this.upMs / 1000),
       unknown: this.#unknown,
       violations: this.violations,
       marks: Object.fromEntries(this.#marks),
       failures: this.#failures,
     };
   }
+}
 
-  // The rule of three (Hanley and Lippman-Hand, JAMA 1983): nothing in N tries leaves rates below 3/N possible.
-  #bound(fault: Fault): string[] {
-    const count = this.rounds[fault];
-    if (count < 10) return [];
-    return [
-      `  after ${number(count)} ${manyOf(fault)}, the share of them that break a promise is below ${(300 / count).toPrecision(2)} % at 95% confidence`,
-    ];
-  }
+/** The rule of three (Hanley and Lippman-Hand, JAMA 1983): nothing in N tries leaves rates below 3/N possible. Nothing is said of a few. */
+export function boundOf(fault: Fault, count: number): string[] {
+  if (count < 10) return [];
+  return [
+    `  after ${number(count)} ${manyOf(fault)}, the share of them that break a promise is below ${(300 / count).toPrecision(2)} % at 95% confidence`,
+  ];
 }
 
 /** A kind of fault in the plural. */
@@ -132,7 +130,7 @@ function byChecker(violations: readonly Violation[]): string {
   return [...counts].map(([checker, count]) => `${checker} ${count}`).join(", ");
 }
 
-function number(value: number): string {
+export function number(value: number): string {
   return value.toLocaleString("en");
 }
 

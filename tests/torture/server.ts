@@ -21,7 +21,6 @@ export interface ReaderAt {
   readonly version: number;
   readonly state: string;
   readonly position: number;
-  readonly head: number;
   readonly failure?: string;
 }
 
@@ -34,8 +33,9 @@ export interface SlotRow {
   readonly position: number;
 }
 
-/** What can be asked. */
+/** What can be asked. `readers` is asked again and again, and costs the store nothing. */
 export interface Answers {
+  readonly head: number;
   readonly readers: readonly ReaderAt[];
   readonly slots: readonly SlotRow[];
   readonly views: readonly HeldView[];
@@ -88,17 +88,19 @@ async function answer(what: keyof Answers): Promise<Answers[keyof Answers]> {
       const rows = await runtime.log.snapshot((tx) => tx.checkpoints());
       return rows.map(({ reader, version, slot, source, position }) => ({ reader, version, slot, source, position }));
     }
+    case "head": {
+      const sources = new Set(runtime.readers().map(({ source }) => source));
+      const heads = await Promise.all([...sources].map((source) => source.head()));
+      return Math.max(...heads.map(({ position }) => position));
+    }
     case "readers":
-      return Promise.all(
-        runtime.readers().map(async ({ name, version, state, position, source, failure }) => ({
-          name,
-          version,
-          state,
-          position,
-          head: (await source.head()).position,
-          ...(failure ? { failure: failure.message } : {}),
-        })),
-      );
+      return runtime.readers().map(({ name, version, state, position, failure }) => ({
+        name,
+        version,
+        state,
+        position,
+        ...(failure ? { failure: failure.message } : {}),
+      }));
   }
 }
 

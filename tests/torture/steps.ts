@@ -11,7 +11,8 @@ export interface Step {
   readonly take: (id: string) => Promise<unknown>;
 }
 
-const accountsCount = 1000;
+/** Few enough that most of what a short-lived store is asked is not the opening of one. */
+const accountsCount = 250;
 
 /** What the sessions know of the accounts; what one of them was not told, another one does again. */
 export class Accounts {

@@ -7,7 +7,15 @@ import type { StoreDriver } from "convergent";
 import { postgres } from "convergent/postgres";
 import { sqlite } from "convergent/sqlite";
 import pg from "pg";
-import { howToInstall, postgresPrograms, type RunningPostgres, signalled, startPostgres, statOf } from "../../tools/postgres.ts";
+import {
+  howToInstall,
+  makePostgres,
+  postgresPrograms,
+  type RunningPostgres,
+  signalled,
+  startPostgres,
+  statOf,
+} from "../../tools/postgres.ts";
 
 export const storeNames = ["sqlite", "postgres"] as const;
 export type StoreName = (typeof storeNames)[number];
@@ -35,14 +43,29 @@ export interface Database {
   kill(): Promise<void>;
   freeze(): void;
   standsStill(): Promise<void>;
-  /** Ends some of the connections that servers have. Resolves to how many. */
-  cutConnections(): Promise<number>;
+  /** Ends about half of the connections that servers have, unless all of these stand idle: then none. */
+  cutConnections(): Promise<Cut>;
+  /** Without another word: everything that was to be asked was asked. */
   stop(): Promise<void>;
 }
 
-/** `path` is that of the place. */
-export function databaseAt(store: StoreName, path: string): Database {
-  return store === "sqlite" ? new NoDatabase(path) : new Postgres(join(dirname(path), "postgres"), dirname(path));
+/** Connections that were ended. */
+export interface Cut {
+  readonly ended: number;
+  /** Those inside a statement or a transaction. */
+  readonly inUse: number;
+}
+
+/** `path` is that of the place, `template` what `makeTemplate` made. */
+export function databaseAt(store: StoreName, path: string, template: string): Database {
+  return store === "sqlite"
+    ? new NoDatabase(path)
+    : new Postgres({ folder: join(dirname(path), "postgres"), directory: dirname(path), template });
+}
+
+/** Makes once what every database of a run begins as. */
+export async function makeTemplate(store: StoreName, folder: string): Promise<void> {
+  if (store === "postgres") await makePostgres(folder);
 }
 
 class NoDatabase implements Database {
@@ -68,8 +91,8 @@ class NoDatabase implements Database {
     // Nobody moves.
   }
 
-  async cutConnections(): Promise<number> {
-    return 0;
+  async cutConnections(): Promise<Cut> {
+    return { ended: 0, inUse: 0 };
   }
 
   async stop(): Promise<void> {
@@ -80,30 +103,46 @@ class NoDatabase implements Database {
 /** Small, so that a chapter's image holds it; nothing here weakens what a commit means. */
 const settings = { shared_buffers: "16MB", max_wal_size: "64MB", min_wal_size: "32MB", max_connections: 60, restart_after_crash: "on" };
 
+/** In one statement, so that what was in use is ended while it is. */
+const cutSql = `
+  WITH chosen AS MATERIALIZED (
+    SELECT pid, state <> 'idle' AS in_use FROM pg_stat_activity WHERE application_name = 'convergent' AND random() < 0.5
+  ), ended AS (
+    SELECT in_use, pg_terminate_backend(pid) AS has_ended FROM chosen WHERE (SELECT bool_or(in_use) FROM chosen)
+  )
+  SELECT count(*)::int AS ended, count(*) FILTER (WHERE in_use)::int AS "inUse" FROM ended WHERE has_ended`;
+
+interface PostgresPlace {
+  readonly folder: string;
+  readonly directory: string;
+  readonly template: string;
+}
+
 class Postgres implements Database {
-  readonly #folder: string;
-  readonly #directory: string;
+  readonly #place: PostgresPlace;
   #running: RunningPostgres | undefined;
   #url: string | undefined;
+  #client: pg.Client | undefined;
 
-  constructor(folder: string, directory: string) {
-    this.#folder = folder;
-    this.#directory = directory;
+  constructor(place: PostgresPlace) {
+    this.#place = place;
   }
 
   get at(): StoreAt {
     if (this.#url === undefined) throw new Error("the database was not begun");
-    return { store: "postgres", url: this.#url, directory: this.#directory };
+    return { store: "postgres", url: this.#url, directory: this.#place.directory };
   }
 
   async begin(): Promise<void> {
     if (this.#running) return;
-    const port = this.#url === undefined ? undefined : Number(new URL(this.#url).port);
-    this.#running = await startPostgres(this.#folder, { settings, ...(port === undefined ? {} : { port }) });
+    const { folder, template } = this.#place;
+    const port = this.#url === undefined ? {} : { port: Number(new URL(this.#url).port) };
+    this.#running = await startPostgres(folder, { settings, copyOf: template, ...port });
     this.#url = this.#running.url;
   }
 
   async kill(): Promise<void> {
+    this.#client = undefined;
     await this.#running?.kill();
     this.#running = undefined;
   }
@@ -119,21 +158,26 @@ class Postgres implements Database {
     }
   }
 
-  async cutConnections(): Promise<number> {
-    const client = new pg.Client({ connectionString: this.#url, application_name: "torture" });
-    await client.connect();
-    try {
-      const ended = await client.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'convergent' AND random() < 0.5",
-      );
-      return ended.rowCount ?? 0;
-    } finally {
-      await client.end();
-    }
+  async cutConnections(): Promise<Cut> {
+    const client = await this.#connected();
+    const { rows } = await client.query<Cut>(cutSql);
+    return rows[0] ?? { ended: 0, inUse: 0 };
   }
 
   async stop(): Promise<void> {
-    await this.#running?.stop();
-    this.#running = undefined;
+    await this.kill();
+  }
+
+  /** Kept from cut to cut; it ends with the server. */
+  async #connected(): Promise<pg.Client> {
+    if (this.#client) return this.#client;
+    const client = new pg.Client({ connectionString: this.#url, application_name: "torture" });
+    client.on("error", () => undefined);
+    client.on("end", () => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    await client.connect();
+    this.#client = client;
+    return client;
   }
 }
