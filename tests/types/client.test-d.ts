@@ -107,7 +107,7 @@ test("queries of a view with tables are asked by name", async () => {
 test("sagas are started with their schema's input, and answer with the script's result", async () => {
   const { amendOrder: amend, ...rest } = connect<{ parts: { amendOrder: typeof amendOrder } }>("http://localhost:4000");
   type Input = { order: string; total: string };
-  expectTypeOf(amend.start).parameter(1).toEqualTypeOf<Input>();
+  expectTypeOf<Parameters<typeof amend.start>[1]>().toEqualTypeOf<Input>();
   expectTypeOf(amend.start("s-1", { order: "o-1", total: "3" }, { actor: "ada" })).resolves.toEqualTypeOf<SagaAccepted>();
   void amend.start(undefined, { order: "o-1", total: "3" });
   expectTypeOf(amend.get("s-1")).resolves.toEqualTypeOf<SagaView<Input, { captured: number }>>();

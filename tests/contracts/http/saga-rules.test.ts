@@ -133,7 +133,7 @@ describe("where callers are authenticated", () => {
     expect(sagaOf(await site.ended("/sagas/approval/a-1"))).toMatchObject({ result: { by: ["ada", "bob"] } });
     const events = await runtimeOf(site.running).log.stream(streamOf("approval", "a-1"));
     const signalled = events.filter(({ type }) => type === "approval.signalled");
-    expect(signalled.map(({ metadata }) => JSON.parse(metadata as string) as unknown)).toMatchObject([
+    expect(signalled.map(({ metadata }) => JSON.parse(metadata) as unknown)).toMatchObject([
       { actor: "ada", cause: "k-1" },
       { actor: "bob", cause: "k-1" },
     ]);

@@ -2,7 +2,7 @@
 import { createGateway, type Gateway } from "@convergent/server";
 import type { wire } from "convergent";
 import { memory } from "convergent/memory";
-import { expect } from "vitest";
+import { vi } from "vitest";
 import { World } from "../sagas/trip.ts";
 import { travel } from "../sagas/travel.ts";
 import { type Answer, send } from "./order-service.ts";
@@ -47,7 +47,7 @@ export class Travel {
   async waiting(id: string): Promise<string> {
     const path = `/sagas/approval/${id}`;
     await this.post(path, { amount: 3 });
-    await expect.poll(async () => sagaOf(await this.get(path)).steps.at(-1)?.name, { timeout: 10_000 }).toBe("decided");
+    await vi.waitUntil(async () => sagaOf(await this.get(path)).steps.at(-1)?.name === "decided", { timeout: 10_000 });
     return path;
   }
 }

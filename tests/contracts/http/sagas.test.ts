@@ -75,7 +75,7 @@ describe("starting", () => {
 
   test("while the store does not answer it is 503 outcome_unknown, and the same id tells what became of it", async () => {
     const { timers, disk, ...rest } = nodeHost();
-    let isDown = false;
+    const store = { isDown: false };
     const host: Host = {
       ...rest,
       // The limit of eight seconds passes quickly.
@@ -85,7 +85,7 @@ describe("starting", () => {
         open: async (path) => {
           const file = await disk.open(path);
           const sync = async (): Promise<void> => {
-            while (isDown) await timers.sleep(5);
+            while (store.isDown) await timers.sleep(5);
             await file.sync();
           };
           return { append: (bytes) => file.append(bytes), sync, truncate: (size) => file.truncate(size), close: () => file.close() };
@@ -95,9 +95,9 @@ describe("starting", () => {
     const slow = await travel(site.world).start({ store: memory({ host, directory: newPlace() }) });
     onTestFinished(() => slow.stop());
     const to = createGateway([slow]);
-    isDown = true;
+    store.isDown = true;
     expect(codeOf(await site.post("/sagas/book-trip/t-1", trip, {}, to))).toEqual([503, "outcome_unknown"]);
-    isDown = false;
+    store.isDown = false;
     const again = await site.post("/sagas/book-trip/t-1", trip, {}, to);
     expect([again.status, sagaOf(again).repeated]).toEqual([202, true]);
     expect(site.world.calls.filter((call) => call === "book flight")).toHaveLength(1);
@@ -224,7 +224,7 @@ describe("telling", () => {
     expect(sagaOf(await site.ended("/sagas/book-trip/t-2"))).toMatchObject({ status: "compensated", steps: [{}, { state: "undone" }, {}] });
     const log = runtimeOf(site.running).log;
     const resumed = (await log.stream(streamOf("book-trip", "t-1"))).filter(({ type }) => type === "book-trip.resumed");
-    expect(resumed.map(({ data }) => JSON.parse(data as string) as unknown)).toMatchObject([{ reason: "called the hotel", by: "ada" }]);
+    expect(resumed.map(({ data }) => JSON.parse(data) as unknown)).toMatchObject([{ reason: "called the hotel", by: "ada" }]);
   });
 });
 
