@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "v
 import { World } from "../sagas/trip.ts";
 import { travel } from "../sagas/travel.ts";
 import { newPlace } from "../stores/store-kinds.ts";
+import { BreakableStore } from "./order-service.ts";
 import { codeOf, isHeld, sagaOf, Travel, trip } from "./saga-service.ts";
 
 let site: Travel;
@@ -101,6 +102,20 @@ describe("starting", () => {
     const again = await site.post("/sagas/book-trip/t-1", trip, {}, to);
     expect([again.status, sagaOf(again).repeated]).toEqual([202, true]);
     expect(site.world.calls.filter((call) => call === "book flight")).toHaveLength(1);
+  });
+
+  test("while the service stops and its store fails, nobody knows what became of it", async () => {
+    const store = new BreakableStore(memory());
+    const stopping = await travel(site.world).start({ store: store.driver });
+    const to = createGateway([stopping]);
+    store.failing = "unavailable";
+    const start = site.post("/sagas/book-trip/t-1", trip, {}, to);
+    expect(await isHeld(start)).toBe(true);
+    const stopped = stopping.stop();
+    const answer = await start;
+    expect([codeOf(answer), answer.headers.get("retry-after")]).toEqual([[503, "outcome_unknown"], "1"]);
+    store.failing = undefined;
+    await stopped;
   });
 });
 

@@ -127,7 +127,7 @@ export class SagaRuntime {
 
   /**
    * Starts a saga, once: the same id with the same input again answers the saga that there is. Resolves when it is durable.
-   * Throws `saga_exists` for another input, `invalid_input`, and what `Log.append` throws.
+   * Throws `saga_exists` for another input, `invalid_input`, `outcome_unknown` when the service stops meanwhile, and what `Log.append` throws.
    */
   async begin(id: string, input: unknown, { actor, metadata }: SagaCallOptions = {}): Promise<SagaAccepted> {
     const stream = this.stream(id);
@@ -154,8 +154,9 @@ export class SagaRuntime {
       await run.durable;
       return { id, token: run.writer.token as Token, repeated: false };
     } catch (error) {
-      if (!(error instanceof Exists)) throw error;
-      return await this.#startedBefore(id, input);
+      if (error instanceof Exists) return await this.#startedBefore(id, input);
+      if (!(error instanceof Abandoned)) throw error;
+      throw new ConvergentError("outcome_unknown", `the service stops; start the saga ${id} again under this id`, { details: { id } });
     }
   }
 
