@@ -1,5 +1,5 @@
 // What a client infers from the services behind its gateway. Nothing here runs: `npm run typecheck` is the test.
-import { command, entity, query, reaction, service, view } from "convergent";
+import { command, entity, query, reaction, saga, service, view } from "convergent";
 import {
   accepted,
   type Accepted,
@@ -9,6 +9,8 @@ import {
   type RemoteCounted,
   type RemotePage,
   type RemoteReading,
+  type SagaAccepted,
+  type SagaView,
   type Session,
   type Token,
   type VisibilityMs,
@@ -43,6 +45,9 @@ const stats = view
   .sql("stats", { from: [order], tables: { totals: "customer TEXT" } })
   .on({})
   .queries({ top: query(z.object({ least: z.number() }), (sql) => sql.all<{ customer: string }>("SELECT customer FROM {totals}")) });
+
+const Amend = z.object({ order: z.string(), total: z.string().transform(Number) });
+const amendOrder = saga("amend-order", { input: Amend }, async (s, { total }) => ({ captured: await s.step("capture", () => total) }));
 
 const orders = service("orders", { parts: { order, orderSummary, unindexed } });
 const inventory = service("inventory", { parts: { stock, reserve } });
@@ -99,6 +104,26 @@ test("queries of a view with tables are asked by name", async () => {
   await asked.stats.query.top({});
 });
 
+test("sagas are started with their schema's input, and answer with the script's result", async () => {
+  const { amendOrder: amend, ...rest } = connect<{ parts: { amendOrder: typeof amendOrder } }>("http://localhost:4000");
+  type Input = { order: string; total: string };
+  expectTypeOf<Parameters<typeof amend.start>[1]>().toEqualTypeOf<Input>();
+  expectTypeOf(amend.start("s-1", { order: "o-1", total: "3" }, { actor: "ada" })).resolves.toEqualTypeOf<SagaAccepted>();
+  void amend.start(undefined, { order: "o-1", total: "3" });
+  expectTypeOf(amend.get("s-1")).resolves.toEqualTypeOf<SagaView<Input, { captured: number }>>();
+  expectTypeOf((await amend.end("s-1", { wait: "5s" })).result).toEqualTypeOf<{ captured: number } | undefined>();
+  expectTypeOf(amend.watch("s-1")).toEqualTypeOf<AsyncIterable<SagaView<Input, { captured: number }>>>();
+  expectTypeOf(amend.signal("s-1", "approved", { by: "ada" }, { id: "x" })).resolves.toEqualTypeOf<SagaAccepted>();
+  expectTypeOf(amend).not.toHaveProperty("find");
+  expectTypeOf(rest.voidId("k-1", { service: "orders" })).resolves.toEqualTypeOf<boolean>();
+  // @ts-expect-error the output of the schema is not its input
+  void amend.start("s-1", { order: "o-1", total: 3 });
+  // @ts-expect-error an operator says why
+  void amend.retry("s-1", {});
+  // @ts-expect-error who that is, the gateway knows
+  void amend.resolve("s-1", { reason: "seen to", by: "ada" });
+});
+
 test("entities and views offer their own reads only", () => {
   expectTypeOf(client.order).not.toHaveProperty("get");
   expectTypeOf(client.orderSummary).not.toBeFunction();
@@ -107,14 +132,14 @@ test("entities and views offer their own reads only", () => {
 
 test("several services behind one gateway are joined as a union; reactions are not offered", () => {
   const both = connect<typeof orders | typeof inventory>("http://localhost:4000");
-  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "orderSummary" | "unindexed" | "stock" | "session">();
+  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "orderSummary" | "unindexed" | "stock" | "session" | "voidId">();
   expectTypeOf(both.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
   expectTypeOf(both.order("o-1").place).returns.resolves.toEqualTypeOf<RemoteOutcome<Order>>();
 });
 
 test("parts alone are enough, and an intersection of them works where no names exclude each other", () => {
   const both = connect<{ parts: { order: typeof order } } & { parts: { stock: typeof stock } }>("http://localhost:4000");
-  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "stock" | "session">();
+  expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "stock" | "session" | "voidId">();
   expectTypeOf(both.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
 });
 

@@ -110,7 +110,7 @@ test("reactions: entities and commands that are not there, inputs that are none"
 test("running services and clients: names, inputs, conditions and options that are not there", async () => {
   const running = await orders.start({ store: memory() });
   const client = connect<typeof orders>("http://localhost:4000");
-  expectTypeOf<keyof typeof client>().toEqualTypeOf<"order" | "totals" | "stock" | "session">();
+  expectTypeOf<keyof typeof client>().toEqualTypeOf<"order" | "totals" | "stock" | "session" | "voidId">();
   for (const caller of [running, client]) {
     // @ts-expect-error no such part
     void caller.orders;

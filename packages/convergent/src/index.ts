@@ -90,6 +90,7 @@ export {
   type Rejected,
   type UniqueClaim,
 } from "./protocol/outcome.ts";
+export { hasEnded, type SagaAccepted, type SagaState, type SagaStatus, type SagaStep, type SagaView } from "./protocol/saga.ts";
 export type {
   Condition,
   Counted,
@@ -116,7 +117,6 @@ export type {
   SlotCounts,
 } from "./readers/reader-options.ts";
 export { type Continued, type ContinueFrom, continueReader, type PresentLog } from "./readers/continuing.ts";
-export type { SagaState, SagaStatus, SagaStep } from "./sagas/facts.ts";
 export {
   type AnySaga,
   type Attempt,
@@ -129,7 +129,8 @@ export {
   type StepOptions,
   type Undoing,
 } from "./sagas/saga.ts";
-export type { ParkedSaga, SagaAccepted, SagaCallOptions } from "./sagas/saga-runtime.ts";
+export type { ParkedSaga, SagaRuntime } from "./sagas/saga-runtime.ts";
+export type { SagaCallOptions, SagaTellOptions } from "./sagas/telling.ts";
 export type { SagaReading } from "./sagas/watching.ts";
 export { type ParkedChoice, requestDiscard, requestReplay } from "./readers/parked-requests.ts";
 export { type Failed, giveUp, ItemError, retryLater } from "./readers/verdict.ts";
@@ -143,6 +144,8 @@ export type {
   EntityState,
   Facade,
   Facades,
+  SagaFacade,
+  SagaOperation,
   SqlViewFacade,
   ViewFacade,
 } from "./service/facade.ts";
@@ -170,6 +173,7 @@ export type {
   TogetherRefused,
 } from "./service/together.ts";
 export type { ServiceRuntime } from "./service/service-runtime.ts";
+export { unfinishedName, type UnfinishedSaga } from "./service/saga-work.ts";
 export { type ForgetOptions, type Forgotten, forgetPerson } from "./service/forgetting.ts";
 export type { UnknownEvents } from "./service/unknown-events.ts";
 export { type Brought, type CopyOptions, StoreCopy } from "./transfer/copy.ts";

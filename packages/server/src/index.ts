@@ -13,10 +13,18 @@ export type {
   Policy,
   PolicyTable,
   QueryAsked,
+  RowsAsked,
   Rule,
+  SagaAsked,
+  SagaCancelAsked,
+  SagaOperateAsked,
+  SagaReadAsked,
+  SagaSignalAsked,
+  SagaStartAsked,
   StatusAsked,
   Verdict,
   ViewAsked,
+  VoidAsked,
 } from "./gateway/policy.ts";
 export type { LogOption } from "./gateway/request-log.ts";
 export { serve, type ServeOptions, type Serving } from "./gateway/server.ts";

@@ -35,34 +35,44 @@ export async function openShop(): Promise<Shop> {
     await first.stop();
   });
   const gateway = createGateway([first, second]);
-  const requests: NetworkRequest[] = [];
+  const way = networkTo(gateway);
   const readerOf = (view: string) => runtimeOf(view === "availability" ? second : first).view(view).reader;
-  const shop: Shop = {
+  return Object.assign(way, {
     orders: first,
     inventory: second,
     gateway,
-    requests,
-    fate: () => "answered",
-    client: (options = {}) =>
+    client: (options: ConnectOptions = {}) =>
       connect<typeof orders | typeof inventory>("http://localhost", {
-        host: { ...nodeHost(), network: { request } },
+        host: { ...nodeHost(), network: { request: way.request } },
         retryFor: "5s",
         ...options,
       }),
-    pause: (view) => readerOf(view).pause(),
-    resume: (view) => readerOf(view).resume(),
-  };
-  const request: ClientHost["network"]["request"] = async (sent) => {
+    pause: (view: string) => readerOf(view).pause(),
+    resume: (view: string) => readerOf(view).resume(),
+  });
+}
+
+/** The way to a gateway without a socket. */
+export interface Way {
+  readonly requests: NetworkRequest[];
+  fate: (request: NetworkRequest, count: number) => Fate;
+  readonly request: ClientHost["network"]["request"];
+}
+
+export function networkTo(gateway: Gateway): Way {
+  const requests: NetworkRequest[] = [];
+  const request: Way["request"] = async (sent) => {
     const isDefinition = sent.url.endsWith("/definition");
     if (!isDefinition) requests.push(sent);
-    const fate = isDefinition ? "answered" : shop.fate(sent, requests.length);
+    const fate = isDefinition ? "answered" : way.fate(sent, requests.length);
     if (fate === "request lost") throw new Error("connection refused");
     if (fate === "html") return { status: 200, header: () => undefined, body: "<html>please log in</html>" };
     const answer = await gateway.fetch(requestOf(sent));
     if (fate === "reply lost") throw new Error("connection reset");
     return { status: answer.status, header: (name) => answer.headers.get(name) ?? undefined, body: await answer.text() };
   };
-  return shop;
+  const way: Way = { requests, fate: () => "answered", request };
+  return way;
 }
 
 function requestOf({ method, url, headers, body, signal }: NetworkRequest): Request {

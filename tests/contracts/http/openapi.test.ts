@@ -7,6 +7,7 @@ import { memory } from "convergent/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { type Answer, placement, send, type Shop, startShop } from "./order-service.ts";
+import { Travel, trip } from "./saga-service.ts";
 
 type Operation = {
   readonly responses: Record<string, unknown>;
@@ -64,7 +65,7 @@ test("each command, entity, view and status address is described, and nothing el
       ["", "/events", ...commands.map((one) => `/${one}`)].map((rest) => `/entities/${name}/{id}${rest}`),
     ),
     ...["order-summary", "availability"].flatMap((name) => [`/views/${name}`, `/views/${name}/{key}`]),
-    ...["/definition", "/openapi.json", "/healthz", "/readyz", "/readers", "/metrics"],
+    ...["/services/{service}/ids/{id}/void", "/definition", "/openapi.json", "/healthz", "/readyz", "/readers", "/metrics"],
   ];
   expect(Object.keys(document.paths).sort((one, other) => one.localeCompare(other))).toEqual(
     expected.sort((one, other) => one.localeCompare(other)),
@@ -76,7 +77,8 @@ test("every address that the gateway knows is in the document", async () => {
   const described = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  for (const known of body.known.filter((address) => !address.includes("/queries/"))) {
+  // There is no view with queries here, and no saga.
+  for (const known of body.known.filter((address) => !/\/queries\/|\/sagas\//.test(address))) {
     const pattern = new RegExp(`^${known.replaceAll(/\{\w+\}/g, "[^/]+")}$`);
     expect([known, described.some((address) => pattern.test(address))]).toEqual([known, true]);
   }
@@ -141,6 +143,38 @@ test("real answers are what the document says, good and bad", async () => {
   answers.push([at.key, "get", 503, await get("/views/order-summary/o-9", { ...unmet, Prefer: "wait=0, handling=strict" })]);
   shop.store.failing = "unavailable";
   answers.push([at.place, "post", 503, await post("/entities/order/o-10/place", placement)]);
+  for (const [path, method, status, answer] of answers) {
+    expect([method, path, answer.status]).toEqual([method, path, status]);
+    expect([method, path, status, faultsOf(path, method, answer)]).toEqual([method, path, status, undefined]);
+  }
+});
+
+test("sagas are described with each of their addresses, and real answers are what the document says", async () => {
+  const site = await Travel.open();
+  document = await documentOf(site.gateway);
+  expect(await new Validator().validate(structuredClone(document) as never)).toMatchObject({ valid: true });
+  ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true }).addSchema(document, "openapi");
+  const below = ["", "/cancel", "/resolve", "/retry", "/signals/{signal}"].map((rest) => `/sagas/approval/{id}${rest}`);
+  expect(Object.keys(document.paths).filter((path) => path.startsWith("/sagas/approval"))).toEqual(
+    expect.arrayContaining(["/sagas/approval", ...below]),
+  );
+  expect(document.components.schemas["approval.input"]).toMatchObject({ type: "object", required: ["amount"] });
+  const id = "/sagas/book-trip/{id}";
+  const answers: Array<[path: string, method: string, status: number, answer: Answer]> = [
+    ["/sagas/book-trip", "post", 202, await site.post("/sagas/book-trip", trip, { "Idempotency-Key": "t-1" })],
+    ["/sagas/book-trip", "post", 422, await site.post("/sagas/book-trip", { ...trip, to: "Bonn" }, { "Idempotency-Key": "t-1" })],
+    [id, "post", 202, await site.post("/sagas/book-trip/t-1", trip)],
+    [id, "post", 409, await site.post("/sagas/book-trip/t-1", { ...trip, to: "Bonn" })],
+    [id, "post", 400, await site.post("/sagas/book-trip/t-2", {})],
+    [id, "get", 200, await site.ended("/sagas/book-trip/t-1")],
+    [id, "get", 404, await site.get("/sagas/book-trip/t-2")],
+    [`${id}/signals/{signal}`, "post", 409, await site.post("/sagas/book-trip/t-1/signals/go", 7)],
+    [`${id}/retry`, "post", 409, await site.post("/sagas/book-trip/t-1/retry", { reason: "x" })],
+    [`${id}/resolve`, "post", 400, await site.post("/sagas/book-trip/t-1/resolve")],
+    [`${id}/cancel`, "post", 404, await site.post("/sagas/book-trip/t-2/cancel")],
+    ["/services/{service}/ids/{id}/void", "post", 200, await site.post("/services/travel/ids/k-1/void")],
+  ];
+  await site.running.stop();
   for (const [path, method, status, answer] of answers) {
     expect([method, path, answer.status]).toEqual([method, path, status]);
     expect([method, path, status, faultsOf(path, method, answer)]).toEqual([method, path, status, undefined]);

@@ -129,7 +129,7 @@ function inventoryDefinition(orders: ReturnType<typeof ordersDefinition>) {
 }
 
 /** A store whose writes can be made to fail. */
-class BreakableStore {
+export class BreakableStore {
   failing: ErrorCode | undefined;
   readonly driver: StoreDriver;
 

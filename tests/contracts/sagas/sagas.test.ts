@@ -219,6 +219,21 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.standing).toEqual([]);
   });
 
+  test("what a saga is told under an id it is told once, and a repeat is answered after its end as well", async () => {
+    const { script } = await scriptedOn(kind, async (s) => [await s.signal("go"), await s.signal("go")]);
+    await script.start("s-1", {});
+    expect((await script.signal("s-1", "go", 1, { id: "k-1", scope: "ada" })).repeated).toBe(false);
+    const again = await Promise.all([1, 2, 3].map(() => script.signal("s-1", "go", 1, { id: "k-1", scope: "ada" })));
+    expect(again.map(({ repeated }) => repeated)).toEqual([true, true, true]);
+    expect(await codeOf(script.signal("s-1", "go", 2, { id: "k-1", scope: "ada" }))).toBe("idempotency_key_reused");
+    expect((await script.get("s-1")).status).toBe("running");
+    const { token } = await script.signal("s-1", "go", 1, { id: "k-1", actor: "bob" });
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: [1, 1] });
+    const late = await script.signal("s-1", "go", 1, { id: "k-1", actor: "bob" });
+    expect([late.repeated, String(late.token)]).toEqual([true, String(token)]);
+    expect(await codeOf(script.signal("s-1", "go", 1, { id: "k-1", actor: "cy" }))).toBe("saga_ended");
+  });
+
   test("what a step answers must be JSON; one that is not may have had its effect, and is undone", async () => {
     const undone: string[] = [];
     const { script } = await scriptedOn(kind, async (s) => {

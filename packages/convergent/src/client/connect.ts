@@ -8,13 +8,15 @@ import type { Token } from "../position/token.ts";
 import { headers as names } from "../protocol/wire.ts";
 import { Definition } from "./definition.ts";
 import { EntityClient, type Shared } from "./entity-client.ts";
-import type { Client, RemoteCommandOptions, RemoteReadOptions, Served } from "./facade.ts";
+import type { Client, RemoteCommandOptions, RemoteReadOptions, RemoteVoidOptions, Served } from "./facade.ts";
 import { actorName, usableHeaders } from "./path.ts";
+import { SagaClient } from "./saga-client.ts";
 import { type HistoryLost, SessionMemory } from "./session.ts";
 import { SessionTransport } from "./session-transport.ts";
 import { type ClientHost, type MoreHeaders, Transport } from "./transport.ts";
 import { Versions } from "./versions.ts";
 import { ViewClient } from "./view-client.ts";
+import { voidId } from "./void-id.ts";
 
 /** How a client behaves, and what it sends with every request. */
 export interface ConnectOptions {
@@ -58,22 +60,33 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
   const parts = new Map<string, unknown>();
   return named({}, (key) => {
     if (key === "session") return session;
+    if (key === "voidId") return (id: string, options?: RemoteVoidOptions) => voidId(shared, id, options);
     const part = parts.get(key) ?? partOf(key, shared);
     parts.set(key, part);
     return part;
   }) as Client<Service>;
 }
 
-// Whether it is an entity or a view is known with the first call only, so a part offers both kinds of reads.
+// Whether it is an entity, a view or a saga is known with the first call only, so a part offers what each of them does.
 function partOf(key: string, shared: Shared): unknown {
   const entity = new EntityClient(key, shared);
   const view = new ViewClient(key, shared);
+  const saga = new SagaClient(key, shared);
   const commands = (entityId: string): unknown =>
     named({}, (command) => (input: unknown, options?: RemoteCommandOptions) => entity.run({ entityId, command, input }, options));
   return Object.assign(commands, {
     state: entity.state.bind(entity),
     events: entity.events.bind(entity),
-    get: view.get.bind(view),
+    // Views and sagas both have one.
+    get: async (id: string, options: RemoteReadOptions = {}) =>
+      (await shared.definition.kindOf(key, options.signal)) === "saga" ? saga.get(id, options) : view.get(id, options),
+    start: saga.start.bind(saga),
+    end: saga.end.bind(saga),
+    watch: saga.watch.bind(saga),
+    signal: saga.signal.bind(saga),
+    cancel: saga.cancel.bind(saga),
+    retry: saga.retry.bind(saga),
+    resolve: saga.resolve.bind(saga),
     find: view.find.bind(view),
     count: view.count.bind(view),
     pages: view.pages.bind(view),

@@ -225,7 +225,8 @@ function metadataOf({ metadata }: EventBody): Metadata {
   return (metadata ?? {}) as Metadata;
 }
 
-function milliseconds(time: string): number {
+/** A time of the wire. */
+export function milliseconds(time: string): number {
   // oxlint-disable-next-line convergent/determinism -- reading a written time asks no clock
   return Date.parse(time);
 }

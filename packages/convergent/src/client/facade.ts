@@ -11,6 +11,7 @@ import type { CancelSignal } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
 import type { Accepted, Conflict, ConflictPolicy, Rejected } from "../protocol/outcome.ts";
 import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { SagaAccepted, SagaView } from "../protocol/saga.ts";
 import type { VisibilityMs } from "../protocol/wire.ts";
 import type { Session } from "./session.ts";
 
@@ -193,6 +194,64 @@ export interface RemoteSqlView<Queries> {
   };
 }
 
+/** With what a saga is started. */
+export interface RemoteSagaOptions {
+  /** Who asks; kept with the events. Default: the actor given to `connect`. */
+  readonly actor?: string;
+  /** Stops waiting and retrying, and rejects with the signal's reason. What was asked for may have happened all the same. */
+  readonly signal?: CancelSignal;
+}
+
+/** With what a saga is told something. */
+export interface RemoteTellOptions extends RemoteSagaOptions {
+  /** Names this request: the same id again has no further effect and gets the first answer. Made by the client when missing. */
+  readonly id?: string;
+}
+
+/** How long the end of a saga is waited for. */
+export interface RemoteEndOptions {
+  /** After so long the saga is answered as it is. Default "30s". */
+  readonly wait?: Duration;
+  /** Stops waiting, and rejects with the signal's reason. */
+  readonly signal?: CancelSignal;
+}
+
+/**
+ * Sagas of one definition. Each call throws `saga_not_found` for an id that there is none of, and is repeated like a command when it gets
+ * no answer: then it throws `outcome_unknown`, or `unavailable` when it only reads.
+ */
+export interface RemoteSaga<Input, Result> {
+  /**
+   * Starts a saga, once an id: the same id and input again answers the saga that there is. Without an id the client makes one, and the
+   * answer says which. Resolves when it is durable; reads of this session ask for that from then on. Throws `saga_exists`, `invalid_input`.
+   */
+  start(id: string | undefined, input: Input, options?: RemoteSagaOptions): Promise<SagaAccepted>;
+  /** The saga as it is. */
+  get(id: string, options?: { readonly signal?: CancelSignal }): Promise<SagaView<Input, Result>>;
+  /** The saga once it has ended; as it is when it has not within `wait`. The gateway holds its answer back, so that few are needed. */
+  end(id: string, options?: RemoteEndOptions): Promise<SagaView<Input, Result>>;
+  /** The saga as it becomes, the present state first, up to its end. A slow caller gets the newest state. */
+  watch(id: string, options?: { readonly signal?: CancelSignal }): AsyncIterable<SagaView<Input, Result>>;
+  /** Gives a running saga a signal. Throws `saga_ended`. */
+  signal(id: string, signal: string, data?: unknown, options?: RemoteTellOptions): Promise<SagaAccepted>;
+  /** Has it undo what it did. Throws `saga_ended`. */
+  cancel(id: string, options: { readonly reason: string } & RemoteTellOptions): Promise<SagaAccepted>;
+  /** For operators: has a parked one try again what failed. Throws `saga_ended`. */
+  retry(id: string, options: { readonly reason: string } & RemoteTellOptions): Promise<SagaAccepted>;
+  /** For operators: has a parked one take the undo that failed for done, because somebody has seen to it. Throws `saga_ended`. */
+  resolve(id: string, options: { readonly reason: string } & RemoteTellOptions): Promise<SagaAccepted>;
+}
+
+/** Whose id is voided, and where. */
+export interface RemoteVoidOptions {
+  /** The service that the id was sent to; may be left out where the gateway has one only. */
+  readonly service?: string;
+  /** Who sent it, where callers are not authenticated. Default: the actor given to `connect`. */
+  readonly actor?: string;
+  /** Stops waiting and retrying, and rejects with the signal's reason. The id may have been voided all the same. */
+  readonly signal?: CancelSignal;
+}
+
 type InputOfQuery<Query> = Query extends { readonly input: infer Input extends Schema } ? InputOf<Input> : never;
 type ResultOfQuery<Query> = Query extends { readonly run: (...given: never[]) => infer Result } ? Awaited<Result> : never;
 
@@ -208,6 +267,14 @@ type InputsOf<Commands> = {
 
 /** What the client offers for a part. */
 export type RemotePart<Part> = Part extends {
+  readonly kind: "saga";
+  readonly input: infer Input extends Schema;
+  readonly run: (...given: never[]) => Promise<infer Result>;
+}
+  ? RemoteSaga<InputOf<Input>, Result>
+  : RemoteOther<Part>;
+
+type RemoteOther<Part> = Part extends {
   readonly kind: "entity";
   readonly initial: () => infer State;
   readonly commands: infer Commands;
@@ -228,7 +295,7 @@ type Joined<Union> = (Union extends unknown ? (member: Union) => void : never) e
 type PartsOf<Service extends Served> = Joined<Service["parts"]>;
 
 type RemoteParts<Parts> = {
-  readonly [Key in keyof Parts as Parts[Key] extends { readonly kind: "entity" | "view" } ? Key : never]: RemotePart<Parts[Key]>;
+  readonly [Key in keyof Parts as Parts[Key] extends { readonly kind: "entity" | "view" | "saga" } ? Key : never]: RemotePart<Parts[Key]>;
 };
 
 /**
@@ -238,6 +305,12 @@ type RemoteParts<Parts> = {
 export type Client<Service extends Served> = ([Service] extends [never] ? Misjoined : RemoteParts<PartsOf<Service>>) & {
   /** What this client has written and read; hand `String(session.token)` over to go on elsewhere. */
   readonly session: Session;
+  /**
+   * Sees to it that no command that this caller sent under this id can take effect any more. Answers whether that was in time: true, none
+   * did and none will; false, one did before. For the `void` of a saga's step that sends a command to another service. Throws
+   * `outcome_unknown`, `invalid_input`, and `not_found` for a service that is not there.
+   */
+  voidId(id: string, options?: RemoteVoidOptions): Promise<boolean>;
 };
 
 /** Its only name is the advice that an editor then shows. */

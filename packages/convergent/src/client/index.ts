@@ -18,6 +18,7 @@ export type {
   Rejected,
   UniqueClaim,
 } from "../protocol/outcome.ts";
+export type { SagaAccepted, SagaState, SagaStatus, SagaStep, SagaView } from "../protocol/saga.ts";
 export type { VisibilityMs } from "../protocol/wire.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type {
@@ -27,6 +28,7 @@ export type {
   RemoteAccepted,
   RemoteCommandOptions,
   RemoteCountedPage,
+  RemoteEndOptions,
   RemoteEntity,
   RemoteEventsOptions,
   RemoteFindOptions,
@@ -35,10 +37,14 @@ export type {
   RemotePage,
   RemoteReading,
   RemoteReadOptions,
+  RemoteSaga,
+  RemoteSagaOptions,
   RemoteSqlView,
   RemoteState,
   RemoteStateOptions,
+  RemoteTellOptions,
   RemoteView,
+  RemoteVoidOptions,
   Served,
 } from "./facade.ts";
 export type { FieldChange } from "../merge/three-way.ts";

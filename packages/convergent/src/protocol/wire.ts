@@ -2,11 +2,12 @@
  * The wire: JSON bodies, header names and the version of the protocol, as gateway and client share them.
  */
 import type { FieldChange } from "../merge/three-way.ts";
+import type { SagaStatus, SagaStep } from "./saga.ts";
 
 /**
  * The version of the protocol, with its history:
  *
- * 1 — entities, events, views, definition, readers (2026).
+ * 1 — entities, events, views, sagas, definition, readers (2026).
  */
 export const protocolVersion = 1;
 
@@ -127,6 +128,47 @@ export interface ParkedBody {
   readonly state: "retrying" | "parked";
   readonly error: string;
   readonly attempts: number;
+}
+
+/** The answer to whatever a saga is asked to do: `POST /sagas/{saga}/{id}` and below it. */
+export interface SagaAcceptedBody {
+  readonly id: string;
+  readonly token: string;
+  /** The same was asked under the same id before; nothing was done now. */
+  readonly repeated: boolean;
+}
+
+/** `GET /sagas/{saga}/{id}` */
+export interface SagaBody {
+  readonly id: string;
+  readonly status: SagaStatus;
+  readonly input: unknown;
+  readonly steps: readonly SagaStepBody[];
+  /** Of one that has completed. */
+  readonly result?: unknown;
+  /** Why it is undone, or parked. */
+  readonly error?: string;
+  /** The reason, of one that was cancelled. */
+  readonly cancelled?: string;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  /** Events in its stream. */
+  readonly version: number;
+  readonly token: string;
+}
+
+/** A step, timer or signal of a saga. */
+export interface SagaStepBody extends Omit<SagaStep, "begunAt" | "endedAt" | "dueAt"> {
+  readonly begunAt: string;
+  readonly endedAt?: string;
+  /** When the next attempt, or the end of a wait, is due. */
+  readonly dueAt?: string;
+}
+
+/** `POST /services/{service}/ids/{id}/void` */
+export interface VoidBody {
+  /** True: nothing was appended under the id, and nothing will be. False: it took effect before. */
+  readonly void: boolean;
 }
 
 /** A part in `GET /definition`. */

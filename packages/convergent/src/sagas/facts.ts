@@ -5,11 +5,12 @@
 import { type AnyEntity, entity } from "../entities/entity.ts";
 import type { Envelope } from "../log/event.ts";
 import type { Schema } from "../log/schema.ts";
+import type { SagaState, SagaStep, StepKind } from "../protocol/saga.ts";
 
 /** Of a step that failed for good: it had no effect; its effect is anybody's guess but over; it may yet have one. */
 export type Outcome = "refused" | "failed" | "unknown";
 
-export type StepKind = "step" | "timer" | "signal";
+export type { SagaState, StepKind };
 
 /** Events by their names, and what each holds. `run` names one execution of the script. */
 export interface Facts {
@@ -84,38 +85,6 @@ export function factOf({ entity: saga, type, data, version, at }: Envelope): Tol
   return { name: type.slice(saga.length + 1), data, version, at } as Told;
 }
 
-/** One step, timer or signal of a saga, as it is shown. */
-export interface SagaStep {
-  readonly name: string;
-  readonly kind: StepKind;
-  readonly state: "begun" | "done" | "failed" | "undoing" | "undone" | "void" | "resolved" | "stuck";
-  /** Failed attempts so far, of the step or of its undo. */
-  readonly retries: number;
-  readonly begunAt: number;
-  readonly endedAt?: number;
-  readonly result?: unknown;
-  /** Of the last attempt that failed. */
-  readonly error?: string;
-  /** When the next attempt, or the end of a wait, is due. */
-  readonly dueAt?: number;
-}
-
-/** Where a saga is in its life. */
-export type SagaStatus = "running" | "undoing" | "completed" | "compensated" | "parked";
-
-/** A saga as people see it. */
-export interface SagaState {
-  readonly status: SagaStatus;
-  readonly input: unknown;
-  readonly steps: readonly SagaStep[];
-  readonly result?: unknown;
-  /** Why it is undone, or parked. */
-  readonly error?: string;
-  readonly cancelled?: string;
-  readonly startedAt: number;
-  readonly endedAt?: number;
-}
-
 /** The picture of a saga after one more fact; `undefined` before the first one. */
 export function shown(state: SagaState | undefined, fact: Told): SagaState {
   if (fact.name === "started") return { status: "running", input: fact.data.input, steps: [], startedAt: fact.at };
@@ -172,8 +141,3 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
 }
 
 const takenBack: ReadonlySet<SagaStep["state"]> = new Set<SagaStep["state"]>(["undoing", "undone", "void", "resolved", "stuck"]);
-
-/** Whether nothing more is done for it by itself. */
-export function hasEnded(status: SagaStatus): boolean {
-  return status === "completed" || status === "compensated" || status === "parked";
-}

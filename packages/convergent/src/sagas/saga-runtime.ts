@@ -7,7 +7,7 @@
  */
 import { ConvergentError } from "../errors/error.ts";
 import type { CancelSignal, Timer } from "../host/host.ts";
-import type { Appended } from "../log/append.ts";
+import type { Appended, AppendId } from "../log/append.ts";
 import { EventCodec } from "../log/codec.ts";
 import { canonicalJson } from "../log/digest.ts";
 import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
@@ -16,9 +16,11 @@ import { validated } from "../log/schema.ts";
 import type { Route } from "../log/followers.ts";
 import type { Position } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
-import { type Fact, factOf, hasEnded, type SagaState, shown, type Told } from "./facts.ts";
+import { hasEnded, type SagaAccepted, type SagaState } from "../protocol/saga.ts";
+import { type Fact, factOf, shown, type Told } from "./facts.ts";
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
+import { type SagaCallOptions, type SagaTellOptions, tellIdOf, type TellId, toldBefore, toldMetadata } from "./telling.ts";
 import { type SagaReading, Watching } from "./watching.ts";
 import { Abandoned, Exists } from "./writer.ts";
 
@@ -60,22 +62,6 @@ export interface ParkedSaga {
   readonly error: string;
 }
 
-/** How a start, a signal or a cancellation went. */
-export interface SagaAccepted {
-  readonly id: string;
-  readonly token: Token;
-  /** It was started with the same input before. */
-  readonly repeated: boolean;
-}
-
-/** What is kept with what a call writes. */
-export interface SagaCallOptions {
-  /** Who asks. */
-  readonly actor?: string;
-  /** Anything else. */
-  readonly metadata?: Metadata;
-}
-
 interface Read {
   readonly facts: readonly Told[];
   readonly state: SagaState;
@@ -84,6 +70,13 @@ interface Read {
   readonly last: StoredEvent;
 }
 
+/** What is written into a saga's stream by others, and under which id. */
+interface Written {
+  readonly facts: readonly Fact[];
+  readonly own?: AppendId | undefined;
+}
+
+/** The sagas of one definition, in a running service. */
 export class SagaRuntime {
   readonly definition: AnySaga;
   readonly #log: Log;
@@ -134,7 +127,7 @@ export class SagaRuntime {
 
   /**
    * Starts a saga, once: the same id with the same input again answers the saga that there is. Resolves when it is durable.
-   * Throws `saga_exists` for another input, `invalid_input`, and what `Log.append` throws.
+   * Throws `saga_exists` for another input, `invalid_input`, `outcome_unknown` when the service stops meanwhile, and what `Log.append` throws.
    */
   async begin(id: string, input: unknown, { actor, metadata }: SagaCallOptions = {}): Promise<SagaAccepted> {
     const stream = this.stream(id);
@@ -161,8 +154,9 @@ export class SagaRuntime {
       await run.durable;
       return { id, token: run.writer.token as Token, repeated: false };
     } catch (error) {
-      if (!(error instanceof Exists)) throw error;
-      return await this.#startedBefore(id, input);
+      if (error instanceof Exists) return await this.#startedBefore(id, input);
+      if (!(error instanceof Abandoned)) throw error;
+      throw new ConvergentError("outcome_unknown", `the service stops; start the saga ${id} again under this id`, { details: { id } });
     }
   }
 
@@ -183,14 +177,14 @@ export class SagaRuntime {
   }
 
   /** Gives a running saga a signal. Resolves when it is durable. Throws `saga_not_found`, `saga_ended`. */
-  signal(id: string, signal: string, data: unknown, options: SagaCallOptions = {}): Promise<SagaAccepted> {
+  signal(id: string, signal: string, data: unknown, options: SagaTellOptions = {}): Promise<SagaAccepted> {
     canonicalJson(data);
     const fact: Fact = { name: "signalled", data: { signal, ...(data === undefined ? {} : { data }) } };
     return this.#tell(id, fact, options);
   }
 
   /** Has a running saga undo what it did. Throws `saga_not_found`, `saga_ended`. */
-  cancel(id: string, reason: string, options: SagaCallOptions = {}): Promise<SagaAccepted> {
+  cancel(id: string, reason: string, options: SagaTellOptions = {}): Promise<SagaAccepted> {
     return this.#tell(id, { name: "cancelled", data: { reason } }, options);
   }
 
@@ -198,17 +192,24 @@ export class SagaRuntime {
    * Has a parked saga go on: what failed is tried again, or is taken for done because somebody has seen to it (`resolved`).
    * Throws `saga_not_found`, `saga_ended` for one that is not parked.
    */
-  async resume(id: string, how: { readonly resolved: boolean; readonly reason: string; readonly by: string }): Promise<SagaAccepted> {
+  async resume(
+    id: string,
+    how: { readonly resolved: boolean; readonly reason: string; readonly by: string } & TellId,
+  ): Promise<SagaAccepted> {
     const known = await this.#known(id);
     const { status, steps } = known.state;
-    if (status !== "parked") throw this.#ended(id, status, "only a parked one is resumed");
     const { reason, by, resolved } = how;
+    const own = tellIdOf(this.stream(id), ["resume", resolved, reason, by], { ...how, actor: by });
+    const before = await toldBefore(this.#log, id, own);
+    if (before) return before;
+    if (status !== "parked") this.#ended(id, status, "only a parked one is resumed");
     const stuck = steps
       .filter(({ state }) => state === "stuck")
       .map(({ name: step }): Fact => ({ name: "undone", data: { step, how: "resolved", reason, by } }));
     if (resolved && stuck.length === 0)
       throw new ConvergentError("invalid_input", `the saga ${id} has no undo that is stuck; retry it instead`);
-    return this.#takeOver(id, known, [...(resolved ? stuck : []), { name: "resumed", data: { ...this.#claim(), reason, by } }]);
+    const facts: readonly Fact[] = [...(resolved ? stuck : []), { name: "resumed", data: { ...this.#claim(), reason, by } }];
+    return this.#takeOver(id, known, { facts, own });
   }
 
   /** The stream of a saga. Throws `invalid_input` for an id that cannot be stored. */
@@ -284,43 +285,46 @@ export class SagaRuntime {
     return { facts, state: state as SagaState, owner, last, metadata: envelopes[0]?.metadata ?? {} };
   }
 
-  #ended(id: string, status: string, why: string): ConvergentError {
-    return new ConvergentError("saga_ended", `the saga ${this.definition.name} ${id} is ${status}: ${why}`, { details: { id, status } });
+  #ended(id: string, status: string, why: string): never {
+    throw new ConvergentError("saga_ended", `the saga ${this.definition.name} ${id} is ${status}: ${why}`, { details: { id, status } });
   }
 
   /** Writes something into a running saga's stream, behind whatever is there. */
-  async #tell(id: string, fact: Fact, { actor, metadata }: SagaCallOptions): Promise<SagaAccepted> {
+  async #tell(id: string, fact: Fact, options: SagaTellOptions): Promise<SagaAccepted> {
+    const own = tellIdOf(this.stream(id), [fact.name, fact.data], options);
     for (;;) {
       const { state, last, metadata: first } = await this.#known(id);
-      if (state.status !== "running") throw this.#ended(id, state.status, "it hears of nothing any more");
-      const about = {
-        ...(first.correlation === undefined ? {} : { correlation: first.correlation }),
-        ...(actor === undefined ? {} : { actor }),
-        ...metadata,
-      };
-      const appended = await this.#append(id, last.version, [fact], about);
-      if (appended) return { id, token: appended.token, repeated: false };
+      if (state.status !== "running")
+        return (await toldBefore(this.#log, id, own)) ?? this.#ended(id, state.status, "it hears of nothing any more");
+      const appended = await this.#append(id, last.version, { facts: [fact], own, metadata: toldMetadata(first, options) });
+      if (appended) return { id, token: appended.token, repeated: appended.repeated };
     }
   }
 
-  async #append(id: string, expected: number, facts: readonly Fact[], metadata: Metadata): Promise<Appended | undefined> {
+  async #append(
+    id: string,
+    expected: number,
+    { facts, own, metadata }: Written & { readonly metadata: Metadata },
+  ): Promise<Appended | undefined> {
     const events = facts.map(({ name, data }): NewEvent => ({ type: this.#type(name), data }));
-    const outcome = await this.#log.append({ stream: this.stream(id), expected, events, metadata });
+    const outcome = await this.#log.append({ stream: this.stream(id), expected, events, metadata, ...(own ? { id: own } : {}) });
     if (outcome.kind === "refused") throw outcome.reason;
     if (outcome.kind === "conflict") return undefined;
     for (const event of outcome.events) this.#dispatch(event);
     return outcome;
   }
 
-  async #takeOver(id: string, known: Read, facts: readonly Fact[]): Promise<SagaAccepted> {
-    const appended = await this.#append(id, known.last.version, facts, known.metadata);
+  async #takeOver(id: string, known: Read, written: Written): Promise<SagaAccepted> {
+    const appended = await this.#append(id, known.last.version, { ...written, metadata: known.metadata });
     if (!appended)
       throw new ConvergentError("version_conflict", `the saga ${id} has changed meanwhile; look at it and try again`, { details: { id } });
+    const { token, repeated } = appended;
+    if (repeated) return { id, token, repeated };
     const history = [...known.facts, ...appended.events.map((event) => factOf(this.#codec.decode(event)))];
     const run = this.#newRun(id, this.stream(id), known.metadata, history);
     run.run(known.state.input);
     this.#keep(run);
-    return { id, token: appended.token, repeated: false };
+    return { id, token, repeated };
   }
 
   /** What is read of the log: what runs must hear of, and everything while somebody watches. */
@@ -394,7 +398,7 @@ export class SagaRuntime {
     const known = await this.#known(id);
     const { status } = known.state;
     if (hasEnded(status) || this.#runs.has(id) || (known.owner !== this.#options.work.self && present.has(known.owner))) return;
-    await this.#takeOver(id, known, [{ name: "taken", data: this.#claim() }]).catch((error: unknown) => {
+    await this.#takeOver(id, known, { facts: [{ name: "taken", data: this.#claim() }] }).catch((error: unknown) => {
       if (!(error instanceof ConvergentError && error.code === "version_conflict")) throw error; // somebody was faster
     });
   }

@@ -4,7 +4,7 @@
  */
 import type { CancelSignal, Timers } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
-import { hasEnded, type SagaState } from "./facts.ts";
+import { hasEnded, type SagaState } from "../protocol/saga.ts";
 
 /** A saga as it is now. */
 export interface SagaReading {

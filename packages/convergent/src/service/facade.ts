@@ -9,10 +9,10 @@ import type { StagedAppend, UserTransaction } from "../log/staging.ts";
 import type { Token } from "../position/token.ts";
 import type { Conflict, Outcome, Rejected } from "../protocol/outcome.ts";
 import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { SagaAccepted, SagaView } from "../protocol/saga.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
-import type { SagaStep, SagaState } from "../sagas/facts.ts";
 import type { AnySaga, SagaInput, SagaResult } from "../sagas/saga.ts";
-import type { SagaAccepted, SagaCallOptions } from "../sagas/saga-runtime.ts";
+import type { SagaCallOptions, SagaTellOptions } from "../sagas/telling.ts";
 import type { AnyQueries, QueryInput, QueryResult, SqlView } from "../views/sql-view.ts";
 import type { AnyView, View } from "../views/view.ts";
 import type { Planned, PlanOptions } from "./together.ts";
@@ -89,18 +89,6 @@ export type Conditions<Document, Index extends string> = {
   readonly [Field in Index]?: Condition<Extract<Document[Field & keyof Document], IndexValue>>;
 };
 
-/** A saga as it is now, or as it ended. */
-export interface SagaView<Input, Result> extends Omit<SagaState, "input" | "result"> {
-  readonly id: string;
-  readonly input: Input;
-  /** Of one that has completed. */
-  readonly result?: Result;
-  readonly steps: readonly SagaStep[];
-  /** Events in its stream. */
-  readonly version: number;
-  readonly token: Token;
-}
-
 /** Sagas of one definition: started, looked at, and seen to. Each throws `saga_not_found` for an id that there is none of. */
 export interface SagaFacade<Input, Result> {
   /**
@@ -114,13 +102,19 @@ export interface SagaFacade<Input, Result> {
   /** The saga as it becomes, the present state first, up to its end. */
   watch(id: string, options?: { readonly signal?: CancelSignal }): AsyncIterable<SagaView<Input, Result>>;
   /** Throws `saga_ended`. */
-  signal(id: string, signal: string, data?: unknown, options?: SagaCallOptions): Promise<SagaAccepted>;
+  signal(id: string, signal: string, data?: unknown, options?: SagaTellOptions): Promise<SagaAccepted>;
   /** Has it undo what it did. Throws `saga_ended`. */
-  cancel(id: string, options: { readonly reason: string } & SagaCallOptions): Promise<SagaAccepted>;
+  cancel(id: string, options: { readonly reason: string } & SagaTellOptions): Promise<SagaAccepted>;
   /** Has a parked one try again what failed. Throws `saga_ended`. */
-  retry(id: string, options: { readonly reason: string; readonly by: string }): Promise<SagaAccepted>;
+  retry(id: string, options: SagaOperation): Promise<SagaAccepted>;
   /** Has a parked one take the undo that failed for done, because somebody has seen to it. Throws `saga_ended`. */
-  resolve(id: string, options: { readonly reason: string; readonly by: string }): Promise<SagaAccepted>;
+  resolve(id: string, options: SagaOperation): Promise<SagaAccepted>;
+}
+
+/** Why an operator sees to a parked saga, and who that is. */
+export interface SagaOperation extends Pick<SagaTellOptions, "id" | "scope"> {
+  readonly reason: string;
+  readonly by: string;
 }
 
 /** What a running service offers for a part. */

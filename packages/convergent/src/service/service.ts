@@ -15,14 +15,15 @@ import { parseToken, type Token } from "../position/token.ts";
 import type { LagRange } from "../readers/lag.ts";
 import type { ParkedNotice, ReaderFailure } from "../readers/reader-options.ts";
 import type { Refusal } from "../reactions/reaction-runtime.ts";
-import type { ParkedSaga, SagaCallOptions, SagaRuntime } from "../sagas/saga-runtime.ts";
+import type { ParkedSaga, SagaRuntime } from "../sagas/saga-runtime.ts";
+import type { SagaCallOptions, SagaTellOptions } from "../sagas/telling.ts";
 import type { SagaReading } from "../sagas/watching.ts";
 import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import type { RebuildNews } from "../views/rebuild.ts";
 import type { SnapshotRefused } from "../entities/snapshots.ts";
 import type { ReadOptions } from "../protocol/reading.ts";
 import type { ViewRuntime } from "../views/view-runtime.ts";
-import type { AnyParts, Facades } from "./facade.ts";
+import type { AnyParts, Facades, SagaOperation } from "./facade.ts";
 import type { ForgetOptions, Forgotten } from "./forgetting.ts";
 import { unfinishedName } from "./saga-work.ts";
 import { ServiceRuntime } from "./service-runtime.ts";
@@ -212,7 +213,6 @@ function viewFacade(runtime: ViewRuntime): unknown {
 }
 
 function sagaFacade(runtime: SagaRuntime): unknown {
-  type By = { readonly reason: string; readonly by: string };
   const shown = ({ id, state, version, token }: SagaReading): unknown => ({ id, ...state, version, token });
   return {
     start: (id: string, input: unknown, options?: SagaCallOptions) => runtime.begin(id, input, options),
@@ -222,10 +222,10 @@ function sagaFacade(runtime: SagaRuntime): unknown {
     watch: async function* (id: string, { signal }: { readonly signal?: CancelSignal } = {}) {
       for await (const reading of runtime.watch(id, signal)) yield shown(reading);
     },
-    signal: (id: string, signal: string, data?: unknown, options?: SagaCallOptions) => runtime.signal(id, signal, data, options),
-    cancel: (id: string, { reason, ...options }: { readonly reason: string } & SagaCallOptions) => runtime.cancel(id, reason, options),
-    retry: (id: string, by: By) => runtime.resume(id, { ...by, resolved: false }),
-    resolve: (id: string, by: By) => runtime.resume(id, { ...by, resolved: true }),
+    signal: (id: string, signal: string, data?: unknown, options?: SagaTellOptions) => runtime.signal(id, signal, data, options),
+    cancel: (id: string, { reason, ...options }: { readonly reason: string } & SagaTellOptions) => runtime.cancel(id, reason, options),
+    retry: (id: string, by: SagaOperation) => runtime.resume(id, { ...by, resolved: false }),
+    resolve: (id: string, by: SagaOperation) => runtime.resume(id, { ...by, resolved: true }),
   };
 }
 

@@ -5,7 +5,7 @@
 import { type Condition, ConvergentError, type IndexValue, isConvergentError } from "convergent";
 import { type Authenticate, type Caller, callerOf } from "./caller.ts";
 import type { Directory } from "./directory.ts";
-import { type Allowed, type Asked, type Policy, type PolicyTable, policyOf } from "./policy.ts";
+import { type Allowed, type Asked, type Policy, type PolicyNames, type PolicyTable, policyOf } from "./policy.ts";
 
 /** Who may ask a gateway, and for what. */
 export interface AccessOptions {
@@ -117,8 +117,8 @@ function isAllowed(verdict: unknown): verdict is Allowed {
 function grantOf({ conditions, visible }: Allowed, kind: Asked["kind"]): Grant {
   // What a policy says and this gateway would not do is a hole: better no answer.
   if (conditions && kind !== "view" && kind !== "query") throw misplaced("conditions", "views and queries", kind);
-  if (visible && kind !== "view" && kind !== "entity" && kind !== "events")
-    throw misplaced("visible", "entities, events and documents", kind);
+  if (visible && kind !== "view" && kind !== "entity" && kind !== "events" && kind !== "saga-read")
+    throw misplaced("visible", "entities, events, documents and sagas", kind);
   if (kind === "query") return conditions ? { conditions } : everything;
   const fields = Object.entries(conditions ?? {});
   if (fields.length === 0 && !visible) return everything;
@@ -150,6 +150,18 @@ function whatOf(asked: Asked): string {
       return `read the view ${asked.name}${asked.kind === "view" ? " here" : " like this"}`;
     case "rows":
       return `ask the view ${asked.name} for ${asked.query} like this`;
+    case "saga-start":
+      return `start a ${asked.name} like this`;
+    case "saga-read":
+      return `read this ${asked.name}`;
+    case "saga-signal":
+      return `send ${asked.signal} to this ${asked.name}`;
+    case "saga-cancel":
+      return `cancel this ${asked.name}`;
+    case "saga-operate":
+      return `${asked.action} this ${asked.name}`;
+    case "void":
+      return `void ids at ${asked.service}`;
     case "definition":
     case "readers":
     case "metrics":
@@ -157,11 +169,12 @@ function whatOf(asked: Asked): string {
   }
 }
 
-function namesOf(directory: Directory): { commands: string[]; entities: string[]; views: string[] } {
+function namesOf(directory: Directory): PolicyNames {
   const entities = [...directory.entities.values()];
   return {
     commands: entities.flatMap((entity) => [...entity.meters.keys()].map((command) => `${entity.name}.${command}`)),
     entities: entities.map((entity) => entity.name),
     views: [...directory.views.keys()],
+    sagas: [...directory.sagas.keys()],
   };
 }

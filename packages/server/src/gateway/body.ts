@@ -1,7 +1,7 @@
 /**
  * Reads a JSON body that nobody vouches for: bounded in bytes before it is buffered and in depth before anything
- * recurses over it, valid UTF-8, and free of keys that reach into prototypes. An empty body is `{}`, so that a command
- * without input needs none; the schema then says what is missing.
+ * recurses over it, valid UTF-8, and free of keys that reach into prototypes. An empty body is `{}` unless somebody says
+ * otherwise, so that a command without input needs none; the schema then says what is missing.
  */
 import { isUtf8 } from "node:buffer";
 import { ConvergentError, isConvergentError } from "convergent";
@@ -25,14 +25,14 @@ interface Fault {
   readonly reason: string;
 }
 
-/** The body's value. Throws `payload_too_large` and `invalid_input`. */
-export async function readJson(request: Request): Promise<unknown> {
+/** The body's value, `empty` for one of no bytes. Throws `payload_too_large` and `invalid_input`. */
+export async function readJson(request: Request, { empty }: { readonly empty?: unknown } = { empty: {} }): Promise<unknown> {
   const bytes = await readBytes(request).catch((error: unknown) => {
     if (isConvergentError(error)) throw error;
     // The sender went away, or broke the encoding: nobody will read this answer, and nothing failed here.
     throw invalidInput("the body broke off before its end", [{ path: "", reason: "incomplete" }]);
   });
-  if (bytes.length === 0) return {};
+  if (bytes.length === 0) return empty;
   if (!isUtf8(bytes)) throw notJson("it is not valid UTF-8");
   let value: unknown;
   try {

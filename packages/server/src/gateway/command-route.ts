@@ -28,8 +28,9 @@ import { type ConflictAddress, conflictAnswer } from "./conflict-answer.ts";
 import { type Directory, type EntityEntry, meterOf } from "./directory.ts";
 import { entityTag, expectedOf } from "./preconditions.ts";
 import { type CommandPreferences, commandPreferencesOf } from "./preferences.ts";
-import { type HeaderRecord, invalidInput, json, problem } from "./problem.ts";
+import { type HeaderRecord, json, problem } from "./problem.ts";
 import { RunningKeys } from "./running-keys.ts";
+import { authorOf, keyOf, traceOf } from "./write-headers.ts";
 
 export interface CommandAddress {
   readonly entity: string;
@@ -98,37 +99,14 @@ export class CommandRoute {
 }
 
 function optionsOf(headers: Headers, service: ServiceRuntime, caller: Caller | undefined): CommandOptions {
-  const id = idempotencyKey(headers.get(wire.headers.idempotencyKey));
+  const id = keyOf(headers);
   const expected = expectedOf(headers, service.log.epoch.id);
-  // Who was authenticated says nothing about himself; his ids are his own, also among those of reactions.
-  const actor = caller ? caller.subject : actorOf(headers.get(wire.headers.actor));
-  const trace = traceOf(headers.get(wire.headers.trace));
   return {
     ...(id === undefined ? {} : { id }),
     ...(expected === undefined ? {} : { expected }),
-    ...(actor === undefined ? {} : { actor }),
-    ...(caller ? { scope: `caller:${caller.subject}` } : {}),
-    ...(trace === undefined ? {} : { metadata: { trace } }),
+    ...authorOf(headers, caller),
+    ...traceOf(headers),
   };
-}
-
-/** The key, bare or quoted as a structured field (RFC 8941), which is the form of the IETF's draft. */
-function idempotencyKey(header: string | null): string | undefined {
-  if (header === null) return undefined;
-  const key = header.replace(/^"(.*)"$/, "$1");
-  if (/^[\u0021-\u007e]{1,255}$/.test(key)) return key;
-  throw invalidInput("an Idempotency-Key has 1 to 255 visible ASCII characters", [{ path: "", reason: "unusable Idempotency-Key" }]);
-}
-
-function actorOf(header: string | null): string | undefined {
-  if (header === null || header === "") return undefined;
-  if (header.length <= 255) return header;
-  throw invalidInput("a Convergent-Actor has at most 255 characters", [{ path: "", reason: "unusable Convergent-Actor" }]);
-}
-
-/** A malformed trace context is ignored, as the W3C's specification asks. */
-function traceOf(header: string | null): string | undefined {
-  return header !== null && /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/.test(header) ? header : undefined;
 }
 
 function answerOf(outcome: Outcome<unknown>, asked: ConflictAddress, headers: HeaderRecord): Response | Promise<Response> {

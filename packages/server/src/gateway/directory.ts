@@ -5,12 +5,14 @@ import {
   type EntityRuntime,
   type Running,
   runtimeOf,
+  type SagaRuntime,
   type ServiceRuntime,
   type ViewRuntime,
 } from "convergent";
 import { CommandMeter } from "./command-meter.ts";
 import type { Ending } from "./ending.ts";
 import { Pace } from "./pace.ts";
+import { SagaPace } from "./saga-pace.ts";
 
 export interface EntityEntry {
   readonly name: string;
@@ -28,8 +30,22 @@ export interface ViewEntry {
   readonly ending: Ending;
 }
 
+/** What a saga is asked to do, as metrics count it. */
+export const sagaActions = ["start", "signal", "cancel", "retry", "resolve"] as const;
+export type SagaAction = (typeof sagaActions)[number];
+
+export interface SagaEntry {
+  readonly name: string;
+  readonly service: ServiceRuntime;
+  readonly runtime: SagaRuntime;
+  readonly pace: SagaPace;
+  readonly meters: ReadonlyMap<SagaAction, CommandMeter>;
+  readonly ending: Ending;
+}
+
 export class Directory {
   readonly services: readonly ServiceRuntime[];
+  readonly sagas: ReadonlyMap<string, SagaEntry>;
   readonly entities: ReadonlyMap<string, EntityEntry>;
   readonly views: ReadonlyMap<string, ViewEntry>;
   readonly ending: Ending;
@@ -49,6 +65,11 @@ export class Directory {
         [...service.views].map(([name, runtime]) => [name, { definition: runtime.definition, service, runtime, ending }]),
       ),
     );
+    this.sagas = new Map(
+      this.services.flatMap((service) =>
+        [...service.sagas].map(([name, runtime]) => [name, { ...sagaEntry(service, name, runtime), ending }]),
+      ),
+    );
   }
 
   /** Throws `not_found` with the names there are. */
@@ -59,6 +80,17 @@ export class Directory {
   /** Throws `not_found` with the names there are. */
   view(name: string): ViewEntry {
     return this.views.get(name) ?? unknown("view", name, this.views);
+  }
+
+  /** Throws `not_found` with the names there are. */
+  saga(name: string): SagaEntry {
+    return this.sagas.get(name) ?? unknown("saga", name, this.sagas);
+  }
+
+  /** Throws `not_found` with the names there are. */
+  service(name: string): ServiceRuntime {
+    const services = new Map(this.services.map((service) => [service.name, service]));
+    return services.get(name) ?? unknown("service", name, services);
   }
 }
 
@@ -71,6 +103,11 @@ function entityEntry(service: ServiceRuntime, name: string, runtime: EntityRunti
   const commands = Object.keys(runtime.definition.commands as object);
   const meters = new Map(commands.map((command) => [command, new CommandMeter(name, command)]));
   return { name, service, runtime, pace: new Pace(service.log.host.clock, () => service.visibilityOf(name)), meters };
+}
+
+function sagaEntry(service: ServiceRuntime, name: string, runtime: SagaRuntime): Omit<SagaEntry, "ending"> {
+  const meters = new Map(sagaActions.map((action) => [action, new CommandMeter(name, action)]));
+  return { name, service, runtime, pace: new SagaPace(service.log.host.clock), meters };
 }
 
 function requireUnique(services: readonly ServiceRuntime[]): void {

@@ -112,7 +112,7 @@ function mount(app: App, route: Route, way: Way): void {
 
 async function visited(context: Context<{ Bindings: Sender }>, route: Route, way: Way): Promise<Response> {
   const { log, limiter } = way;
-  const { address, probe = false } = route;
+  const { address, probe = false, holds = false } = route;
   const request = context.req.raw;
   const part = (name: string): string => context.req.param(name) ?? "";
   const startedAt = log ? performance.now() : 0;
@@ -121,7 +121,7 @@ async function visited(context: Context<{ Bindings: Sender }>, route: Route, way
   let response: Response;
   try {
     visit = probe || way.open ? anyone : await admitted(request, context.env, way);
-    if (limiter && !probe && mayWait(request)) leave = limiter.wait(keyOf(visit, context.env));
+    if (limiter && !probe && mayWait(request, holds)) leave = limiter.wait(keyOf(visit, context.env));
     response = await route.answer(request, part, visit);
   } catch (error) {
     response = failure(await way.access.discreet(error, visit), `${route.method} ${address}`, way.onError);

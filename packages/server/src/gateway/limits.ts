@@ -10,7 +10,7 @@ export interface Limits {
   readonly requestsPerSecond?: number;
   /** Requests that may come at once after a pause. Default: twice `requestsPerSecond`. */
   readonly burst?: number;
-  /** Reads of one caller that may wait for freshness at the same time. */
+  /** Reads of one caller that may wait for freshness, or for news of a saga, at the same time. */
   readonly waiting?: number;
 }
 
@@ -59,9 +59,10 @@ export class Limiter {
   }
 }
 
-/** Whether the answer to a request may be held back until something is fresh. */
-export function mayWait({ method, headers }: Request): boolean {
-  return (method === "GET" || method === "HEAD") && (headers.has(wire.headers.token) || headers.has(wire.headers.cacheControl));
+/** Whether the answer to a request may be held back until something is fresh or, where answers are held back for news (`holds`), until there is some. */
+export function mayWait({ method, headers }: Request, holds: boolean): boolean {
+  if (method !== "GET" && method !== "HEAD") return false;
+  return headers.has(wire.headers.token) || headers.has(wire.headers.cacheControl) || (holds && headers.has(wire.headers.prefer));
 }
 
 /** A token bucket for each key, kept as the time at which it will be full again: one number, and full ones need none. */

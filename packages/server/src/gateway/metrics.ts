@@ -3,7 +3,7 @@
  * counters and gauges when somebody asks; readers are asked at that moment. Labels are names of definitions, routes
  * and statuses, so their number does not grow with traffic.
  */
-import type { ReaderStatus, ReplicaStatus } from "convergent";
+import { type ReaderStatus, type ReplicaStatus, unfinishedName } from "convergent";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Directory } from "./directory.ts";
 
@@ -33,6 +33,7 @@ export class Metrics {
     const registry = new Registry();
     this.#commands(registry);
     this.#requests(registry);
+    await this.#sagas(registry);
     await this.#services(registry);
     return { contentType: registry.contentType, text: await registry.metrics() };
   }
@@ -44,7 +45,7 @@ export class Metrics {
       "command",
       "quantile",
     ]);
-    for (const { meters } of this.#directory.entities.values()) {
+    for (const { meters } of [...this.#directory.entities.values(), ...this.#directory.sagas.values()]) {
       for (const { entity, command, counts: outcomes, durations } of meters.values()) {
         for (const [outcome, count] of Object.entries(outcomes)) counts.inc({ entity, command, outcome }, count);
         if (durations.count === 0) continue;
@@ -59,6 +60,26 @@ export class Metrics {
     for (const [key, count] of this.#answers) {
       const [route = "", status = ""] = key.split(" ");
       answers.inc({ route, status }, count);
+    }
+  }
+
+  async #sagas(registry: Registry): Promise<void> {
+    const { sagas } = this.#directory;
+    if (sagas.size === 0) return;
+    const unfinished = gaugeIn(registry, "convergent_sagas", "Sagas that have not ended, by state, as far as their view has come", [
+      "saga",
+      "state",
+    ]);
+    const runs = gaugeIn(registry, "convergent_saga_runs", "Sagas that this process runs", ["saga"]);
+    const seconds = gaugeIn(registry, "convergent_saga_seconds", "Time from start to end, of recent sagas that were asked for", [
+      "saga",
+      "quantile",
+    ]);
+    for (const { name: saga, service, runtime, pace } of sagas.values()) {
+      runs.set({ saga }, runtime.running);
+      for (const state of ["running", "parked"] as const)
+        unfinished.set({ saga, state }, (await service.view(unfinishedName(saga)).count({ state })).value);
+      for (const [quantile, name] of Object.entries(quantiles)) if (pace.tookMs) seconds.set({ saga, quantile }, pace.tookMs[name] / 1000);
     }
   }
 

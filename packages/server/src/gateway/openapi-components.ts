@@ -35,7 +35,7 @@ export function ref(kind: "schemas" | "parameters" | "headers" | "responses", na
 }
 
 const parameters: Readonly<Record<string, Schema>> = {
-  IdempotencyKey: header(
+  IdempotencyKey: inHeader(
     "Idempotency-Key",
     "Same key and body: the first answer again. Same key, other body: 422. Keys belong to their caller.",
     {
@@ -43,29 +43,30 @@ const parameters: Readonly<Record<string, Schema>> = {
       pattern: '^"?[\\u0021-\\u007e]{1,255}"?$',
     },
   ),
-  IfMatch: header("If-Match", "The ETag of an earlier answer: the command runs at that version only. `*`: the entity must exist.", text),
-  IfNoneMatch: header(
+  IfMatch: inHeader("If-Match", "The ETag of an earlier answer: the command runs at that version only. `*`: the entity must exist.", text),
+  IfNoneMatch: inHeader(
     "If-None-Match",
-    "On a command `*`: the entity must not exist. On a read the ETag that is known: 304 when nothing changed.",
+    "On a command `*`: the entity must not exist. On a read the ETag that is known: 304 when nothing changed, for a saga within the time that `Prefer` waits.",
     text,
   ),
-  ConsistencyToken: header("Consistency-Token", "What an earlier answer has seen: a read is no older than that.", text),
-  Prefer: header(
+  ConsistencyToken: inHeader("Consistency-Token", "What an earlier answer has seen: a read is no older than that.", text),
+  Prefer: inHeader(
     "Prefer",
-    "`wait=SECONDS` (at most 30): how long to wait for freshness. `handling=strict`: rather 503 than a stale answer; a read that names no level then asks for the newest write at its arrival. `on-conflict=reject|retry|merge`.",
+    "`wait=SECONDS` (at most 30): how long to wait for freshness, or for news of a saga. `handling=strict`: rather 503 than a stale answer; a read that names no level then asks for the newest write at its arrival. `on-conflict=reject|retry|merge`.",
     text,
   ),
-  CacheControl: header("Cache-Control", "On a read: `max-age=SECONDS`, or `no-cache` for the head at arrival.", text),
-  Traceparent: header("traceparent", "W3C trace context; kept with the events.", text),
+  CacheControl: inHeader("Cache-Control", "On a read: `max-age=SECONDS`, or `no-cache` for the head at arrival.", text),
+  Traceparent: inHeader("traceparent", "W3C trace context; kept with the events.", text),
 };
 
-function header(name: string, description: string, schema: Schema): Schema {
+function inHeader(name: string, description: string, schema: Schema): Schema {
   return { name, in: "header", required: false, description, schema };
 }
 
 const headers: Readonly<Record<string, Schema>> = {
   ETag: { description: "The version of what was answered.", schema: text },
   ConsistencyToken: { description: "What this answer has seen; send it back to read no older than that.", schema: text },
+  Location: { description: "Where the saga is read.", schema: text },
   PreferenceApplied: { description: "The preferences that were honoured.", schema: text },
   RetryAfter: { description: "Seconds, rounded up.", schema: { type: "integer", minimum: 1 } },
   RetryAfterMs: { description: "The exact milliseconds.", schema: whole },
@@ -80,7 +81,8 @@ const labels = {
   "unmet?": list(text),
   "visibilityMs?": ref("schemas", "VisibilityMs"),
 } as const;
-const event = { id: text, type: text, version: whole, position: whole, at: { type: "string", format: "date-time" }, data: {} } as const;
+const time = { type: "string", format: "date-time" } as const;
+const event = { id: text, type: text, version: whole, position: whole, at: time, data: {} } as const;
 
 const schemas: Readonly<Record<string, Schema>> = {
   VisibilityMs: { ...percentiles, description: "Measured milliseconds from write to visible." },
@@ -128,6 +130,35 @@ const schemas: Readonly<Record<string, Schema>> = {
     "unmet?": list(text),
   }),
   Events: object({ events: list(ref("schemas", "Event")), "next?": whole }),
+  SagaAccepted: object({
+    id: text,
+    token: text,
+    repeated: { type: "boolean", description: "The same was asked under the same id before." },
+  }),
+  SagaStep: object({
+    name: text,
+    kind: { enum: ["step", "timer", "signal"] },
+    state: { enum: ["begun", "done", "failed", "undoing", "undone", "void", "resolved", "stuck"] },
+    retries: { ...whole, description: "Failed attempts so far, of the step or of its undo." },
+    begunAt: time,
+    "endedAt?": time,
+    "result?": {},
+    "error?": text,
+    "dueAt?": { ...time, description: "When the next attempt, or the end of a wait, is due." },
+  }),
+  Saga: object({
+    id: text,
+    status: { enum: ["running", "undoing", "completed", "compensated", "parked"] },
+    input: {},
+    steps: list(ref("schemas", "SagaStep")),
+    "result?": { description: "Of one that has completed." },
+    "error?": { ...text, description: "Why it is undone, or parked." },
+    "cancelled?": { ...text, description: "The reason, of one that was cancelled." },
+    startedAt: time,
+    "endedAt?": time,
+    version: whole,
+    token: text,
+  }),
   Reading: object({ value: {}, ...labels }),
   Page: object({ value: list(object({ key: text, value: {} })), ...labels, "cursor?": text, "count?": whole }),
   Problem: object({
@@ -170,6 +201,27 @@ function response(status: number, codes: readonly ErrorCode[]): Schema {
 /** References to problems by status. */
 export function problems(...statuses: readonly number[]): Record<string, Schema> {
   return Object.fromEntries(statuses.map((status) => [String(status), ref("responses", `Problem${status}`)]));
+}
+
+/** A parameter that several operations have. */
+export function header(name: string): Schema {
+  return ref("parameters", name);
+}
+
+export function inPath(name: string, schema: Schema): Schema {
+  return { name, in: "path", required: true, schema };
+}
+
+export function inQuery(name: string, schema: Schema): Schema {
+  return { name, in: "query", required: false, schema };
+}
+
+export function json(description: string, schema: Schema, headers: readonly string[] = []): Schema {
+  return {
+    description,
+    ...(headers.length > 0 ? { headers: Object.fromEntries(headers.map((name) => [name, ref("headers", name.replaceAll("-", ""))])) } : {}),
+    content: { "application/json": { schema } },
+  };
 }
 
 /** Everything that is referred to, by kind and name. */

@@ -6,7 +6,8 @@ import { wire } from "convergent";
 import { definitionBody } from "./definition.ts";
 import type { Directory } from "./directory.ts";
 import { fieldTypes } from "./field-types.ts";
-import { components, list, object, problems, ref, type Schema, text, whole } from "./openapi-components.ts";
+import { components, header, inPath, inQuery, json, list, object, problems, ref, type Schema, text, whole } from "./openapi-components.ts";
+import { sagaPaths } from "./openapi-sagas.ts";
 
 type Paths = Record<string, Record<string, Schema>>;
 
@@ -51,6 +52,10 @@ class Writer {
     if (part.kind === "entity") this.#entity(part);
     else if (part.queries) this.#queries(part);
     else if (part.kind === "view") this.#view(part);
+    else if (part.kind === "saga") {
+      const input = this.#component(`${part.name}.input`, part.input);
+      Object.assign(this.paths, sagaPaths(part, { input, refusals: this.#refusals }));
+    }
   }
 
   status(): void {
@@ -74,6 +79,19 @@ class Writer {
         "How far each reader is.",
         object({ readers: list({ type: "object" }), views: list({ type: "object" }), "replicas?": list({ type: "object" }) }),
       ),
+    };
+    this.paths["/services/{service}/ids/{id}/void"] = {
+      post: {
+        summary: "Sees to it that no command under this Idempotency-Key of the caller's can take effect at the service any more.",
+        parameters: [
+          inPath("service", { enum: this.#directory.services.map(({ name }) => name) }),
+          inPath("id", { ...text, maxLength: 255 }),
+        ],
+        responses: {
+          "200": json("Whether that was in time; false: it took effect before.", object({ void: { type: "boolean" } })),
+          ...problems(400, 404, ...this.#refusals),
+        },
+      },
     };
     const metrics = { "200": { description: "Prometheus text.", content: { "text/plain": { schema: text } } } };
     this.paths["/metrics"] = { get: { summary: "Metrics.", responses: { ...metrics, ...problems(...this.#refusals) } } };
@@ -199,24 +217,4 @@ class Writer {
       refers && given["$id"] === undefined ? { $id: `urn:convergent:schema:${encodeURIComponent(name)}`, ...given } : given;
     return ref("schemas", key);
   }
-}
-
-function header(name: string): Schema {
-  return ref("parameters", name);
-}
-
-function inPath(name: string, schema: Schema): Schema {
-  return { name, in: "path", required: true, schema };
-}
-
-function inQuery(name: string, schema: Schema): Schema {
-  return { name, in: "query", required: false, schema };
-}
-
-function json(description: string, schema: Schema, headers: readonly string[] = []): Schema {
-  return {
-    description,
-    ...(headers.length > 0 ? { headers: Object.fromEntries(headers.map((name) => [name, ref("headers", name.replaceAll("-", ""))])) } : {}),
-    content: { "application/json": { schema } },
-  };
 }

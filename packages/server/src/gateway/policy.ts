@@ -52,6 +52,67 @@ export interface RowsAsked {
   readonly input: unknown;
 }
 
+/** A saga about to be started. `id` is the one in the address, else the key, else a new one; unlike keys of commands, ids of sagas are not their caller's own. */
+export interface SagaStartAsked {
+  readonly kind: "saga-start";
+  readonly caller: Caller;
+  /** Wire name of the saga. */
+  readonly name: string;
+  readonly id: string;
+  /** As received: its schema has not looked at it. */
+  readonly input: unknown;
+}
+
+/** A read of a saga: its input, its steps with their results, its end. */
+export interface SagaReadAsked {
+  readonly kind: "saga-read";
+  readonly caller: Caller;
+  readonly name: string;
+  readonly id: string;
+}
+
+/** A signal to a running saga. */
+export interface SagaSignalAsked {
+  readonly kind: "saga-signal";
+  readonly caller: Caller;
+  readonly name: string;
+  readonly id: string;
+  readonly signal: string;
+  /** As received; `undefined` without a body. */
+  readonly data: unknown;
+}
+
+/** The wish that a running saga undoes what it did. */
+export interface SagaCancelAsked {
+  readonly kind: "saga-cancel";
+  readonly caller: Caller;
+  readonly name: string;
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** An operator's wish that a parked saga goes on. */
+export interface SagaOperateAsked {
+  readonly kind: "saga-operate";
+  readonly caller: Caller;
+  readonly name: string;
+  readonly id: string;
+  readonly action: "retry" | "resolve";
+  readonly reason: string;
+}
+
+/** A request about a saga. */
+export type SagaAsked = SagaStartAsked | SagaReadAsked | SagaSignalAsked | SagaCancelAsked | SagaOperateAsked;
+
+/** The wish that a key of the caller's own has no effect any more. */
+export interface VoidAsked {
+  readonly kind: "void";
+  readonly caller: Caller;
+  /** Name of the service. */
+  readonly service: string;
+  readonly id: string;
+}
+
 /** A look at the gateway itself: `/definition` and `/openapi.json`, `/readers`, `/metrics`. */
 export interface StatusAsked {
   readonly kind: "definition" | "readers" | "metrics";
@@ -59,7 +120,7 @@ export interface StatusAsked {
 }
 
 /** A request, as a policy is asked about it. */
-export type Asked = CommandAsked | EntityAsked | ViewAsked | QueryAsked | RowsAsked | StatusAsked;
+export type Asked = CommandAsked | EntityAsked | ViewAsked | QueryAsked | RowsAsked | SagaAsked | VoidAsked | StatusAsked;
 
 /** Allowed, as far as this reaches. */
 export interface Allowed {
@@ -70,7 +131,7 @@ export interface Allowed {
    * does not meet them is answered as absent.
    */
   readonly conditions?: Readonly<Record<string, IndexValue>>;
-  /** For `entity`, `events` and `view`: looks at the state or document that is there; `false`, and it is answered as absent. */
+  /** For `entity`, `events`, `view` and `saga-read`: looks at the state or document that is there; `false`, and it is answered as absent. */
   readonly visible?: (value: unknown) => boolean;
 }
 
@@ -100,6 +161,13 @@ export interface PolicyTable {
   readonly entities?: Readonly<Record<string, Rule<EntityAsked>>>;
   /** Documents and queries, by view. */
   readonly views?: Readonly<Record<string, Rule<ViewAsked | QueryAsked | RowsAsked>>>;
+  /**
+   * By `saga.start`, `saga.read`, `saga.signal`, `saga.cancel` and `saga.operate`, for example `amend-order.start`; `amend-order.*` for
+   * what has no rule of its own.
+   */
+  readonly sagas?: Readonly<Record<string, Rule<SagaAsked>>>;
+  /** Whether a caller may see to it that a key of his own has no effect any more. */
+  readonly void?: Rule<VoidAsked>;
   /** `/definition` and `/openapi.json`. `convergent/client` asks for the first before anything else. */
   readonly definition?: Rule<StatusAsked>;
   readonly readers?: Rule<StatusAsked>;
@@ -111,7 +179,10 @@ export interface PolicyNames {
   readonly commands: readonly string[];
   readonly entities: readonly string[];
   readonly views: readonly string[];
+  readonly sagas: readonly string[];
 }
+
+const sagaRules = ["start", "read", "signal", "cancel", "operate", "*"];
 
 /** A table as a function. Throws `definition_invalid` for a rule about something that is not served: it would deny in silence. */
 export function policyOf(policy: Policy | PolicyTable, names: PolicyNames): Policy {
@@ -120,6 +191,11 @@ export function policyOf(policy: Policy | PolicyTable, names: PolicyNames): Poli
   requireKnown("command", policy.commands, [...names.commands, ...stars]);
   requireKnown("entity", policy.entities, names.entities);
   requireKnown("view", policy.views, names.views);
+  requireKnown(
+    "saga",
+    policy.sagas,
+    names.sagas.flatMap((name) => sagaRules.map((rule) => `${name}.${rule}`)),
+  );
   return (asked) => {
     switch (asked.kind) {
       case "command":
@@ -131,6 +207,16 @@ export function policyOf(policy: Policy | PolicyTable, names: PolicyNames): Poli
       case "query":
       case "rows":
         return judged(ruleOf(policy.views, asked.name), asked);
+      case "saga-start":
+      case "saga-read":
+      case "saga-signal":
+      case "saga-cancel":
+      case "saga-operate": {
+        const rule = `${asked.name}.${asked.kind.slice("saga-".length)}`;
+        return judged(ruleOf(policy.sagas, rule) ?? ruleOf(policy.sagas, `${asked.name}.*`), asked);
+      }
+      case "void":
+        return judged(policy.void, asked);
       case "definition":
       case "readers":
       case "metrics":

@@ -26,6 +26,12 @@ export function preferencesOf(headers: Headers): Preferences {
   };
 }
 
+/** How long an answer may be held back until there is news: not at all unless that is asked for. */
+export function holdOf(headers: Headers): { readonly waitMs: number; readonly applied: HeaderRecord } {
+  const waitMs = waitMsOf(askedOf(headers));
+  return { waitMs: waitMs ?? 0, applied: appliedOf({ wait: waitMs === undefined ? undefined : waitMs / 1000 }) };
+}
+
 export interface CommandPreferences {
   /** How long to wait for another request with the same key. */
   readonly waitMs: number;

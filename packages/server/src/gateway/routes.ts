@@ -11,7 +11,9 @@ import { answerQuery } from "./rows-route.ts";
 import { openapiBody } from "./openapi.ts";
 import { matchesTag } from "./preconditions.ts";
 import { readersBody, readiness } from "./status-routes.ts";
+import { cancelSaga, operateSaga, readSaga, signalSaga, startSaga } from "./saga-routes.ts";
 import { findDocuments, readDocument } from "./view-routes.ts";
+import { voidId } from "./void-route.ts";
 
 export interface Route {
   readonly method: "GET" | "POST";
@@ -19,6 +21,8 @@ export interface Route {
   readonly address: string;
   /** Asked by machines that have no credentials and no patience: nobody is authenticated, and nothing is counted. */
   readonly probe?: true;
+  /** Answers are held back until there is news, when `Prefer` asks for it. */
+  readonly holds?: true;
   readonly answer: (request: Request, part: Part, visit: Visit) => Response | Promise<Response>;
 }
 
@@ -57,8 +61,43 @@ export function routesOf(directory: Directory, metrics: Metrics, guarded: boolea
       answer: (request, part, { judge }) => answerQuery(request, { view: view(part), query: part("query") }, judge),
     },
     { method: "GET", address: "/views/{view}", answer: (request, part, { judge }) => findDocuments(request, view(part), judge) },
+    ...sagaRoutes(directory),
+    {
+      method: "POST",
+      address: "/services/{service}/ids/{id}/void",
+      answer: (request, part, visit) => voidId(request, { service: directory.service(part("service")), id: part("id") }, visit),
+    },
     ...descriptionRoutes(directory, guarded),
     ...statusRoutes(directory, metrics),
+  ];
+}
+
+function sagaRoutes(directory: Directory): readonly Route[] {
+  const of = (part: Part) => ({ saga: directory.saga(part("saga")), id: part("id") });
+  return [
+    {
+      method: "POST",
+      address: "/sagas/{saga}",
+      answer: (request, part, visit) => startSaga(request, { saga: directory.saga(part("saga")) }, visit),
+    },
+    { method: "POST", address: "/sagas/{saga}/{id}", answer: (request, part, visit) => startSaga(request, of(part), visit) },
+    { method: "GET", address: "/sagas/{saga}/{id}", holds: true, answer: (request, part, { judge }) => readSaga(request, of(part), judge) },
+    {
+      method: "POST",
+      address: "/sagas/{saga}/{id}/signals/{signal}",
+      answer: (request, part, visit) => signalSaga(request, { ...of(part), signal: part("signal") }, visit),
+    },
+    { method: "POST", address: "/sagas/{saga}/{id}/cancel", answer: (request, part, visit) => cancelSaga(request, of(part), visit) },
+    {
+      method: "POST",
+      address: "/sagas/{saga}/{id}/retry",
+      answer: (request, part, visit) => operateSaga(request, { ...of(part), action: "retry" }, visit),
+    },
+    {
+      method: "POST",
+      address: "/sagas/{saga}/{id}/resolve",
+      answer: (request, part, visit) => operateSaga(request, { ...of(part), action: "resolve" }, visit),
+    },
   ];
 }
 
