@@ -119,7 +119,9 @@ describe("where callers are authenticated", () => {
     );
     await site.post("/sagas/approval/a-1", { amount: 3, customer: "ada" }, as("ada"), to);
     expect((await site.get("/sagas/approval/a-1", as("ada"), to)).status).toBe(200);
-    const hidden = await site.get("/sagas/approval/a-1", { ...as("bob"), Prefer: "wait=20" }, to);
+    const asking = site.get("/sagas/approval/a-1", { ...as("bob"), Prefer: "wait=20" }, to);
+    expect(await isHeld(asking)).toBe(false);
+    const hidden = await asking;
     const missing = await site.get("/sagas/approval/a-2", as("bob"), to);
     expect(hidden.status).toBe(404);
     expect(hidden.text.replaceAll("a-1", "a-2")).toBe(missing.text);
