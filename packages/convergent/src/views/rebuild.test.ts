@@ -377,3 +377,24 @@ test("a build that parked a key which the older version could apply is not used 
   expect(await running.sums.get("t1", { strong: true, wait: "10s" })).toMatchObject({ value: { sum: 145 }, fresh: true });
   await running.stop();
 });
+
+test("which version answers is decided once a snapshot, also when the swap is heard of in the middle of it", async () => {
+  const store = await seeded();
+  const hold = new Hold();
+  const running = await second(hold).start({ store });
+  const { rebuild } = runtimeOf(running).view("sums");
+  const swapped = Promise.withResolvers<void>();
+  const answers = runtimeOf(running).log.snapshot(async (tx) => {
+    const before = await rebuild.olderIn(tx);
+    hold.held = false;
+    await swapped.promise;
+    return { before, after: await rebuild.olderIn(tx) };
+  });
+  await expect.poll(() => rebuild.older, { timeout: 10_000 }).toBe(undefined);
+  swapped.resolve();
+  const { before, after } = await answers;
+  expect(before).toMatchObject({ version: 1 });
+  expect(after).toBe(before);
+  expect(await runtimeOf(running).log.snapshot((tx) => rebuild.olderIn(tx))).toBe(undefined);
+  await running.stop();
+});

@@ -128,7 +128,7 @@ export function standingOf({ definition, log, reader: readerOf, rebuild, strong 
       const known = rebuild.older;
       const olderClaim = known?.claim();
       return async (tx, key) => {
-        const older = rebuild.older && (await rebuild.olderIn(tx));
+        const older = await rebuild.olderIn(tx);
         if (older) {
           const position = (older === known && olderClaim ? olderClaim : older.claim())(await slots(tx, older.version), key);
           return { position, parked: await parkedIn(tx, { reader: name, version: older.version, source: log.store }, key) };
@@ -143,6 +143,7 @@ export function standingOf({ definition, log, reader: readerOf, rebuild, strong 
       // A strong view answers as of now. And what was found wrong with the rows is the store's own to say.
       if (definition.consistency === "strong" || rebuild.older || reader.state === "stuck") return undefined;
       return async (tx, key) => {
+        if (await rebuild.olderIn(tx)) return undefined;
         const [row, rows, epochs, head, parked] = await Promise.all([
           storedVersion(tx, name, version),
           slots(tx, version),

@@ -123,7 +123,7 @@ export class ViewRuntime {
     const { name, version } = this.definition;
     const stored = storableKey(key);
     return this.#answer({ ...options, key: stored }, async (tx): Promise<{ value: Form | undefined; fresh?: boolean }> => {
-      const older = this.rebuild.older && (await this.rebuild.olderIn(tx));
+      const older = await this.rebuild.olderIn(tx);
       const [text] = await tx.documents(name, older?.version ?? version, [stored]);
       if (!older) return { value: text === undefined ? undefined : ofText(text) };
       if (text !== undefined) {
