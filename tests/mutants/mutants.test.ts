@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { mutants, patchesOf } from "./mutants.ts";
+import { patchesOf } from "./mutant.ts";
+import { mutants } from "./mutants.ts";
 
 const sources = join(import.meta.dirname, "..", "..", "packages", "convergent", "src");
 

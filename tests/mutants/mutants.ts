@@ -1,35 +1,10 @@
 // Wrong versions of our own code, each a small patch with the reason why somebody might write it, and what it breaks. `npm run
 // mutants` applies them one at a time; every one must be caught, by the simulator or by the suites that are named.
-
-/** Text that is replaced. */
-export interface Patch {
-  /** Must stand in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-}
-
-export interface Mutant extends Patch {
-  readonly name: string;
-  /** Why it is wrong, in a sentence. */
-  readonly reason: string;
-  /** Below `packages/convergent/src`. */
-  readonly file: string;
-  /** A second place of the same file. */
-  readonly also?: Patch;
-  /** Suites that are run when the simulator does not catch it. Default: none. */
-  readonly suites?: readonly string[];
-  /** The simulator is not asked: the suites must catch it, on the store that they run on. */
-  readonly beyondSimulator?: true;
-}
-
-/** Its places, in the order of the file or not. */
-export function patchesOf({ find, replace, also }: Mutant): readonly Patch[] {
-  return [{ find, replace }, ...(also ? [also] : [])];
-}
+import type { Mutant } from "./mutant.ts";
+import { postgresMutants } from "./postgres-mutants.ts";
+import { sagaMutants } from "./saga-mutants.ts";
 
 const stores = "tests/contracts/stores";
-const sagas = "tests/contracts/sagas/sagas.test.ts";
-const race = "tests/race";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -318,110 +293,6 @@ export const mutants: readonly Mutant[] = [
     replace: "reached: this.#ownsLog ? page.scanned : rows.reach.reached,",
   },
   {
-    name: "staged-append-at-once",
-    reason: "An append is decided when it is staged: the log is locked for as long as the user's transaction stays open.",
-    file: "stores/postgres/staged-appends.ts",
-    find: "DEFERRABLE INITIALLY DEFERRED",
-    replace: "DEFERRABLE INITIALLY IMMEDIATE",
-    suites: [`${stores}/postgres-transactions-together.test.ts`],
-  },
-  {
-    name: "staged-append-repeated-in-silence",
-    reason: "A repeated id is no error at the COMMIT, so that the user's rows are there twice (L4).",
-    file: "stores/postgres/staged-appends.ts",
-    find: "ELSIF outcome.known_digest = NEW.digest THEN\n",
-    replace: "ELSIF outcome.known_digest = NEW.digest THEN RETURN NULL;\n",
-    suites: [`${stores}/postgres-transactions.test.ts`],
-  },
-  {
-    name: "staged-append-in-whatever-transaction",
-    reason: "A pool or a connection without a transaction is taken for one: the append takes effect whatever becomes of the rows.",
-    file: "stores/postgres/staged-appends.ts",
-    find: "THEN RETURN NULL; END IF;\n  INSERT",
-    replace: "THEN NULL; END IF;\n  INSERT",
-    suites: [`${stores}/postgres-transaction-libraries.test.ts`],
-  },
-  {
-    name: "result-of-another-append",
-    reason:
-      "What is remembered under the id is taken for this append's, also when its transaction was rolled back and another one took effect.",
-    file: "log/staging.ts",
-    find: 'record?.state === "done" && eventId === append.events.at(-1)?.id',
-    replace: 'record?.state === "done"',
-    suites: [`${stores}/postgres-transactions.test.ts`],
-  },
-  {
-    name: "temporary-tables-first",
-    reason: "A temporary table of the user's is taken for one of the store's (L1).",
-    file: "stores/postgres/open.ts",
-    find: "SET LOCAL search_path = ${quoted(schema)}, pg_temp",
-    replace: "SET LOCAL search_path = ${quoted(schema)}",
-    suites: [`${stores}/postgres-transactions-together.test.ts`],
-  },
-  {
-    name: "positions-reserved-early",
-    reason:
-      "Positions come from a sequence, before anything is decided: those of a rollback are missing, and a higher one is seen first (L1).",
-    file: "stores/postgres/append-function.ts",
-    find: "CREATE FUNCTION append_batch(",
-    replace: "CREATE SEQUENCE reserved;\nCREATE FUNCTION append_batch(",
-    also: {
-      find: "  IF cardinality(new_types) > 0 THEN",
-      replace:
-        "  SELECT max(nextval('reserved')) - count(*) INTO head_position FROM unnest(append_batch.places);\n  IF cardinality(new_types) > 0 THEN",
-    },
-    suites: [race],
-    beyondSimulator: true,
-  },
-  {
-    name: "head-read-before-the-lock",
-    reason: "The head is read, and then the lock is waited for: whoever had it meanwhile has given the same positions (L1).",
-    file: "stores/postgres/append-function.ts",
-    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
-    replace: "",
-    also: {
-      find: "  IF cardinality(new_types) > 0 THEN",
-      replace: "  PERFORM pg_advisory_xact_lock(lock_key);\n  IF cardinality(new_types) > 0 THEN",
-    },
-    suites: [race],
-    beyondSimulator: true,
-  },
-  {
-    name: "lock-and-snapshot-in-one-statement",
-    reason: "The statement that takes the lock reads the head, from a snapshot that is as old as the wait for the lock (L1).",
-    file: "stores/postgres/append-function.ts",
-    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
-    replace: "",
-    also: {
-      find: "FROM events e ORDER BY e.position DESC LIMIT 1;",
-      replace: "FROM events e WHERE (SELECT pg_advisory_xact_lock(lock_key)) IS NOT NULL ORDER BY e.position DESC LIMIT 1;",
-    },
-    suites: [race],
-    beyondSimulator: true,
-  },
-  {
-    name: "lock-given-back-before-the-commit",
-    reason: "The lock is the function's and not the transaction's: the next one reads a head that is not the head any more (L1).",
-    file: "stores/postgres/append-function.ts",
-    find: "  PERFORM pg_advisory_xact_lock(lock_key);\n",
-    replace: "  PERFORM pg_advisory_lock(lock_key);\n",
-    also: {
-      find: "  -- The table of ids shrinks",
-      replace: "  PERFORM pg_advisory_unlock(lock_key);\n  -- The table of ids shrinks",
-    },
-    suites: [race],
-    beyondSimulator: true,
-  },
-  {
-    name: "append-alone-not-compared",
-    reason: "An append that comes alone follows whatever version its stream has by now: one of two editors' writes is lost (L3).",
-    file: "stores/postgres/append-function.ts",
-    find: "ELSE before = expected END) THEN RETURN; END IF;",
-    replace: "ELSE true END) THEN RETURN; END IF;",
-    suites: ["tests/contracts/stores/stores.test.ts"],
-    beyondSimulator: true,
-  },
-  {
     name: "lease-by-session",
     reason:
       "A lease is taken to hold as long as its owner's session does, so that nothing is compared where the checkpoint is written: an owner that stood still writes beside the next one (R3).",
@@ -432,58 +303,14 @@ export const mutants: readonly Mutant[] = [
     beyondSimulator: true,
   },
   {
-    name: "undo-registered-after-the-step",
-    reason: "A step is to be undone once it has succeeded: one of which nobody knows what became of it is left as it is.",
-    file: "sagas/saga-run.ts",
-    find: "    if (undo) this.#undos.push({ step, options });\n",
-    replace: '    if (undo && asked?.end?.kind === "done") this.#undos.push({ step, options });\n',
-    suites: [sagas],
+    name: "version-decided-twice-in-a-snapshot",
+    reason: "Label and value of an answer each ask which version of a view answers: a swap in between gives them different ones (R1).",
+    file: "views/rebuild.ts",
+    find: "let decided = this.#decided.get(tx);",
+    replace: "let decided: Promise<OlderRows | undefined> | undefined;",
+    suites: ["packages/convergent/src/views/rebuild.test.ts"],
     beyondSimulator: true,
   },
-  {
-    name: "timeout-taken-as-failure",
-    reason: "A step that does not answer in time is taken for one that did nothing, and takes effect after the saga was undone.",
-    file: "sagas/attempts.ts",
-    find: 'if (error instanceof OutOfTime) return "unknown";',
-    replace: 'if (error instanceof OutOfTime) return "refused";',
-    suites: [sagas],
-    beyondSimulator: true,
-  },
-  {
-    name: "saga-written-by-two",
-    reason:
-      "An execution does not say which version of the stream it follows: two that believe that the saga is theirs both go on with it (R3).",
-    file: "sagas/writer.ts",
-    find: 'const expected: Expected = this.#version === 0 ? "none" : this.#version;',
-    replace: 'const expected: Expected = this.#version === 0 ? "none" : "some";',
-    suites: ["packages/convergent/src/sagas/writer.test.ts"],
-    beyondSimulator: true,
-  },
-  {
-    name: "undone-in-the-order-of-the-steps",
-    reason: "What was done first is undone first, while what was built upon it is still there.",
-    file: "sagas/saga-run.ts",
-    find: "for (const undo of this.#undos.toReversed())",
-    replace: "for (const undo of this.#undos)",
-    suites: [sagas],
-    beyondSimulator: true,
-  },
-  {
-    name: "undo-is-cancelled-with-its-saga",
-    reason: "Who cancels a saga cancels its undos, too, and what was done stays.",
-    file: "sagas/saga-run.ts",
-    find: "(about) => work({ ...about, attempt }), this.#left);",
-    replace: "(about) => work({ ...about, attempt }), this.#cancelled);",
-    suites: [sagas],
-    beyondSimulator: true,
-  },
-  {
-    name: "unknown-step-undone-without-asking",
-    reason: "A step of which nobody knows what became of it is undone without its id being voided: it arrives late and stays.",
-    file: "sagas/saga-run.ts",
-    find: 'if (outcome === "unknown") {',
-    replace: 'if (outcome === "unknown" && step === "") {',
-    suites: [sagas],
-    beyondSimulator: true,
-  },
+  ...postgresMutants,
+  ...sagaMutants,
 ];

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Mutant, patchesOf } from "./mutants.ts";
+import { type Mutant, patchesOf } from "./mutant.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const left: ReadonlySet<string> = new Set(["node_modules", ".git", ".cache", "benchmarks", "coverage"]);

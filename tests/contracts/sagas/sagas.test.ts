@@ -1,9 +1,9 @@
 // Sagas on every store: each ends completed, compensated or parked; what was done is undone in reverse order; and whatever is unknown is settled first.
-import { ConvergentError, type ParkedSaga, saga, type SagaScope, service, type StartOptions } from "convergent";
+import { command, ConvergentError, entity, type ParkedSaga, reaction, saga, type SagaScope, service, type StartOptions } from "convergent";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { newPlace, openLog, type StoreKind, storeKinds } from "../stores/store-kinds.ts";
-import { quick, step, travels, World } from "./trip.ts";
+import { quick, step, travels, tripIn, World } from "./trip.ts";
 
 const input = { to: "Oslo", nights: 2 };
 const wait = "20s";
@@ -87,6 +87,15 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.calls.slice(-2)).toEqual(["void hotel", "cancel flight"]);
     expect(await codeOf(world.book("hotel", "book-trip/hangs/hotel"))).toBe("id_voided");
     expect(world.standing).toEqual([]);
+  });
+
+  test("a step that is refused after an attempt of it got lost is voided nevertheless: the lost one may still arrive", async () => {
+    const { world, trips } = await started();
+    world.behaviour.set("hotel", "hangs, then refuses");
+    await trips.start("t-1", input);
+    expect(await trips.end("t-1", { wait })).toMatchObject({ status: "compensated", steps: [{ state: "undone" }, { state: "void" }] });
+    expect(world.calls).toEqual(["book flight", "book hotel", "book hotel", "void hotel", "cancel flight"]);
+    expect(await codeOf(world.book("hotel", "book-trip/t-1/hotel"))).toBe("id_voided");
   });
 
   test("an attempt that runs out of time is tried again", async () => {
@@ -261,6 +270,39 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.calls).toEqual(["book flight", "book hotel", "book hotel", "book car"]);
     expect(world.standing).toEqual(["flight", "hotel", "car"]);
   }, 30_000);
+
+  test("a step that is refused when a later process takes it up is voided: the request of the one before may be on its way", async () => {
+    const world = new World();
+    world.behaviour.set("hotel", "hangs");
+    const place = newPlace();
+    const first = await started(world, { place });
+    await first.trips.start("t-1", input);
+    await expect.poll(() => world.calls.length).toBe(2);
+    await first.stop();
+    world.behaviour.set("hotel", "refuses");
+    const second = await started(world, { place });
+    expect(await second.trips.end("t-1", { wait })).toMatchObject({
+      status: "compensated",
+      steps: [{ state: "undone" }, { state: "void" }],
+    });
+    expect(world.calls.slice(-3)).toEqual(["book hotel", "void hotel", "cancel flight"]);
+  }, 30_000);
+
+  test("reactions and views follow what becomes of a saga, like the events of an entity", async () => {
+    const world = new World();
+    const trip = tripIn(world);
+    const diary = entity("diary", { initial: () => ({ lines: 0 }), events: { written: z.object({}) } })
+      .evolve({ written: ({ lines }) => ({ lines: lines + 1 }) })
+      .commands({ write: command(z.object({}), (_, __, emit) => emit.written({})) });
+    const remember = reaction("remember", { from: [trip.entity], to: { diary } }).on({
+      "book-trip.completed": (_, { commands }) => commands.diary("d-1").write({}),
+    });
+    const running = await service("orders", { parts: { trip, diary, remember } }).start({ store: kind.driver(newPlace()) });
+    onTestFinished(() => running.stop());
+    await running.trip.start("t-1", input);
+    await running.trip.end("t-1", { wait });
+    await expect.poll(() => running.diary.state("d-1").catch(() => undefined), { timeout: 10_000 }).toMatchObject({ state: { lines: 1 } });
+  });
 
   test("a script that was changed under a running saga is told, by the first step that differs, and the saga is parked", async () => {
     const place = newPlace();

@@ -2,7 +2,15 @@
 import { ConvergentError, type Saga, saga, type SagaScope, service } from "convergent";
 import { z } from "zod";
 
-export type Behaviour = "answers" | "refuses" | "breaks" | "breaks once" | "loses its reply" | "hangs" | "hangs once";
+export type Behaviour =
+  | "answers"
+  | "refuses"
+  | "breaks"
+  | "breaks once"
+  | "loses its reply"
+  | "hangs"
+  | "hangs once"
+  | "hangs, then refuses";
 
 /** What the world has seen, by the ids that steps and undos were given. */
 export class World {
@@ -21,9 +29,10 @@ export class World {
     this.calls.push(`book ${what}`);
     const behaviour = this.behaviour.get(what) ?? "answers";
     if (this.voided.has(id)) throw new ConvergentError("id_voided", "this id was voided");
-    if (behaviour === "refuses") throw new ConvergentError("rejected", `no ${what} left`);
+    if (behaviour === "refuses" || (behaviour === "hangs, then refuses" && calls > 1))
+      throw new ConvergentError("rejected", `no ${what} left`);
     if (behaviour === "breaks" || (behaviour === "breaks once" && calls === 1)) throw new Error(`the ${what} desk is broken`);
-    if (behaviour === "hangs" || (behaviour === "hangs once" && calls === 1)) return new Promise(() => undefined);
+    if (behaviour.startsWith("hangs") && (behaviour === "hangs" || calls === 1)) return new Promise(() => undefined);
     this.booked.set(id, what);
     if (behaviour === "loses its reply") throw new ConvergentError("outcome_unknown", "the reply was lost");
     return `${what}-1`;

@@ -2,7 +2,7 @@
 import { type Backoff, backoffMs } from "../host/backoff.ts";
 import { type Duration, durationMs } from "../host/duration.ts";
 import type { Host, Timer } from "../host/host.ts";
-import { isConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { canonicalJson } from "../log/digest.ts";
 import { Cancellation } from "./cancellation.ts";
 import type { Outcome } from "./facts.ts";
@@ -19,7 +19,10 @@ export interface Limits {
 /** How a retry policy is counted. */
 export function policyOf(retry: RetryPolicy | undefined, attempts: number): { readonly attempts: number; readonly backoff: Backoff } {
   const firstMs = durationMs(retry?.first ?? "100ms");
-  return { attempts: retry?.attempts ?? attempts, backoff: { firstMs, maxMs: durationMs(retry?.longest ?? "10s"), factor: 2 } };
+  const given = retry?.attempts ?? attempts;
+  if (!Number.isSafeInteger(given) || given < 1)
+    throw new ConvergentError("definition_invalid", `the attempts of a step are a whole number from 1 on, not ${given}`);
+  return { attempts: given, backoff: { firstMs, maxMs: durationMs(retry?.longest ?? "10s"), factor: 2 } };
 }
 
 /** When the next attempt after `failed` ones is due. */

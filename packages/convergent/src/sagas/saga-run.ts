@@ -14,7 +14,7 @@
  * - When nobody knows whether a step took effect, its id is voided before it is undone: a late arrival can then not take effect any more.
  */
 import { ConvergentError } from "../errors/error.ts";
-import { durationMs } from "../host/duration.ts";
+import { type Duration, durationMs } from "../host/duration.ts";
 import type { Metadata } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
@@ -42,6 +42,17 @@ export interface RunOptions {
 interface Undo {
   readonly step: string;
   readonly options: StepOptions<unknown>;
+}
+
+/** Where a step stands when the script asks for it. */
+interface Begun {
+  readonly end: StepEnd | undefined;
+  readonly until: number | undefined;
+  /** Failed attempts so far, and when the next one is due. */
+  readonly retries: number;
+  readonly next: number;
+  /** An execution before this one has begun it. */
+  readonly isResumed: boolean;
 }
 
 /** An undo that failed for good, or a step of which nobody can say what became of it. */
@@ -90,7 +101,10 @@ export class SagaRun {
       version: history.at(-1)?.version ?? 0,
       isStopped,
       told: (fact) => this.#told(fact),
-      abandoned: (why) => this.leave(why),
+      abandoned: (why) => {
+        this.leave(why);
+        if (why.cause !== undefined) options.parked({ error: messageOf(why.cause) });
+      },
       wrote: (facts) => {
         for (const fact of facts) this.#state = shown(this.#state, fact);
         options.wrote();
@@ -120,6 +134,11 @@ export class SagaRun {
     return this.#state;
   }
 
+  /** Whether it was ended where it stands; what the script still waits for may never come. */
+  get isLeft(): boolean {
+    return this.#left.aborted;
+  }
+
   /** Resolves when this execution is over. */
   get ended(): Promise<void> {
     return this.#ended;
@@ -130,6 +149,7 @@ export class SagaRun {
     this.#left.cancel(why);
     this.#cancelled.cancel(why);
     this.#wakeUp();
+    this.#options.wrote();
   }
 
   /** Something that others have written. */
@@ -171,7 +191,7 @@ export class SagaRun {
       step: (name, run, options = {}) => this.#tracked(this.#step(name, run, options)),
       sleep: (name, wait) => this.#tracked(this.#timer(name, durationMs(wait), undefined)),
       until: (name, at) => this.#tracked(this.#timer(name, 0, at)),
-      signal: <T>(name: string, { timeout }: { timeout?: `${number}${"ms" | "s" | "m" | "h"}` } = {}) =>
+      signal: <T>(name: string, { timeout }: { readonly timeout?: Duration } = {}) =>
         this.#tracked(this.#signal(name, timeout === undefined ? undefined : durationMs(timeout))) as Promise<T | undefined>,
     };
   }
@@ -201,7 +221,7 @@ export class SagaRun {
     step: string,
     begun: { readonly kind: StepKind; readonly undo: boolean; readonly signal?: string; readonly until?: () => number | undefined },
     options: StepOptions<unknown> = {},
-  ): Promise<{ end: StepEnd | undefined; until: number | undefined; retries: number; next: number }> {
+  ): Promise<Begun> {
     const { kind, undo, signal } = begun;
     const asked = this.#journal.ask(step, kind, undo);
     if (!asked) {
@@ -214,24 +234,27 @@ export class SagaRun {
       await this.#journal.turn(step);
       this.#ends.set(step, asked.end);
     }
-    if (asked) return asked;
+    if (asked) return { ...asked, isResumed: true };
     const until = begun.until?.();
     const also = { ...(signal === undefined ? {} : { signal }), ...(until === undefined ? {} : { until }) };
     this.#journal.begun(await this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } }));
-    return { end: undefined, until, retries: 0, next: 0 };
+    return { end: undefined, until, retries: 0, next: 0, isResumed: false };
   }
 
   async #step<T>(name: string, run: (id: string, attempt: Attempt) => Promise<T> | T, options: StepOptions<T>): Promise<T> {
     const step = this.#named(name);
-    const { end, retries, next } = await this.#begin(
+    const { attempts, backoff } = policyOf(options.retry, 5);
+    const { end, retries, next, isResumed } = await this.#begin(
       step,
       { kind: "step", undo: options.undo !== undefined },
       options as StepOptions<unknown>,
     );
     if (end) return given(step, end) as T;
     const { host } = this.#options.log;
-    const { attempts, backoff } = policyOf(options.retry, 5);
     const id = this.#idOf(step);
+    // What one attempt may yet do, no later one takes back: whatever that is told, the id has to be voided. So it is with an attempt of an
+    // execution that died: its request may be on its way.
+    let mayArrive = isResumed;
     for (let attempt = retries + 1, due = next; ; attempt++) {
       try {
         if (attempt > 1) await waitUntil(host, due, this.#cancelled);
@@ -240,9 +263,10 @@ export class SagaRun {
         if (this.#ends.has(step)) throw error;
         if (isOfRun(error)) throw error;
         const outcome = this.#cancelled.aborted && error === this.#cancelled.reason ? "unknown" : outcomeOf(error);
+        mayArrive ||= outcome === "unknown";
         const message = messageOf(error);
         if (outcome === "refused" || this.#cancelled.aborted || attempt >= attempts)
-          return this.#end(step, { kind: "failed", error: message, outcome }) as T;
+          return this.#end(step, { kind: "failed", error: message, outcome: mayArrive ? "unknown" : outcome }) as T;
         due = dueAt(host, backoff, attempt);
         void this.#writer.record({ name: "retried", data: { step, attempt, error: message, next: due } }).catch(() => undefined);
       }
@@ -273,6 +297,8 @@ export class SagaRun {
 
   async #timer(name: string, waitMs: number, at: number | undefined): Promise<void> {
     const step = this.#named(name);
+    if (at !== undefined && !Number.isFinite(at))
+      throw new ConvergentError("invalid_input", `the saga ${this.id} waits at "${name}" until ${at}, which is no time in milliseconds`);
     const { host } = this.#options.log;
     const until = (): number => Math.ceil(at ?? host.clock.now() + waitMs);
     const begun = await this.#begin(step, { kind: "timer", undo: false, until });
@@ -293,6 +319,7 @@ export class SagaRun {
     const begun = await this.#begin(step, { kind: "signal", undo: false, signal: name, until });
     if (begun.end) return given(step, begun.end);
     for (;;) {
+      if (this.#left.aborted) throw this.#left.reason;
       if (this.#cancelled.aborted) return this.#end(step, { kind: "failed", error: messageOf(this.#cancelled.reason), outcome: "refused" });
       const signal = this.#journal.takeSignal(name);
       if (signal) return this.#end(step, { kind: "done", result: signal.data ?? null });

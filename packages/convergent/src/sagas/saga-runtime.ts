@@ -136,7 +136,7 @@ export class SagaRuntime {
     canonicalJson(input);
     if (this.#stopped) throw new ConvergentError("closed", `the service stops; nothing of the saga ${id} was written`);
     // Of two starts at once in this process the second waits for what becomes of the first.
-    const other = this.#runs.get(id);
+    const other = this.#run(id);
     if (
       other &&
       (await other.durable.then(
@@ -219,9 +219,14 @@ export class SagaRuntime {
     return streamOf(this.definition.name, id);
   }
 
-  #here(id: string): SagaReading | undefined {
+  /** The execution in this process, as long as the saga is its own. */
+  #run(id: string): SagaRun | undefined {
     const run = this.#runs.get(id);
-    const { state, writer } = run ?? {};
+    return run?.isLeft ? undefined : run;
+  }
+
+  #here(id: string): SagaReading | undefined {
+    const { state, writer } = this.#run(id) ?? {};
     return state && writer?.token ? { id, state, version: writer.version, token: writer.token } : undefined;
   }
 
@@ -364,7 +369,7 @@ export class SagaRuntime {
   #dispatch(event: StoredEvent): void {
     const id = event.stream.slice(this.definition.name.length + 1);
     const fact = factOf(this.#codec.decode(event));
-    const run = this.#runs.get(id);
+    const run = this.#run(id);
     if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
     else if ((fact.name === "taken" || fact.name === "resumed") && run && event.version > run.writer.version)
       run.leave(new Abandoned(`${event.stream} was taken over`));
@@ -386,18 +391,24 @@ export class SagaRuntime {
     const present = live();
     const names = [...present].sort().join();
     if (names === this.#live && this.#looks++ % looksPerScan !== 0) return;
+    let isWhole = true;
     for await (const { id, owner } of running()) {
       if (this.#stopped) return;
-      const isOrphaned = owner === self ? !this.#runs.has(id) : !present.has(owner);
-      if (isOrphaned && isOurs(id)) await this.#adopt(id, present);
+      const isOrphaned = owner === self ? !this.#run(id) : !present.has(owner);
+      // One that cannot be read holds up no other; it is tried again at the next look.
+      if (isOrphaned && isOurs(id))
+        isWhole = await this.#adopt(id, present).then(
+          () => isWhole,
+          () => false,
+        );
     }
-    this.#live = names;
+    if (isWhole) this.#live = names;
   }
 
   async #adopt(id: string, present: ReadonlySet<string>): Promise<void> {
     const known = await this.#known(id);
     const { status } = known.state;
-    if (hasEnded(status) || this.#runs.has(id) || (known.owner !== this.#options.work.self && present.has(known.owner))) return;
+    if (hasEnded(status) || this.#run(id) || (known.owner !== this.#options.work.self && present.has(known.owner))) return;
     await this.#takeOver(id, known, { facts: [{ name: "taken", data: this.#claim() }] }).catch((error: unknown) => {
       if (!(error instanceof ConvergentError && error.code === "version_conflict")) throw error; // somebody was faster
     });

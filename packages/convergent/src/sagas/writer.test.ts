@@ -98,3 +98,33 @@ test("an append whose answer is lost is found, and not written again", async () 
   expect(await types()).toEqual(["undo-begun", "undo-begun"]);
   expect(writer.token?.entries).toMatchObject([{ position: 2 }]);
 });
+
+test("after an append that the store refuses nothing follows that would be written without it", async () => {
+  const { log, at, abandoned, types } = await writers();
+  const append = log.append.bind(log);
+  Object.assign(log, { append: () => Promise.reject(new ConvergentError("definitions_outdated", "refused by the test")) });
+  const writer = at(0);
+  await expect(writer.record(step("a"))).rejects.toMatchObject({ code: "definitions_outdated" });
+  Object.assign(log, { append });
+  await expect(writer.record(step("b"))).rejects.toThrow(Abandoned);
+  expect(abandoned).toMatchObject([{ cause: { code: "definitions_outdated" } }]);
+  expect(await types()).toEqual([]);
+});
+
+test("what was told of out of order is read as soon as the store answers again", async () => {
+  const { log, at, told } = await writers();
+  const writer = at(0);
+  await writer.record(step("a"));
+  const signals = [1, 2].map((data) => ({ type: "script.signalled", data: { signal: "go", data } }));
+  await log.append({ stream, expected: "any", events: signals });
+  const read = log.stream.bind(log);
+  let failed = 0;
+  Object.assign(log, {
+    stream: async (...args: Parameters<typeof read>) => {
+      if (failed++ < 2) throw new ConvergentError("unavailable", "away for a while");
+      return read(...args);
+    },
+  });
+  writer.hear(3, { name: "signalled", data: { signal: "go", data: 2 }, version: 3, at: 0 });
+  await expect.poll(() => told.length).toBe(2);
+});

@@ -14,7 +14,7 @@ import { type Fact, factOf, type Told } from "./facts.ts";
 
 const again: Backoff = { firstMs: 20, maxMs: 2_000, factor: 2 };
 
-/** The saga is somebody else's by now, or this process stops: nothing more is done here. */
+/** The saga is somebody else's by now, or this process stops: nothing more is done here. With a cause, the store refused what was to be written. */
 export class Abandoned extends Error {}
 
 /** The stream was there before the saga was to be started. */
@@ -34,6 +34,12 @@ export interface WriterOptions {
   /** Told of what was written here. */
   readonly wrote: (facts: readonly Told[]) => void;
   readonly isStopped: () => boolean;
+}
+
+function abandonedBy(error: unknown): Abandoned {
+  if (error instanceof Abandoned) return error;
+  if (error instanceof Exists || isConvergentError(error, "closed")) return new Abandoned(error.message);
+  return new Abandoned("nothing can be written any more", { cause: error });
 }
 
 interface Waiting {
@@ -84,18 +90,30 @@ export class Writer {
         const at = await this.#append(batch.flatMap(({ facts }) => facts));
         for (const each of batch) each.resolve(at);
       } catch (error) {
-        if (error instanceof Abandoned || error instanceof Exists) this.#abandon(new Abandoned(error.message));
+        // Whatever the reason: what follows must not be written without what is missing now.
+        this.#abandon(abandonedBy(error));
         for (const each of batch) each.reject(error);
       }
       // What follows from it right away is one append, too.
       if (this.#waiting.length === 0) await this.#options.log.host.timers.turn();
     }
-    if (this.#heard > this.#version && !this.#abandoned)
-      await this.#caughtUp([], []).catch((error: unknown) => {
-        if (error instanceof Abandoned) this.#abandon(error);
-      });
+    await this.#hearOut();
     this.#flushing = undefined;
     if (this.#waiting.length > 0) this.#flushing = this.#flush();
+  }
+
+  // Somebody may wait for what was told of; nobody tells it again.
+  async #hearOut(): Promise<void> {
+    const { log, isStopped } = this.#options;
+    for (let attempt = 1; this.#heard > this.#version && !this.#abandoned && !isStopped(); attempt++) {
+      try {
+        await this.#caughtUp([], []);
+      } catch (error) {
+        if (error instanceof Abandoned) return this.#abandon(error);
+        await log.host.timers.sleep(backoffMs(again, attempt, log.host.random));
+      }
+      if (this.#waiting.length > 0) return; // what is to be written reads it, too
+    }
   }
 
   // Tried until the outcome is known: a saga does not end because its store is away for a while.

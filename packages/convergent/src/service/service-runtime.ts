@@ -283,7 +283,7 @@ export class ServiceRuntime {
   }
 
   #logOf(entity: string, definition: AnyReaction, options: StartOptions): LogSource {
-    if (this.entities.has(entity)) return this.log;
+    if (this.entities.has(entity) || this.sagas.has(entity)) return this.log;
     const channel = (options.channels ?? []).find((candidate) => candidate.entities.includes(entity));
     if (channel) return channel.source;
     throw new ConvergentError(

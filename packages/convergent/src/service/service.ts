@@ -182,7 +182,7 @@ export function runtimeOf(running: Running): ServiceRuntime {
 /** A channel onto the log of a service that runs in this process. */
 export function inProcess(running: Running): Channel {
   const runtime = runtimeOf(running);
-  return inProcessChannel(runtime.log, [...runtime.entities.keys()]);
+  return inProcessChannel(runtime.log, [...runtime.entities.keys(), ...runtime.sagas.keys()]);
 }
 
 function facadeOf(runtime: ServiceRuntime, parts: AnyParts): Running {
