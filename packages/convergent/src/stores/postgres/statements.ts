@@ -23,7 +23,8 @@ export class Statements {
   #changed = false;
   #ended = false;
   #failure: Error | undefined;
-  #sent = 0;
+  /** Statements that are under way and not waited for. */
+  readonly #sent = new Set<Promise<unknown>>();
 
   /** `begun` resolves when the transaction has begun and `standing` is what it sees; statements are sent before that. */
   constructor(connection: Connection, standing: Standing, begun: Promise<void>) {
@@ -51,6 +52,8 @@ export class Statements {
     try {
       await this.#connection.commit();
     } catch (error) {
+      // They were answered before COMMIT was; whoever waits for the answer may hear of it a turn later all the same.
+      await Promise.allSettled(this.#sent);
       throw isConvergentError(error, "outcome_unknown") ? error : (this.#failure ?? error);
     }
   }
@@ -89,10 +92,10 @@ export class Statements {
    */
   async send(text: string, values: readonly Parameter[]): Promise<void> {
     this.check();
-    this.#sent++;
-    const done = this.change(text, values).finally(() => this.#sent--);
+    const done = this.change(text, values).finally(() => this.#sent.delete(done));
+    this.#sent.add(done);
     done.catch(() => undefined);
-    if (this.#sent >= sentMax) await done;
+    if (this.#sent.size >= sentMax) await done;
   }
 
   /** Anything else; `changes` when it changes something. */
