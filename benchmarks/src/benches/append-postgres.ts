@@ -1,12 +1,17 @@
 // The log on PostgreSQL beside emmett-postgresql and beside raw inserts: fsync on, the same events of 300 bytes, one server a sample.
 import type { Bench, Subject } from "../bench.ts";
 import type { AppendOptions } from "../postgres/append.ts";
+import type { RawOptions } from "../postgres/raw.ts";
 
 const figures = { rate: "appends/s", p50: "ms", p99: "ms" };
 const boxMs = 6_000;
 
 function appends(name: string, options: AppendOptions): Subject {
   return { name, figures, boxMs, load: async () => (await import("../postgres/append.ts")).postgresAppend(options) };
+}
+
+function raw(name: string, options: RawOptions): Subject {
+  return { name, figures: { rate: "events/s" }, boxMs, load: async () => (await import("../postgres/raw.ts")).rawPostgres(options) };
 }
 
 function byFour(name: string, options: AppendOptions): Subject {
@@ -29,12 +34,9 @@ export const appendPostgres: Bench = {
         appends("convergent, one at a time", { who: "convergent", inFlight: 1 }),
         appends("emmett, one at a time", { who: "emmett", inFlight: 1 }),
         appends("convergent, 256 in flight", { who: "convergent", inFlight: 256 }),
-        {
-          name: "raw inserts, 1,000 a statement",
-          figures: { rate: "events/s" },
-          boxMs,
-          load: async () => (await import("../postgres/raw.ts")).rawPostgres,
-        },
+        raw("raw inserts, 1,000 a statement", { rowsPerStatement: 1_000, connections: 1 }),
+        raw("raw inserts, 64 in flight", { rowsPerStatement: 32, connections: 2 }),
+        raw("raw inserts, one at a time", { rowsPerStatement: 1, connections: 1 }),
       ],
     },
     {
@@ -81,6 +83,18 @@ export const appendPostgres: Bench = {
       floor: 0.4,
       aim: 0.7,
       ratio: (median) => median("convergent, 256 in flight/rate") / median("raw inserts, 1,000 a statement/rate"),
+    },
+    {
+      label: "raw@64",
+      basis: "the same with 64 in flight, the raw inserts 32 a statement over two connections",
+      floor: 0.7,
+      ratio: (median) => median("convergent, 64 in flight/rate") / median("raw inserts, 64 in flight/rate"),
+    },
+    {
+      label: "raw@1",
+      basis: "the same one at a time",
+      floor: 0.7,
+      ratio: (median) => median("convergent, one at a time/rate") / median("raw inserts, one at a time/rate"),
     },
     {
       label: "emmett@64x4",
