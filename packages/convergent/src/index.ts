@@ -103,6 +103,7 @@ export type {
   Reading,
   ReadOptions,
 } from "./protocol/reading.ts";
+export * as live from "./protocol/live.ts";
 export * as wire from "./protocol/wire.ts";
 export type { Percentiles } from "./readers/histogram.ts";
 export { type Lag, type LagRange, parseLag } from "./readers/lag.ts";

@@ -4,6 +4,11 @@
  */
 import { ConvergentError } from "convergent";
 
+/** Where a request comes from; a socket of Node says it. */
+export interface Sender {
+  readonly remoteAddress?: string | undefined;
+}
+
 /** Somebody whose identity was proved. */
 export interface Caller {
   /** 1 to 255 characters, the same for the same caller for ever: events name it, and idempotency keys belong to it. */

@@ -2,14 +2,18 @@
  * The gateway: HTTP over any list of running services, by the project's HTTP contract. It holds no state that matters:
  * every answer is derived from logs and positions, so any number of gateways may serve the same services.
  */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import { ConvergentError, type Running } from "convergent";
 import { type Context, Hono } from "hono";
 import { Access, type AccessOptions, anyone, type Visit } from "./access.ts";
+import type { Sender } from "./caller.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
 import { Directory } from "./directory.ts";
+import { Live, type LiveOptions } from "../live/live.ts";
 import { Ending } from "./ending.ts";
 import { guard, type GuardRules } from "./guard.ts";
-import { Limiter, type Limits, limitsDefault, mayWait } from "./limits.ts";
+import { Limiter, limitKey, type Limits, limitsDefault, mayWait } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { failure, invalidInput, type OnError, plainProblem, problem } from "./problem.ts";
 import { type LogOption, RequestLog } from "./request-log.ts";
@@ -29,20 +33,19 @@ export interface GatewayOptions extends AccessOptions {
   readonly cors?: CorsOptions;
   /** Where callers are authenticated: the values of `Host` that are answered, for example `["api.example.com"]`. By default any. */
   readonly hosts?: readonly string[];
-}
-
-/** Where a request comes from; a socket of Node says it. */
-export interface Sender {
-  readonly remoteAddress?: string | undefined;
+  /** What those who watch (`/live`) may do. */
+  readonly live?: LiveOptions;
 }
 
 /** A gateway without a socket: requests in, responses out. */
 export interface Gateway {
   /** Answers one request; never rejects. */
   fetch(request: Request, sender?: Sender): Promise<Response>;
+  /** Takes over a WebSocket of `/live` from a server of Node (its event `upgrade`), or refuses it; never throws. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** From now on `/readyz` answers 503 `draining`; everything else goes on. */
   drain(): void;
-  /** From now on no read waits: those that do are answered at once, as not fresh. */
+  /** From now on no read waits, and nobody watches: reads that wait are answered at once, as not fresh, and watches end. */
   end(): void;
 }
 
@@ -67,25 +70,22 @@ const parametersMax = 64;
 export function createGateway(services: readonly Running[], options: GatewayOptions = {}): Gateway {
   const ending = new Ending();
   const directory = new Directory(services, ending);
-  const metrics = new Metrics(directory);
   const log = RequestLog.of(options.log);
   const cors = options.cors && new Cors(options.cors);
   const limits = options.limits ?? (options.authenticate ? limitsDefault : undefined);
-  const way: Way = {
-    routes: routesOf(directory, metrics, options.authenticate !== undefined),
-    access: new Access(options, directory),
-    open: !options.authenticate && !limits,
-    limiter: limits && new Limiter(limits),
-    cors,
-    rules: {
-      local: options.authenticate === undefined,
-      allows: (origin) => cors?.allows(origin) ?? false,
-      ...(options.hosts ? { hosts: new Set(options.hosts.map((host) => host.toLowerCase())) } : {}),
-    },
-    metrics,
-    log,
-    onError: options.onError ?? (log ? (error, where) => log.failed(error, where) : writeError),
+  const access = new Access(options, directory);
+  const limiter = limits && new Limiter(limits);
+  const open = !options.authenticate && !limits;
+  const onError = options.onError ?? (log ? (error: unknown, where: string) => log.failed(error, where) : writeError);
+  const rules: GuardRules = {
+    local: options.authenticate === undefined,
+    allows: (origin) => cors?.allows(origin) ?? false,
+    ...(options.hosts ? { hosts: new Set(options.hosts.map((host) => host.toLowerCase())) } : {}),
   };
+  const live = new Live({ directory, access, open: !options.authenticate, limiter, rules, onError }, options.live);
+  const metrics = new Metrics(directory, live);
+  const routes = routesOf(directory, { metrics, live, guarded: options.authenticate !== undefined });
+  const way: Way = { routes, access, open, limiter, cors, rules, metrics, log, onError };
   const app = new Hono<{ Bindings: Sender }>();
   for (const route of way.routes) mount(app, route, way);
   app.notFound(async (context) => {
@@ -98,6 +98,7 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
   app.onError((error, context) => failure(error, `${context.req.method} ${context.req.path}`, way.onError));
   return {
     fetch: (request, sender = {}) => answer(request, sender, { app, way }),
+    upgrade: (request, socket, head) => live.upgrade(request, socket, head),
     drain: () => ending.drain(),
     end: () => ending.end(),
   };
@@ -121,8 +122,8 @@ async function visited(context: Context<{ Bindings: Sender }>, route: Route, way
   let response: Response;
   try {
     visit = probe || way.open ? anyone : await admitted(request, context.env, way);
-    if (limiter && !probe && mayWait(request, holds)) leave = limiter.wait(keyOf(visit, context.env));
-    response = await route.answer(request, part, visit);
+    if (limiter && !probe && mayWait(request, holds)) leave = limiter.wait(limitKey(visit, context.env));
+    response = await route.answer(request, part, visit, context.env);
   } catch (error) {
     response = failure(await way.access.discreet(error, visit), `${route.method} ${address}`, way.onError);
   } finally {
@@ -139,15 +140,11 @@ async function admitted(request: Request, sender: Sender, { access, limiter }: W
   try {
     visit = await access.admit(request);
   } catch (error) {
-    limiter?.count(keyOf(anyone, sender));
+    limiter?.count(limitKey(anyone, sender));
     throw error;
   }
-  limiter?.count(keyOf(visit, sender));
+  limiter?.count(limitKey(visit, sender));
   return visit;
-}
-
-function keyOf({ caller }: Visit, sender: Sender): string {
-  return caller ? `subject:${caller.subject}` : `address:${sender.remoteAddress ?? ""}`;
 }
 
 async function answer(request: Request, sender: Sender, { app, way }: { app: App; way: Way }): Promise<Response> {

@@ -15,7 +15,7 @@ export interface GuardRules {
 }
 
 /** Why a request is refused; `undefined` when it may pass. */
-export function guard(request: Request, { local, hosts, allows }: GuardRules): ConvergentError | undefined {
+export function guard(request: Pick<Request, "method" | "headers">, { local, hosts, allows }: GuardRules): ConvergentError | undefined {
   const { headers, method } = request;
   const host = headers.get("host");
   // Without the header the request came through no socket: HTTP parsers demand one.

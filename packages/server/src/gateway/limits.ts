@@ -3,6 +3,8 @@
  * their subject, or where nobody is authenticated by their address; behind a proxy that is the proxy's.
  */
 import { ConvergentError, wire } from "convergent";
+import type { Visit } from "./access.ts";
+import type { Sender } from "./caller.ts";
 
 /** How much one caller may ask for. */
 export interface Limits {
@@ -10,7 +12,7 @@ export interface Limits {
   readonly requestsPerSecond?: number;
   /** Requests that may come at once after a pause. Default: twice `requestsPerSecond`. */
   readonly burst?: number;
-  /** Reads of one caller that may wait for freshness, or for news of a saga, at the same time. */
+  /** Reads of one caller that may wait for freshness, or for news of a saga, at the same time; a connection of `/live` counts as one. */
   readonly waiting?: number;
 }
 
@@ -57,6 +59,11 @@ export class Limiter {
       else this.#waiting.delete(key);
     };
   }
+}
+
+/** What a caller is counted by. */
+export function limitKey({ caller }: Visit, { remoteAddress = "" }: Sender): string {
+  return caller ? `subject:${caller.subject}` : `address:${remoteAddress}`;
 }
 
 /** Whether the answer to a request may be held back until something is fresh or, where answers are held back for news (`holds`), until there is some. */

@@ -5,6 +5,7 @@
  */
 import { type ReaderStatus, type ReplicaStatus, unfinishedName } from "convergent";
 import { Counter, Gauge, Registry } from "prom-client";
+import type { Live } from "../live/live.ts";
 import type { Directory } from "./directory.ts";
 
 const quantiles = { "0.5": "p50", "0.75": "p75", "0.95": "p95", "0.99": "p99" } as const;
@@ -15,11 +16,13 @@ const parkedUnits = ["keys", "events"] as const;
 
 export class Metrics {
   readonly #directory: Directory;
+  readonly #live: Pick<Live, "counts">;
   /** `route status` → answers. */
   readonly #answers = new Map<string, number>();
 
-  constructor(directory: Directory) {
+  constructor(directory: Directory, live: Pick<Live, "counts">) {
     this.#directory = directory;
+    this.#live = live;
   }
 
   /** Counts an answer. `route` is the pattern, never the path. */
@@ -33,6 +36,7 @@ export class Metrics {
     const registry = new Registry();
     this.#commands(registry);
     this.#requests(registry);
+    this.#watching(registry);
     await this.#sagas(registry);
     await this.#services(registry);
     return { contentType: registry.contentType, text: await registry.metrics() };
@@ -61,6 +65,13 @@ export class Metrics {
       const [route = "", status = ""] = key.split(" ");
       answers.inc({ route, status }, count);
     }
+  }
+
+  #watching(registry: Registry): void {
+    const { connections, watches, subjects } = this.#live.counts;
+    gaugeIn(registry, "convergent_live_connections", "Connections of /live", []).set(connections);
+    gaugeIn(registry, "convergent_live_watches", "Watches of all connections", []).set(watches);
+    gaugeIn(registry, "convergent_live_subjects", "What is watched, each once", []).set(subjects);
   }
 
   async #sagas(registry: Registry): Promise<void> {

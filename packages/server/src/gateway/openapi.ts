@@ -93,6 +93,23 @@ class Writer {
         },
       },
     };
+    const events = {
+      "200": { description: "Server-sent events: the messages of the WebSocket.", content: { "text/event-stream": { schema: text } } },
+    };
+    this.paths["/live"] = {
+      get: {
+        summary: "Watches documents, queries, entities and sagas; by the same address over a WebSocket.",
+        parameters: [
+          { ...inQuery("watch", text), required: true, description: "A watch in JSON; several may be given." },
+          header("ConsistencyToken"),
+        ],
+        responses: {
+          ...events,
+          ...problems(400, ...this.#refusals),
+          "426": { description: "Neither a WebSocket nor server-sent events were asked for." },
+        },
+      },
+    };
     const metrics = { "200": { description: "Prometheus text.", content: { "text/plain": { schema: text } } } };
     this.paths["/metrics"] = { get: { summary: "Metrics.", responses: { ...metrics, ...problems(...this.#refusals) } } };
   }

@@ -24,10 +24,10 @@ export function retryHeaders(ms: number): HeaderRecord {
   return { "retry-after": String(Math.max(1, Math.ceil(ms / 1000))), "retry-after-ms": String(Math.ceil(ms)) };
 }
 
-/** The answer for a failure of the catalogue. */
-export function problem(error: ConvergentError, headers: HeaderRecord = {}): Response {
+/** A failure of the catalogue as callers read it. */
+export function problemBody(error: ConvergentError): wire.ProblemBody {
   const { status, summary, retry } = catalogue[error.code];
-  const body: wire.ProblemBody = {
+  return {
     ...error.details,
     type: `urn:convergent:error:${error.code}`,
     title: summary,
@@ -36,6 +36,20 @@ export function problem(error: ConvergentError, headers: HeaderRecord = {}): Res
     code: error.code,
     retry,
   };
+}
+
+/** What callers read of a failure that nobody expected. */
+export const unexpected = {
+  type: "about:blank",
+  title: "Internal Server Error",
+  status: 500,
+  detail: "The server failed unexpectedly; its log says more. A write may have happened: retry it with the same Idempotency-Key.",
+} as const;
+
+/** The answer for a failure of the catalogue. */
+export function problem(error: ConvergentError, headers: HeaderRecord = {}): Response {
+  const { status, retry } = catalogue[error.code];
+  const body = problemBody(error);
   // What is left of a body that was too large is not read, so nothing can follow it on this connection.
   const end = status === 413 ? { connection: "close" } : {};
   const wait = retry === "later" && headers["retry-after"] === undefined ? retryHeaders(retryMsOf(error)) : {};
@@ -66,11 +80,7 @@ export function plainProblem(status: number, title: string, detail: string, head
 export function failure(error: unknown, where: string, onError: OnError): Response {
   if (isConvergentError(error)) return problem(error);
   onError(error, where);
-  return plainProblem(
-    500,
-    "Internal Server Error",
-    "The server failed unexpectedly; its log says more. A write may have happened: retry it with the same Idempotency-Key.",
-  );
+  return plainProblem(500, unexpected.title, unexpected.detail);
 }
 
 /** The failure of an input: where and why, for each part of it. */

@@ -4,7 +4,9 @@ import { json } from "./problem.ts";
 import type { Visit } from "./access.ts";
 import { CommandRoute } from "./command-route.ts";
 import { definitionBody } from "./definition.ts";
+import type { Sender } from "./caller.ts";
 import type { Directory } from "./directory.ts";
+import type { Live } from "../live/live.ts";
 import { readEntity, readEvents } from "./entity-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerQuery } from "./rows-route.ts";
@@ -23,13 +25,16 @@ export interface Route {
   readonly probe?: true;
   /** Answers are held back until there is news, when `Prefer` asks for it. */
   readonly holds?: true;
-  readonly answer: (request: Request, part: Part, visit: Visit) => Response | Promise<Response>;
+  readonly answer: (request: Request, part: Part, visit: Visit, sender: Sender) => Response | Promise<Response>;
 }
 
 /** A part of the address, decoded. */
 type Part = (name: string) => string;
 
-export function routesOf(directory: Directory, metrics: Metrics, guarded: boolean): readonly Route[] {
+export function routesOf(
+  directory: Directory,
+  { metrics, live, guarded }: { readonly metrics: Metrics; readonly live: Live; readonly guarded: boolean },
+): readonly Route[] {
   const commands = new CommandRoute(directory);
   const entity = (part: Part) => directory.entity(part("entity"));
   const view = (part: Part) => directory.view(part("view"));
@@ -67,6 +72,7 @@ export function routesOf(directory: Directory, metrics: Metrics, guarded: boolea
       address: "/services/{service}/ids/{id}/void",
       answer: (request, part, visit) => voidId(request, { service: directory.service(part("service")), id: part("id") }, visit),
     },
+    { method: "GET", address: "/live", answer: (request, _part, visit, sender) => live.stream(request, visit, sender) },
     ...descriptionRoutes(directory, guarded),
     ...statusRoutes(directory, metrics),
   ];

@@ -123,7 +123,7 @@ export async function readSaga(request: Request, { saga, id }: SagaAddress, judg
     [wire.headers.token]: String(reading.token),
   };
   if (matchesTag(headers, etag)) return new Response(null, { status: 304, headers: answered });
-  return json(200, bodyOf(reading), answered);
+  return json(200, sagaBodyOf(reading), answered);
 }
 
 function acceptedAnswer(saga: SagaEntry, { id, token, repeated }: SagaAccepted): Response {
@@ -135,7 +135,8 @@ function acceptedAnswer(saga: SagaEntry, { id, token, repeated }: SagaAccepted):
   });
 }
 
-function bodyOf({ id, state, version, token }: SagaReading): wire.SagaBody {
+/** A saga on the wire. */
+export function sagaBodyOf({ id, state, version, token }: SagaReading): wire.SagaBody {
   const { steps, startedAt, endedAt, ...rest } = state;
   return {
     id,

@@ -4,7 +4,8 @@ import { isIP, isIPv6, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import { ConvergentError, type Duration, durationMs, type Running, runtimeOf } from "convergent";
-import { createGateway, type Gateway, type GatewayOptions, type Sender } from "./gateway.ts";
+import type { Sender } from "./caller.ts";
+import { createGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
 import { isLoopback } from "./guard.ts";
 import { RequestLog } from "./request-log.ts";
 
@@ -73,6 +74,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     },
   }) as HttpServer;
   server.maxHeadersCount = headersMax;
+  server.on("upgrade", (request, socket, head) => gateway.upgrade(request, socket, head));
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);

@@ -1,0 +1,310 @@
+/**
+ * `/live`: whoever watches, over a WebSocket or server-sent events. Nothing here is registered anywhere else and nothing is remembered of a connection that has
+ * ended: any gateway over the same services takes up any watch by its cursor.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { ConvergentError, type Duration, durationMs, isConvergentError, live, type Timer, type Timers, wire } from "convergent";
+import { WebSocketServer } from "ws";
+import { type Access, anyone, type Visit } from "../gateway/access.ts";
+import type { Sender } from "../gateway/caller.ts";
+import type { Directory } from "../gateway/directory.ts";
+import { guard, type GuardRules } from "../gateway/guard.ts";
+import { type Limiter, limitKey } from "../gateway/limits.ts";
+import { failure, invalidInput, plainProblem } from "../gateway/problem.ts";
+import { type WatchAsk, watchOf } from "./ask.ts";
+import { EventStream, resumeOf } from "./event-stream.ts";
+import { Session, type Way } from "./session.ts";
+import { SocketConnection } from "./socket.ts";
+import { Topics } from "./topics.ts";
+
+/** What connections of `/live` may do. */
+export interface LiveOptions {
+  /** Watches of one connection. Default 100. */
+  readonly watches?: number;
+  /** How often credentials are looked at again, and every watch judged by them, beside the moment at which they expire. Default "30s". */
+  readonly recheck?: Duration;
+  /** How often a connection is asked whether it lives; one that has not answered by the next time is cut off. Default "25s". */
+  readonly heartbeat?: Duration;
+}
+
+export interface LiveParts {
+  readonly directory: Directory;
+  readonly access: Access;
+  /** Nobody is authenticated. */
+  readonly open: boolean;
+  readonly limiter: Limiter | undefined;
+  readonly rules: GuardRules;
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+/** A frame from a client: a watch with the cursor of a page of 500 documents and a token. */
+const frameBytesMax = 65_536;
+
+/** A handshake whose sender is not known by then is given up. */
+const handshakeMs = 10_000;
+
+/** Whether it is time to ping somebody, or to look at credentials. */
+const tickMs = 1_000;
+
+/** The longest that a handshake may give as a bearer token. */
+const bearerMax = 8_192;
+
+interface Connection {
+  readonly session: Session;
+  readonly request: Request;
+  beat(): void;
+  close(code: number, reason: string): void;
+  /** By the clock that only counts. */
+  checkAt: number;
+  beatAt: number;
+}
+
+export class Live {
+  readonly #parts: LiveParts;
+  readonly #topics: Topics;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: frameBytesMax,
+    perMessageDeflate: false, // one frame for all receivers, and no memory for each of them
+    handleProtocols: (protocols) => (protocols.has(live.subprotocol) ? live.subprotocol : false),
+  });
+  readonly #connections = new Set<Connection>();
+  readonly #watchesMax: number;
+  readonly #recheckMs: number;
+  readonly #heartbeatMs: number;
+  #ticking: Timer | undefined;
+  #isEnded = false;
+
+  /** Throws `definition_invalid`. */
+  constructor(parts: LiveParts, { watches = 100, recheck = "30s", heartbeat = "25s" }: LiveOptions = {}) {
+    if (!(Number.isInteger(watches) && watches > 0))
+      throw new ConvergentError("definition_invalid", `live.watches is a whole number from 1 on, not ${watches}`);
+    this.#parts = parts;
+    this.#watchesMax = watches;
+    this.#recheckMs = durationMs(recheck);
+    this.#heartbeatMs = durationMs(heartbeat);
+    this.#topics = new Topics((error) => parts.onError(error, "/live"));
+    parts.directory.ending.addEventListener("abort", () => this.#end());
+  }
+
+  /** Connections, their watches, and the subjects that are looked at for them. */
+  get counts(): { readonly connections: number; readonly watches: number; readonly subjects: number } {
+    let watches = 0;
+    for (const { session } of this.#connections) watches += session.watches;
+    return { connections: this.#connections.size, watches, subjects: this.#topics.size };
+  }
+
+  /** Takes a WebSocket over from a server of Node, or refuses it. Never throws. */
+  upgrade(message: IncomingMessage, stream: Duplex, head: Buffer): void {
+    stream.on("error", () => undefined);
+    const limit = setTimeout(() => stream.destroy(), handshakeMs).unref();
+    void this.#welcome(message, stream, head)
+      .catch((error: unknown) => refuse(stream, failure(error, "GET /live", this.#parts.onError)))
+      .finally(() => clearTimeout(limit));
+  }
+
+  /** `GET /live`: server-sent events. */
+  stream(request: Request, visit: Visit, sender: Sender): Response {
+    if (!(request.headers.get("accept") ?? "").includes("text/event-stream"))
+      return plainProblem(
+        426,
+        "Upgrade Required",
+        "this address speaks WebSocket, and server-sent events to whoever accepts text/event-stream",
+        {
+          connection: "Upgrade",
+          upgrade: "websocket",
+        },
+      );
+    const watches = watchesIn(request);
+    const leave = this.#parts.limiter?.wait(limitKey(visit, sender));
+    const connection = new EventStream(
+      (way) => this.#session(way, visit),
+      () => {
+        leave?.();
+        this.#left(entry);
+      },
+    );
+    const { session } = connection;
+    const entry = this.#joined({ session, request, beat: () => connection.beat(), close: () => connection.close() }, visit);
+    for (const watch of watches) void session.watch(watch);
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
+    return new Response(connection.body, { headers });
+  }
+
+  async #welcome(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const { access, limiter, open, rules } = this.#parts;
+    if (this.#isEnded) throw new ConvergentError("closed", "this server stops; ask another one");
+    const request = requestOf(message);
+    if (new URL(request.url).pathname !== "/live")
+      throw new ConvergentError("not_found", "WebSockets are served at /live", { details: { known: ["/live"] } });
+    // A page of another origin could watch in its visitor's name: it is judged as if it wrote.
+    const refusal = guard({ method: "POST", headers: request.headers }, rules);
+    if (refusal) throw refusal;
+    if (!offersProtocol(request))
+      throw invalidInput(`offer the subprotocol ${live.subprotocol}`, [{ path: "", reason: "no known subprotocol" }]);
+    const visit = open ? anyone : await access.admit(request);
+    const key = limitKey(visit, message.socket);
+    limiter?.count(key);
+    const leave = limiter?.wait(key);
+    this.#server.handleUpgrade(message, stream, head, (socket) => {
+      const connection: SocketConnection = new SocketConnection({
+        socket,
+        stream,
+        session: (way) => this.#session(way, visit),
+        count: () => limiter?.count(key),
+        onClosed: () => {
+          leave?.();
+          this.#left(entry);
+        },
+      });
+      const { session } = connection;
+      const entry = this.#joined(
+        { session, request, beat: () => connection.beat(), close: (code, why) => connection.close(code, why) },
+        visit,
+      );
+    });
+  }
+
+  #session(way: Way, visit: Visit): Session {
+    const { access, directory, onError } = this.#parts;
+    return new Session({
+      directory,
+      topics: this.#topics,
+      way,
+      visit,
+      watchesMax: this.#watchesMax,
+      discreet: (error, of) => access.discreet(error, of),
+      onError: (error) => onError(error, "/live"),
+    });
+  }
+
+  #joined(connection: Omit<Connection, "checkAt" | "beatAt">, visit: Visit): Connection {
+    const entry: Connection = { ...connection, checkAt: this.#nextCheck(visit), beatAt: this.#now + this.#heartbeatMs };
+    this.#connections.add(entry);
+    this.#ticking ??= this.#timers.after(tickMs, () => this.#tick());
+    return entry;
+  }
+
+  #left(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  #tick(): void {
+    this.#ticking = undefined;
+    if (this.#isEnded || this.#connections.size === 0) return;
+    this.#ticking = this.#timers.after(tickMs, () => this.#tick());
+    const now = this.#now;
+    for (const connection of this.#connections) {
+      if (connection.beatAt <= now) {
+        connection.beatAt = now + this.#heartbeatMs;
+        connection.beat();
+      }
+      if (connection.checkAt <= now) {
+        connection.checkAt = Number.POSITIVE_INFINITY; // until it is known what comes of it
+        void this.#check(connection);
+      }
+    }
+  }
+
+  // Credentials that are not accepted any more end the connection; whoever has new ones connects again, and resumes.
+  async #check(connection: Connection): Promise<void> {
+    try {
+      const visit = await this.#parts.access.admit(connection.request);
+      connection.checkAt = this.#nextCheck(visit);
+      await connection.session.judge(visit);
+    } catch (error) {
+      if (isConvergentError(error, "unauthenticated"))
+        return connection.close(live.closeCodes.unauthenticated, "the credentials have expired or are not accepted any more");
+      // Whoever vouches for callers does not answer: nobody is let in by that, and nobody is cut off.
+      if (!isConvergentError(error, "unavailable"))
+        return connection.close(live.closeCodes.failed, "the credentials could not be looked at");
+      connection.checkAt = this.#now + this.#recheckMs;
+    }
+  }
+
+  #nextCheck({ caller }: Visit): number {
+    if (this.#parts.open || !caller) return Number.POSITIVE_INFINITY;
+    const { exp } = caller.claims;
+    const leftMs = typeof exp === "number" ? Math.max(0, exp * 1000 - this.#host.clock.now()) : Number.POSITIVE_INFINITY;
+    return this.#now + Math.min(this.#recheckMs, leftMs);
+  }
+
+  #end(): void {
+    this.#isEnded = true;
+    this.#ticking?.cancel();
+    for (const connection of [...this.#connections]) connection.close(live.closeCodes.goingAway, "this server stops; another one goes on");
+  }
+
+  get #host() {
+    const [service] = this.#parts.directory.services;
+    if (!service) throw new ConvergentError("definition_invalid", "a gateway without services has nothing to watch");
+    return service.log.host;
+  }
+
+  get #timers(): Timers {
+    return this.#host.timers;
+  }
+
+  get #now(): number {
+    return this.#host.clock.elapsed();
+  }
+}
+
+/** The handshake as a request, a bearer token in its subprotocols as the header that browsers cannot send. */
+function requestOf(message: IncomingMessage): Request {
+  const headers = new Headers();
+  for (let index = 0; index < message.rawHeaders.length; index += 2)
+    headers.append(message.rawHeaders[index] as string, message.rawHeaders[index + 1] as string);
+  const bearer = protocolsOf(headers).find((protocol) => protocol.startsWith(live.bearerPrefix));
+  if (bearer !== undefined && bearer.length <= bearerMax && !headers.has("authorization"))
+    headers.set("authorization", `Bearer ${bearer.slice(live.bearerPrefix.length)}`);
+  return new Request(new URL(message.url ?? "/", "http://localhost"), { headers });
+}
+
+function offersProtocol({ headers }: Request): boolean {
+  return protocolsOf(headers).includes(live.subprotocol);
+}
+
+function protocolsOf(headers: Headers): string[] {
+  return (headers.get("sec-websocket-protocol") ?? "").split(",").map((protocol) => protocol.trim());
+}
+
+/** Throws `invalid_input`. */
+function watchesIn(request: Request): WatchAsk[] {
+  const query = new URL(request.url).searchParams;
+  const from = resumeOf(request.headers.get("last-event-id"));
+  const after = request.headers.get(wire.headers.token);
+  const watches = query.getAll("watch").map((text): WatchAsk => {
+    const watch = watchOf(objectIn(text));
+    const cursor = from[String(watch.id)] ?? watch.from;
+    return { ...watch, ...(cursor === undefined ? {} : { from: cursor }), ...(after === null ? {} : { after: watch.after ?? after }) };
+  });
+  if (watches.length > 0) return watches;
+  const example = '/live?watch={"id":1,"view":"order-summary","key":"o-1"}';
+  throw invalidInput(`name what is watched, once for each watch, as ${example} (percent-encoded)`, [{ path: "watch", reason: "missing" }]);
+}
+
+function objectIn(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value = JSON.parse(text) as unknown;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
+  } catch {
+    // Said below.
+  }
+  throw invalidInput("watch is a JSON object", [{ path: "watch", reason: "no JSON object" }]);
+}
+
+function refuse(stream: Duplex, response: Response): void {
+  void response.text().then((body) => {
+    const headers = [...response.headers, ["content-length", String(Buffer.byteLength(body))], ["connection", "close"]];
+    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    stream.end(`HTTP/1.1 ${response.status} ${problemTitle(body)}\r\n${lines}\r\n${body}`);
+  });
+}
+
+function problemTitle(body: string): string {
+  const { title } = JSON.parse(body) as { readonly title?: string };
+  return (title ?? "Refused").replaceAll(/[^\w .,:;'()-]/g, " ");
+}

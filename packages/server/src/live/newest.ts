@@ -1,0 +1,183 @@
+/**
+ * What is known of a subject now, and the messages that tell it to those who know less. Each message is made once and sent to everybody
+ * who lacks the same.
+ */
+import type { live } from "convergent";
+import { cursorText, tagOf } from "./cursor.ts";
+import { Message } from "./message.ts";
+
+/** What a watcher has: what it was sent last, the tags in the cursor that it came with, or nothing. */
+export type Has = Newest | ReadonlySet<string> | undefined;
+
+/** Where an answer stands. */
+export interface Standing {
+  readonly target: string;
+  readonly epoch: string;
+  /** Version of the view's definition; 0 of what has none. */
+  readonly version: number;
+  readonly asOf: number;
+  /** As of the head of the log. */
+  readonly isWhole: boolean;
+}
+
+export interface Told {
+  readonly message: Message;
+  /** Only the position has advanced. */
+  readonly isProgress: boolean;
+}
+
+export abstract class Newest {
+  readonly standing: Standing;
+  abstract readonly tags: readonly string[];
+  /** By what the receivers have in common. */
+  readonly #messages = new Map<unknown, Message>();
+
+  constructor(standing: Standing) {
+    this.standing = standing;
+  }
+
+  /** The news for somebody who has `has`; `hidden`: what it must not see. */
+  abstract told(has: Has, fresh: boolean, hidden: boolean): Told;
+
+  /** Whether somebody for whom `shows` judges may see it. */
+  abstract isShown(shows: (value: unknown) => boolean): boolean;
+
+  protected known(key: unknown, make: () => Message): Message {
+    let message = this.#messages.get(key);
+    if (!message) this.#messages.set(key, (message = make()));
+    return message;
+  }
+
+  protected progress(fresh: boolean, tags: readonly string[]): Told {
+    return { message: this.known(`progress ${fresh} ${tags.join("")}`, () => new Message(this.label(fresh, tags))), isProgress: true };
+  }
+
+  protected label(fresh: boolean, tags: readonly string[]): string {
+    const { target, epoch, version, asOf } = this.standing;
+    return `"asOf":${asOf},"fresh":${fresh},"cursor":"${cursorText({ target, epoch, version, position: asOf, tags })}"`;
+  }
+}
+
+/** Members of the message beside its value and its label. */
+export type Rest = Omit<live.ValueNews, keyof live.Label | "value">;
+
+/** A document, a state or a saga. */
+export class NewestValue extends Newest {
+  readonly #text: string;
+  readonly #rest: string;
+  readonly #tag: string;
+  #value: { readonly parsed: unknown } | undefined;
+
+  /** `text`: the value in JSON. `parts`: what else makes a difference to who watches. */
+  constructor(standing: Standing, text: string, { rest, parts = "" }: { readonly rest: Rest; readonly parts?: string }) {
+    super(standing);
+    this.#text = text;
+    this.#rest = JSON.stringify(rest).slice(1, -1);
+    this.#tag = tagOf(text + parts);
+  }
+
+  get tags(): readonly string[] {
+    return [this.#tag];
+  }
+
+  isShown(shows: (value: unknown) => boolean): boolean {
+    this.#value ??= { parsed: JSON.parse(this.#text) as unknown };
+    return this.#value.parsed === null || shows(this.#value.parsed);
+  }
+
+  told(has: Has, fresh: boolean, hidden: boolean): Told {
+    const tag = hidden ? hiddenTag : this.#tag;
+    const known = has instanceof Newest ? has.tags.includes(tag) : has?.has(tag);
+    if (known) return this.progress(fresh, [tag]);
+    const message = this.known(`${fresh} ${hidden}`, () => {
+      const rest = hidden ? '"token":""' : this.#rest;
+      return new Message(`"value":${hidden ? "null" : this.#text},${this.label(fresh, [tag])},${rest}`);
+    });
+    return { message, isProgress: false };
+  }
+}
+
+const hiddenTag = tagOf("");
+
+/** What may not be seen, as its receiver has it. */
+export const hidden: ReadonlySet<string> = new Set([hiddenTag]);
+
+/** A document of a page. */
+export interface Item {
+  readonly key: string;
+  /** In JSON. */
+  readonly text: string;
+}
+
+/** The first page of a query. */
+export class NewestPage extends Newest {
+  readonly items: ReadonlyMap<string, { readonly text: string; readonly tag: string }>;
+  readonly tags: readonly string[];
+  readonly #rest: string;
+
+  constructor(standing: Standing, items: readonly Item[], rest: Omit<live.PageNews, keyof live.Label | "changed" | "gone" | "keys">) {
+    super(standing);
+    this.items = new Map(items.map(({ key, text }) => [key, { text, tag: tagOf(`${JSON.stringify(key)}${text}`) }]));
+    this.tags = [...this.items.values()].map(({ tag }) => tag);
+    this.#rest = JSON.stringify(rest).slice(1, -1);
+  }
+
+  // Whoever asks a query is narrowed by its conditions, and sees what it finds.
+  isShown(): boolean {
+    return true;
+  }
+
+  told(has: Has, fresh: boolean): Told {
+    if (has instanceof NewestPage && isSame(has.tags, this.tags)) return this.progress(fresh, this.tags);
+    if (has instanceof NewestPage) return { message: this.#diff(has, fresh), isProgress: false };
+    // Who comes back is told all keys: whether they stand in another order now, its cursor does not say.
+    const tags = has instanceof Newest ? new Set(has.tags) : has;
+    const body = this.#body(fresh, {
+      changed: [...this.items].filter(([, { tag }]) => !tags?.has(tag)),
+      gone: [],
+      keys: [...this.items.keys()],
+    });
+    return { message: new Message(body), isProgress: false };
+  }
+
+  #diff(has: NewestPage, fresh: boolean): Message {
+    // One key for each of the two: the page itself and its items.
+    return this.known(fresh ? has : has.items, () => {
+      const before = [...has.items.keys()];
+      const now = [...this.items.keys()];
+      return new Message(
+        this.#body(fresh, {
+          changed: [...this.items].filter(([key, { tag }]) => has.items.get(key)?.tag !== tag),
+          gone: before.filter((key) => !this.items.has(key)),
+          keys: isSame(before, now) ? undefined : now,
+        }),
+      );
+    });
+  }
+
+  #body(
+    fresh: boolean,
+    {
+      changed,
+      gone,
+      keys,
+    }: {
+      readonly changed: ReadonlyArray<[string, { readonly text: string }]>;
+      readonly gone: readonly string[];
+      readonly keys: readonly string[] | undefined;
+    },
+  ): string {
+    const values = changed.map(([key, { text }]) => `{"key":${JSON.stringify(key)},"value":${text}}`).join(",");
+    return [
+      `"changed":[${values}]`,
+      ...(gone.length > 0 ? [`"gone":${JSON.stringify(gone)}`] : []),
+      ...(keys ? [`"keys":${JSON.stringify(keys)}`] : []),
+      this.label(fresh, this.tags),
+      this.#rest,
+    ].join(",");
+  }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((value, index) => value === others[index]);
+}

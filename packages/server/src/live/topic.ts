@@ -1,0 +1,128 @@
+/**
+ * A subject that is watched: looked at once for all its watches, whatever connections they are of. It lives as long as somebody watches.
+ * Whoever watches is listed before the subject is looked at, and every look is of now: nothing falls in between.
+ */
+import { catalogue, isConvergentError, type Timer, type Timers } from "convergent";
+import { problemBody, unexpected } from "../gateway/problem.ts";
+import type { Newest } from "./newest.ts";
+import { progressMs, type Watch } from "./watch.ts";
+
+export interface TopicOptions {
+  /** A digest of what is watched; cursors carry it. */
+  readonly target: string;
+  /** Version of the view's definition; 0 of what has none. */
+  readonly version: number;
+  readonly epoch: () => string;
+  readonly timers: Timers;
+  readonly now: () => number;
+  /** Asks the store; undefined where whoever follows publishes the present state, too. */
+  readonly look?: () => Promise<Newest>;
+  /** Begins to have it looked at, or to publish, when there is something new; what is returned stops that. */
+  readonly follow: (topic: Topic) => () => void;
+  /** Nobody watches any more. */
+  readonly onLeft: () => void;
+  /** What nobody expected. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** From a look that failed to the next one. */
+const retryMs = 500;
+
+export class Topic {
+  newest: Newest | undefined;
+  readonly #options: TopicOptions;
+  readonly #watches = new Set<Watch>();
+  #unfollow: (() => void) | undefined;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+  #later: Timer | undefined;
+
+  constructor(options: TopicOptions) {
+    this.#options = options;
+  }
+
+  get target(): string {
+    return this.#options.target;
+  }
+
+  get version(): number {
+    return this.#options.version;
+  }
+
+  get epoch(): string {
+    return this.#options.epoch();
+  }
+
+  now(): number {
+    return this.#options.now();
+  }
+
+  /** A watch joins; the subject is looked at if nobody keeps it known. */
+  join(watch: Watch): void {
+    this.#watches.add(watch);
+    if (this.#unfollow) return;
+    this.#unfollow = this.#options.follow(this);
+    void this.look();
+  }
+
+  leave(watch: Watch): void {
+    if (!this.#watches.delete(watch) || this.#watches.size > 0) return;
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+    this.#later?.cancel();
+    this.#options.onLeft();
+  }
+
+  /** Looks at the subject, and tells. A look that is asked for during another follows it. Never rejects. */
+  look(): Promise<void> {
+    const { look } = this.#options;
+    if (!look) return Promise.resolve();
+    this.#lookAgain = this.#looking !== undefined;
+    this.#looking ??= this.#looks(look).finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  /** Tells a state that somebody else looked at. */
+  publish(newest: Newest): void {
+    const { standing } = newest;
+    // A replica, or another node's rows, may be behind what was seen before.
+    const before = this.newest?.standing;
+    if (before && before.epoch === standing.epoch && standing.asOf < before.asOf) return;
+    this.newest = newest;
+    let isLater = false;
+    for (const watch of this.#watches) isLater = watch.offer() || isLater;
+    if (isLater) this.#later ??= this.#options.timers.after(progressMs, () => this.#tellLater());
+  }
+
+  /** Ends every watch with a failure. */
+  fail(error: unknown): void {
+    if (!isConvergentError(error)) this.#options.onError(error);
+    const problem = isConvergentError(error) ? problemBody(error) : unexpected;
+    for (const watch of [...this.#watches]) watch.refuse(problem);
+  }
+
+  #tellLater(): void {
+    this.#later = undefined;
+    let isLater = false;
+    for (const watch of this.#watches) isLater = watch.offer() || isLater;
+    if (isLater) this.#later = this.#options.timers.after(progressMs, () => this.#tellLater());
+  }
+
+  async #looks(look: () => Promise<Newest>): Promise<void> {
+    do {
+      this.#lookAgain = false;
+      try {
+        this.publish(await look());
+      } catch (error) {
+        if (!passes(error)) return this.fail(error);
+        await this.#options.timers.sleep(retryMs);
+        this.#lookAgain = this.#watches.size > 0;
+      }
+    } while (this.#lookAgain && this.#watches.size > 0);
+  }
+}
+
+/** What goes by: the store is away, or the rows are being built. */
+function passes(error: unknown): boolean {
+  return isConvergentError(error) && catalogue[error.code].retry === "later";
+}

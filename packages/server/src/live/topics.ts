@@ -1,0 +1,183 @@
+/** The subjects of one gateway that are watched, each once. */
+import {
+  catalogue,
+  type FindOptions,
+  hasEnded,
+  isConvergentError,
+  type Condition,
+  type Page,
+  type Position,
+  type SagaReading,
+} from "convergent";
+import type { EntityEntry, SagaEntry, ViewEntry } from "../gateway/directory.ts";
+import { sagaBodyOf } from "../gateway/saga-routes.ts";
+import { tagOf } from "./cursor.ts";
+import { EntityFeed } from "./entity-feed.ts";
+import { type Newest, NewestPage, NewestValue, type Standing } from "./newest.ts";
+import { Topic, type TopicOptions } from "./topic.ts";
+import { ViewFeed } from "./view-feed.ts";
+
+export interface Query {
+  readonly conditions: Readonly<Record<string, Condition>>;
+  readonly options: FindOptions;
+}
+
+type OnError = (error: unknown) => void;
+
+export class Topics {
+  readonly #topics = new Map<string, Topic>();
+  readonly #viewFeeds = new Map<string, ViewFeed>();
+  readonly #entityFeeds = new Map<string, EntityFeed>();
+  readonly #onError: OnError;
+
+  constructor(onError: OnError) {
+    this.#onError = onError;
+  }
+
+  get size(): number {
+    return this.#topics.size;
+  }
+
+  document(view: ViewEntry, key: string): Topic {
+    return this.#viewTopic(view, ["document", view.definition.name, key], async (standing) => {
+      const { value, asOf, behind, token, parked } = await view.runtime.text(key);
+      const rest = { behind, token: String(token), ...(typeof parked === "object" ? { parked } : {}) };
+      return new NewestValue(standing(asOf, behind.positions), value ?? "null", {
+        rest,
+        parts: parked === undefined ? "" : JSON.stringify(parked),
+      });
+    });
+  }
+
+  query(view: ViewEntry, { conditions, options }: Query): Topic {
+    const sorted = Object.entries(conditions).sort(([one], [other]) => (one < other ? -1 : 1));
+    return this.#viewTopic(view, ["query", view.definition.name, sorted, options], async (standing) => {
+      const page: Page<unknown> = await view.runtime.find(conditions, options);
+      const { asOf, behind, token, parked } = page;
+      const items = page.value.map(({ key, value }) => ({ key, text: JSON.stringify(value) }));
+      const rest = { behind, token: String(token), ...(typeof parked === "number" ? { parked } : {}) };
+      return new NewestPage(standing(asOf, behind.positions), items, rest);
+    });
+  }
+
+  entity(entity: EntityEntry, id: string): Topic {
+    const { service, name } = entity;
+    const { log } = service;
+    return this.#topic(["entity", name, id], {
+      version: 0,
+      ...this.#hostOf(service),
+      look: async () => {
+        const asOf = (await log.head()).position;
+        const standing = { target: targetOf(["entity", name, id]), epoch: log.epoch.id, version: 0, asOf, isWhole: true };
+        try {
+          const { state, version, pending, token } = await entity.runtime.read(id);
+          const rest = { token: String(token), version, ...(pending.length > 0 ? { pending } : {}) };
+          return new NewestValue(standing, JSON.stringify(state), { rest, parts: String(version) });
+        } catch (error) {
+          if (!isConvergentError(error, "entity_not_found")) throw error;
+          return new NewestValue(standing, "null", { rest: { token: "", version: 0 } });
+        }
+      },
+      follow: (topic) => feedOf(this.#entityFeeds, service.name, () => new EntityFeed(service)).follow(topic, name, id),
+    });
+  }
+
+  saga(saga: SagaEntry, id: string): Topic {
+    const identity = ["saga", saga.name, id];
+    const newestOf = (reading: SagaReading): Newest => {
+      const { log } = saga.service;
+      const standing = { target: targetOf(identity), epoch: log.epoch.id, version: 0, asOf: positionOf(reading), isWhole: true };
+      const { token, version, ...body } = sagaBodyOf(reading);
+      return new NewestValue(standing, JSON.stringify(body), { rest: { token, version }, parts: String(version) });
+    };
+    return this.#topic(identity, {
+      version: 0,
+      ...this.#hostOf(saga.service),
+      follow: (topic) => followSaga(topic, saga, { id, newestOf }),
+    });
+  }
+
+  #viewTopic(
+    view: ViewEntry,
+    identity: readonly unknown[],
+    look: (standing: (asOf: Position, behind: number) => Standing) => Promise<Newest>,
+  ): Topic {
+    const { service, definition } = view;
+    const target = targetOf(identity);
+    const standing = (asOf: Position, behind: number): Standing => ({
+      target,
+      epoch: service.log.epoch.id,
+      version: definition.version,
+      asOf,
+      isWhole: behind === 0,
+    });
+    return this.#topic(identity, {
+      version: definition.version,
+      ...this.#hostOf(service),
+      look: () => look(standing),
+      follow: (topic) => feedOf(this.#viewFeeds, definition.name, () => new ViewFeed(view)).follow(topic),
+    });
+  }
+
+  #hostOf({ log }: ViewEntry["service"]): Pick<TopicOptions, "epoch" | "timers" | "now"> {
+    const { timers, clock } = log.host;
+    return { epoch: () => log.epoch.id, timers, now: () => clock.elapsed() };
+  }
+
+  #topic(identity: readonly unknown[], options: Omit<TopicOptions, "target" | "onLeft" | "onError">): Topic {
+    const key = JSON.stringify(identity);
+    const known = this.#topics.get(key);
+    if (known) return known;
+    const topic = new Topic({ ...options, target: targetOf(identity), onLeft: () => this.#topics.delete(key), onError: this.#onError });
+    this.#topics.set(key, topic);
+    return topic;
+  }
+}
+
+function targetOf(identity: readonly unknown[]): string {
+  return tagOf(JSON.stringify(identity));
+}
+
+function feedOf<Feed>(feeds: Map<string, Feed>, name: string, make: () => Feed): Feed {
+  const known = feeds.get(name) ?? make();
+  feeds.set(name, known);
+  return known;
+}
+
+/** The position of the saga's newest event. */
+function positionOf({ token }: SagaReading): number {
+  return token.entries[0]?.position ?? 0;
+}
+
+/** How often a parked saga is looked at: an operator may let it go on, through whatever process. */
+const parkedMs = 1_000;
+
+/** From a store that was away to the next attempt. */
+const retryMs = 500;
+
+function followSaga(
+  topic: Topic,
+  { runtime, service }: SagaEntry,
+  { id, newestOf }: { readonly id: string; readonly newestOf: (reading: SagaReading) => Newest },
+): () => void {
+  const { timers } = service.log.host;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const follow = async (): Promise<void> => {
+    while (!signal.aborted) {
+      let pauseMs = parkedMs;
+      try {
+        for await (const reading of runtime.watch(id, signal)) {
+          topic.publish(newestOf(reading));
+          if (hasEnded(reading.state.status) && reading.state.status !== "parked") return;
+        }
+      } catch (error) {
+        if (!isConvergentError(error) || catalogue[error.code].retry !== "later") return topic.fail(error);
+        pauseMs = retryMs;
+      }
+      if (!signal.aborted) await timers.sleep(pauseMs);
+    }
+  };
+  void follow();
+  return () => controller.abort();
+}
