@@ -122,8 +122,9 @@ export function holds(seen: Token, token: Token): boolean {
   );
 }
 
-/** Whether `token` lies before `reached` in one of its histories. */
+/** Whether `token` lies before `reached` in one of its histories. What stands before the first event has an empty one. */
 function isOlder(token: Token, reached: Token): boolean {
+  if (token.entries.length === 0) return reached.entries.length > 0;
   return token.entries.some((entry) =>
     reached.entries.some(({ store, epoch, position }) => store === entry.store && epoch === entry.epoch && position > entry.position),
   );

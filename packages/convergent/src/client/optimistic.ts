@@ -224,9 +224,8 @@ export class Overlays {
       const watched = layered.filter(({ target }) => touches(given, target));
       const waiting = watched.filter(({ state }) => state.layers.some(({ id }) => id === given.id));
       if (given.progress.kind === "accepted")
-        for (const sight of watched)
-          if (!waiting.includes(sight))
-            for (const overlay of given.overlays) if (liesOver(overlay, sight.target)) given.confirmed.add(overlay);
+        for (const overlay of given.overlays)
+          if (watched.some((sight) => liesOver(overlay, sight.target) && !waiting.includes(sight))) given.confirmed.add(overlay);
       const isConfirmed = waiting.length === 0 && given.overlays.every((overlay) => given.confirmed.has(overlay));
       if (isConfirmed || (answered > answeredMax && waiting.length === 0)) this.#commands.delete(given.id);
     }

@@ -31,8 +31,8 @@ export class Watching<T> implements Watch<T> {
       // Whoever has cancelled it knows.
       if (error !== undefined && !this.#signal?.aborted) throw error;
     });
-    if (failed) heard.catch((error: unknown) => failed(error instanceof Error ? error : new Error(String(error))));
-    return running.stop;
+    if (failed) heard.catch((error: unknown) => failed(errorOf(error)));
+    return () => running.stop();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
@@ -44,7 +44,7 @@ export class Watching<T> implements Watch<T> {
       for (const look of woken) look();
     };
     let running: Running | undefined;
-    let ending: { readonly error?: unknown } | undefined;
+    let ending: { readonly error?: Error } | undefined;
     const start = (): Running => {
       const started = this.#start((value) => {
         newest = { value };
@@ -105,12 +105,12 @@ export class Watching<T> implements Watch<T> {
   }
 
   /** The error that ended the run, if one did. */
-  async #ending(run: AbortController, put: (value: T) => void): Promise<unknown> {
+  async #ending(run: AbortController, put: (value: T) => void): Promise<Error | undefined> {
     try {
       if (!run.signal.aborted) await this.#run(put, run);
-      return run.signal.aborted ? run.signal.reason : undefined;
+      return run.signal.aborted ? reasonOf(run.signal) : undefined;
     } catch (error) {
-      return run.signal.aborted ? run.signal.reason : error;
+      return run.signal.aborted ? reasonOf(run.signal) : errorOf(error);
     }
   }
 }
@@ -118,9 +118,13 @@ export class Watching<T> implements Watch<T> {
 interface Running {
   stop(): void;
   /** Resolves with what ended it, or with nothing. */
-  readonly ended: Promise<unknown>;
+  readonly ended: Promise<Error | undefined>;
 }
 
 function reasonOf(signal: CancelSignal | undefined): Error {
   return signal?.reason instanceof Error ? signal.reason : new Error("cancelled");
+}
+
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
