@@ -14,6 +14,7 @@ import {
   type Session,
   type Token,
   type VisibilityMs,
+  type Watch,
 } from "convergent/client";
 import { expectTypeOf, test } from "vitest";
 import { z } from "zod";
@@ -112,7 +113,7 @@ test("sagas are started with their schema's input, and answer with the script's 
   void amend.start(undefined, { order: "o-1", total: "3" });
   expectTypeOf(amend.get("s-1")).resolves.toEqualTypeOf<SagaView<Input, { captured: number }>>();
   expectTypeOf((await amend.end("s-1", { wait: "5s" })).result).toEqualTypeOf<{ captured: number } | undefined>();
-  expectTypeOf(amend.watch("s-1")).toEqualTypeOf<AsyncIterable<SagaView<Input, { captured: number }>>>();
+  expectTypeOf(amend.watch("s-1")).toEqualTypeOf<Watch<SagaView<Input, { captured: number }>>>();
   expectTypeOf(amend.signal("s-1", "approved", { by: "ada" }, { id: "x" })).resolves.toEqualTypeOf<SagaAccepted>();
   expectTypeOf(amend).not.toHaveProperty("find");
   expectTypeOf(rest.voidId("k-1", { service: "orders" })).resolves.toEqualTypeOf<boolean>();

@@ -7,9 +7,21 @@ import { durationMs } from "../host/duration.ts";
 import type { Token } from "../position/token.ts";
 import { headers as names } from "../protocol/wire.ts";
 import { Definition } from "./definition.ts";
-import { EntityClient, type Shared } from "./entity-client.ts";
-import type { Client, RemoteCommandOptions, RemoteReadOptions, RemoteVoidOptions, Served } from "./facade.ts";
-import { actorName, usableHeaders } from "./path.ts";
+import { EntityClient } from "./entity-client.ts";
+import type {
+  Client,
+  Overlay,
+  RemoteCommandOptions,
+  RemoteFindWatchOptions,
+  RemoteReadOptions,
+  RemoteVoidOptions,
+  RemoteWatchOptions,
+  Served,
+} from "./facade.ts";
+import { Overlays } from "./optimistic.ts";
+import { actorName, idempotencyKey, usableHeaders } from "./path.ts";
+import { PollingSource } from "./polling-source.ts";
+import type { Reach } from "./reach.ts";
 import { SagaClient } from "./saga-client.ts";
 import { type HistoryLost, SessionMemory } from "./session.ts";
 import { SessionTransport } from "./session-transport.ts";
@@ -17,6 +29,8 @@ import { type ClientHost, type MoreHeaders, Transport } from "./transport.ts";
 import { Versions } from "./versions.ts";
 import { ViewClient } from "./view-client.ts";
 import { voidId } from "./void-id.ts";
+import { type Shared, watchFind, watchOne } from "./watches.ts";
+import type { Conditions, WatchSource } from "./watch-source.ts";
 
 /** How a client behaves, and what it sends with every request. */
 export interface ConnectOptions {
@@ -55,8 +69,15 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
     causal: options.causal ?? false,
     ...(options.token === undefined ? {} : { token: options.token }),
   });
-  const requests = new SessionTransport(transport, session, { onHistoryLost: options.onHistoryLost });
-  const shared: Shared = { transport, session, requests, definition: new Definition(transport), versions: new Versions() };
+  const requests = new SessionTransport(transport, session, {
+    onHistoryLost: (lost) => {
+      shared.overlays.lost(lost);
+      options.onHistoryLost?.(lost);
+    },
+  });
+  const reach: Reach = { transport, session, requests, definition: new Definition(transport), versions: new Versions() };
+  const source = sourceOf(reach);
+  const shared: Shared = { ...reach, source, overlays: new Overlays(source) };
   const parts = new Map<string, unknown>();
   return named({}, (key) => {
     if (key === "session") return session;
@@ -67,13 +88,17 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
   }) as Client<Service>;
 }
 
+/** Where news of watches come from. */
+function sourceOf(reach: Reach): WatchSource {
+  return new PollingSource(reach);
+}
+
 // Whether it is an entity, a view or a saga is known with the first call only, so a part offers what each of them does.
 function partOf(key: string, shared: Shared): unknown {
   const entity = new EntityClient(key, shared);
   const view = new ViewClient(key, shared);
   const saga = new SagaClient(key, shared);
-  const commands = (entityId: string): unknown =>
-    named({}, (command) => (input: unknown, options?: RemoteCommandOptions) => entity.run({ entityId, command, input }, options));
+  const commands = (entityId: string): unknown => named({}, (command) => commandOf(key, { entityId, command }, { entity, shared }));
   return Object.assign(commands, {
     state: entity.state.bind(entity),
     events: entity.events.bind(entity),
@@ -82,7 +107,9 @@ function partOf(key: string, shared: Shared): unknown {
       (await shared.definition.kindOf(key, options.signal)) === "saga" ? saga.get(id, options) : view.get(id, options),
     start: saga.start.bind(saga),
     end: saga.end.bind(saga),
-    watch: saga.watch.bind(saga),
+    watch: (id: string, options?: RemoteWatchOptions) => watchOne(shared, key, id, options),
+    watchFind: (where: Conditions, options?: RemoteFindWatchOptions) => watchFind(shared, key, where, options),
+    overlay: (id: string, apply: Overlay["apply"]): Overlay => ({ part: key, key: id, apply }),
     signal: saga.signal.bind(saga),
     cancel: saga.cancel.bind(saga),
     retry: saga.retry.bind(saga),
@@ -93,6 +120,21 @@ function partOf(key: string, shared: Shared): unknown {
     poll: view.poll.bind(view),
     query: named({}, (query) => (input: unknown, options?: RemoteReadOptions) => view.query(query, input, options)),
   });
+}
+
+type Run = (input: unknown, options?: RemoteCommandOptions) => ReturnType<EntityClient["run"]>;
+
+function commandOf(
+  part: string,
+  { entityId, command }: { readonly entityId: string; readonly command: string },
+  { entity, shared }: { readonly entity: EntityClient; readonly shared: Shared },
+): Run {
+  return async (input, { optimistic: overlays, ...options } = {}) => {
+    if (!overlays) return entity.run({ entityId, command, input }, options);
+    const id = idempotencyKey(options.id ?? shared.transport.host.random.id());
+    const send = (): ReturnType<Run> => entity.run({ entityId, command, input }, { ...options, id });
+    return shared.overlays.give({ id, entity: part, entityId, overlays, send, signal: options.signal });
+  };
 }
 
 // Names that promises, JSON and consoles look for on anything they are handed.

@@ -14,34 +14,35 @@ import {
   headers as names,
   type PartBody,
 } from "../protocol/wire.ts";
-import type { Definition } from "./definition.ts";
 import type { RemoteCommandOptions, RemoteEventsOptions, RemoteOutcome, RemoteState, RemoteStateOptions } from "./facade.ts";
 import { actorName, idempotencyKey, policyName, queryString, segment } from "./path.ts";
 import { levelOf } from "./level.ts";
 import { problemError } from "./problem.ts";
 import { isToken, type SessionMemory } from "./session.ts";
-import type { SessionRequest, SessionTransport } from "./session-transport.ts";
-import type { Success, Transport } from "./transport.ts";
-import { unmet, type Versions } from "./versions.ts";
-
-/** What the parts of one client share. */
-export interface Shared {
-  readonly transport: Transport;
-  readonly definition: Definition;
-  readonly session: SessionMemory;
-  readonly versions: Versions;
-  readonly requests: SessionTransport;
-}
+import type { SessionAnswer, SessionRequest } from "./session-transport.ts";
+import type { Reach } from "./reach.ts";
+import { retryAfterMs, type Success } from "./transport.ts";
+import { unmet } from "./versions.ts";
+import type { Asked } from "./view-client.ts";
 
 const eventsDefault = 1000;
 /** Events that one answer may hold. */
 const eventsMax = 1000;
 
+interface QuestionOfState extends RemoteStateOptions {
+  /** What is known already, and the tag it came with. */
+  readonly known?: { readonly reading: RemoteState<unknown>; readonly etag?: string | undefined } | undefined;
+}
+
+interface Reads extends Pick<RemoteStateOptions, "after" | "wait" | "signal">, Pick<SessionRequest, "accepts"> {
+  readonly etag?: string;
+}
+
 export class EntityClient {
   readonly #key: string;
-  readonly #shared: Shared;
+  readonly #shared: Reach;
 
-  constructor(key: string, shared: Shared) {
+  constructor(key: string, shared: Reach) {
     this.#key = key;
     this.#shared = shared;
   }
@@ -88,22 +89,37 @@ export class EntityClient {
 
   /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
   async state(entityId: string, when: RemoteStateOptions = {}): Promise<RemoteState<unknown>> {
+    return (await this.ask(entityId, when)).reading;
+  }
+
+  /** The state, with what a poller goes by. Throws what `state` throws. */
+  async ask(entityId: string, when: QuestionOfState): Promise<Asked<RemoteState<unknown>>> {
     const { part, path } = await this.#address(entityId, when.signal);
     const query = queryString([
       ["version", when.version],
       ["at", when.at?.toISOString()],
     ]);
     const isPast = when.version !== undefined || when.at !== undefined;
-    const answer = await this.#get(`${path}${query}`, `${this.#key}.state("${entityId}")`, {
+    const { known } = when;
+    const { answer, asked } = await this.#send(`${path}${query}`, `${this.#key}.state("${entityId}")`, {
       ...when,
       // What was cannot become fresher.
       after: when.after === undefined && isPast ? null : when.after,
+      ...(known?.etag === undefined ? {} : { etag: known.etag }),
       accepts: isEntityBody,
     });
-    this.#shared.versions.learn({ service: part.service, name: part.name, id: entityId }, answer.header(names.etag));
+    const etag = answer.header(names.etag);
+    const rest = { token: asked, retryAfterMs: retryAfterMs(answer.header), etag };
+    if (known && answer.kind === "refusal" && answer.problem.status === 304) {
+      const { unchecked: _, ...reading } = known.reading;
+      const token = answer.header(names.token);
+      return { reading: { ...reading, fresh: true, ...(token === undefined ? {} : { token: parseToken(token) }) }, ...rest };
+    }
+    if (answer.kind === "refusal") throw problemError(answer.problem);
+    this.#shared.versions.learn({ service: part.service, name: part.name, id: entityId }, etag);
     const { state, version, pending, token, fresh, unchecked } = answer.body as unknown as EntityBody;
     const label = { fresh: fresh ?? true, ...(unchecked ? { unchecked } : {}) };
-    return { state, version, pending: pending ?? [], token: parseToken(token), ...label };
+    return { reading: { state, version, pending: pending ?? [], token: parseToken(token), ...label }, ...rest };
   }
 
   /** The audit trail after a version, page by page up to `limit`. Throws `entity_not_found`. */
@@ -145,14 +161,16 @@ export class EntityClient {
     return this.#shared.versions.condition({ service: part.service, name: part.name, id: entityId }, options.expected ?? "any");
   }
 
-  async #get(
-    path: string,
-    what: string,
-    options: Pick<RemoteStateOptions, "after" | "wait" | "signal"> & Pick<SessionRequest, "accepts">,
-  ): Promise<Success> {
-    const { answer } = await this.#shared.requests.send({ ...levelOf(options), ...options, method: "GET", path, what });
+  async #get(path: string, what: string, options: Reads): Promise<Success> {
+    const { answer } = await this.#send(path, what, options);
     if (answer.kind === "refusal") throw problemError(answer.problem);
     return answer;
+  }
+
+  #send(path: string, what: string, { etag, ...options }: Reads): Promise<SessionAnswer> {
+    const level = levelOf(options);
+    const headers = { ...level.headers, ...(etag === undefined ? {} : { [names.ifNoneMatch]: etag }) };
+    return this.#shared.requests.send({ ...level, ...options, headers, method: "GET", path, what });
   }
 
   #accepted({ body }: Success, session: SessionMemory): RemoteOutcome<unknown> {

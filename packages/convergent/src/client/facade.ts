@@ -10,10 +10,12 @@ import type { Duration } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
 import type { Accepted, Conflict, ConflictPolicy, Rejected } from "../protocol/outcome.ts";
-import type { Condition, Counted, CountedPage, FindOptions, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
+import type { Condition, Counted, CountedPage, FindOptions, Found, IndexValue, Page, Reading, ReadOptions } from "../protocol/reading.ts";
 import type { SagaAccepted, SagaView } from "../protocol/saga.ts";
 import type { VisibilityMs } from "../protocol/wire.ts";
+import type { Refusal } from "./layers.ts";
 import type { Session } from "./session.ts";
+import type { Watch } from "./watch.ts";
 
 /** A definition as `service()` returns it; only its parts matter here. */
 export interface Served {
@@ -30,6 +32,12 @@ export interface RemoteCommandOptions {
   readonly onConflict?: ConflictPolicy;
   /** Who asks; kept with the events. Default: the actor given to `connect`. */
   readonly actor?: string;
+  /**
+   * Shows the effect at once, on every watch that is `optimistic` and that these lie over, until the watched value itself holds it, which
+   * its position tells. Refused, it is taken back at once; with an unknown outcome it stays, and the same id again settles it. Such commands
+   * of one entity, and those that lie over the same value, are sent one after another.
+   */
+  readonly optimistic?: readonly Overlay[];
   /** Stops waiting and retrying, and rejects with the signal's reason. The command may have taken effect all the same. */
   readonly signal?: CancelSignal;
 }
@@ -142,6 +150,46 @@ export interface RemoteCountedPage<Document> extends CountedPage<Document> {
   readonly visibilityMs?: VisibilityMs;
 }
 
+/** How something is watched. */
+export interface RemoteWatchOptions {
+  /** What a reading must have seen to be called fresh. Default: everything this session wrote by then. `null`: nothing. */
+  readonly after?: Token | string | null;
+  /** Longest wait between two questions, where there is no socket and the gateway is asked. Default "5s". */
+  readonly interval?: Duration;
+  /** Ends it: an iteration throws the signal's reason, a subscription just ends. */
+  readonly signal?: CancelSignal;
+}
+
+/** Which page of a query is watched, and how. */
+export interface RemoteFindWatchOptions extends RemoteWatchOptions, Pick<FindOptions, "limit" | "cursor" | "descending" | "count"> {}
+
+/** A value as a page should show it: what the gateway answered, with what is pending laid over it. */
+export interface Shown<Value, Reading> {
+  readonly value: Value;
+  /** Commands that lie over the value, because it does not hold them yet. */
+  readonly pending: number;
+  /**
+   * `unknown`: of one of them nobody knows whether it took effect. Once none is pending, why the last one was taken back, until another
+   * is given; else `confirmed`: the value is the gateway's own.
+   */
+  readonly status: "confirmed" | "pending" | "unknown" | Refusal["kind"];
+  /** The last command that was taken back, and why, until another is given. */
+  readonly refusal?: Refusal;
+  /** Its conflict, if that was why. */
+  readonly conflict?: Conflict<unknown>;
+  /** What the gateway answered, with its label. */
+  readonly reading: Reading;
+}
+
+/** What a value is to look like while a command is pending; made by `overlay` of a view or an entity. */
+export interface Overlay {
+  /** The name of the part in the program. */
+  readonly part: string;
+  readonly key: string;
+  /** Pure: it is laid anew over every value that arrives meanwhile. */
+  readonly apply: (value: never) => unknown;
+}
+
 /** Commands of one entity id, and reads of it beside them. */
 export interface RemoteEntity<State, Inputs extends Readonly<Record<string, Schema>>> {
   /**
@@ -158,6 +206,11 @@ export interface RemoteEntity<State, Inputs extends Readonly<Record<string, Sche
   };
   /** The state now, as of a version, or as of a time. Throws `entity_not_found`. */
   state(entityId: string, when?: RemoteStateOptions): Promise<RemoteState<State>>;
+  /** The state as it becomes, the present one first. Throws `entity_not_found`. With `optimistic`, with what is pending laid over it. */
+  watch(entityId: string, options: RemoteWatchOptions & { readonly optimistic: true }): Watch<Shown<State, RemoteState<State>>>;
+  watch(entityId: string, options?: RemoteWatchOptions): Watch<RemoteState<State>>;
+  /** What the state of this entity is to look like while a command is pending: for the option `optimistic` of a command. */
+  overlay(entityId: string, apply: (state: State) => State): Overlay;
   /** The audit trail, oldest first, after a version; at most `limit` (1000) events. Throws `entity_not_found`. */
   events(entityId: string, query?: RemoteEventsOptions): Promise<readonly Envelope[]>;
 }
@@ -181,6 +234,20 @@ export interface RemoteView<Document, Index extends string> {
    * the last reading with `fresh: false`. Throws `unavailable` when not one answer came.
    */
   poll(key: string, options?: PollOptions<Document | undefined>): Promise<RemoteReading<Document | undefined>>;
+  /** The document as it becomes, the present one first, and never an older one again. With `optimistic`, with what is pending laid over it. */
+  watch(
+    key: string,
+    options: RemoteWatchOptions & { readonly optimistic: true },
+  ): Watch<Shown<Document | undefined, RemoteReading<Document | undefined>>>;
+  watch(key: string, options?: RemoteWatchOptions): Watch<RemoteReading<Document | undefined>>;
+  /** A page as it becomes. With `optimistic`, with what is pending laid over the documents that are on it. */
+  watchFind(
+    where: Where<Document, Index>,
+    options: RemoteFindWatchOptions & { readonly orderBy?: Index; readonly optimistic: true },
+  ): Watch<Shown<ReadonlyArray<Found<Document>>, RemotePage<Document>>>;
+  watchFind(where: Where<Document, Index>, options?: RemoteFindWatchOptions & { readonly orderBy?: Index }): Watch<RemotePage<Document>>;
+  /** What this document is to look like while a command is pending, `undefined` when it is to be gone: for the option `optimistic` of a command. */
+  overlay(key: string, apply: (document: Document | undefined) => Document | undefined): Overlay;
 }
 
 /** Queries of a view that keeps tables of its own. */
@@ -231,7 +298,7 @@ export interface RemoteSaga<Input, Result> {
   /** The saga once it has ended; as it is when it has not within `wait`. The gateway holds its answer back, so that few are needed. */
   end(id: string, options?: RemoteEndOptions): Promise<SagaView<Input, Result>>;
   /** The saga as it becomes, the present state first, up to its end. A slow caller gets the newest state. */
-  watch(id: string, options?: { readonly signal?: CancelSignal }): AsyncIterable<SagaView<Input, Result>>;
+  watch(id: string, options?: { readonly signal?: CancelSignal }): Watch<SagaView<Input, Result>>;
   /** Gives a running saga a signal. Throws `saga_ended`. */
   signal(id: string, signal: string, data?: unknown, options?: RemoteTellOptions): Promise<SagaAccepted>;
   /** Has it undo what it did. Throws `saga_ended`. */

@@ -23,6 +23,7 @@ export type { VisibilityMs } from "../protocol/wire.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type {
   Client,
+  Overlay,
   PollAttempt,
   PollOptions,
   RemoteAccepted,
@@ -32,6 +33,7 @@ export type {
   RemoteEntity,
   RemoteEventsOptions,
   RemoteFindOptions,
+  RemoteFindWatchOptions,
   RemoteOutcome,
   RemoteCounted,
   RemotePage,
@@ -45,13 +47,17 @@ export type {
   RemoteTellOptions,
   RemoteView,
   RemoteVoidOptions,
+  RemoteWatchOptions,
   Served,
+  Shown,
 } from "./facade.ts";
+export type { Refusal } from "./layers.ts";
 export type { FieldChange } from "../merge/three-way.ts";
 export { pollIntervals } from "./poller.ts";
 export { type Choice, type Choices, chosenInput, type Redo, redo } from "./redo.ts";
 export type { HistoryLost, Session } from "./session.ts";
 export type { ClientHost } from "./transport.ts";
+export type { Watch } from "./watch.ts";
 
 /**
  * A client of the gateway at `url`, typed by the services behind it: `connect<typeof orders>(url)`, or

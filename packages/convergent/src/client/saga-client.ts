@@ -9,11 +9,12 @@ import type { CancelSignal } from "../host/host.ts";
 import { parseToken } from "../position/token.ts";
 import { hasEnded, type SagaAccepted, type SagaStep, type SagaView } from "../protocol/saga.ts";
 import { headers as names, type SagaAcceptedBody, type SagaBody, type SagaStepBody } from "../protocol/wire.ts";
-import { milliseconds, type Shared } from "./entity-client.ts";
+import { milliseconds } from "./entity-client.ts";
 import type { RemoteEndOptions, RemoteSagaOptions, RemoteTellOptions } from "./facade.ts";
 import { actorName, idempotencyKey, segment } from "./path.ts";
 import { jittered, pauseOf, pollIntervals } from "./poller.ts";
 import { problemError } from "./problem.ts";
+import type { Reach } from "./reach.ts";
 import { isToken } from "./session.ts";
 import { type Answer, retryAfterMs } from "./transport.ts";
 
@@ -53,9 +54,9 @@ interface Asked {
 
 export class SagaClient {
   readonly #key: string;
-  readonly #shared: Shared;
+  readonly #shared: Reach;
 
-  constructor(key: string, shared: Shared) {
+  constructor(key: string, shared: Reach) {
     this.#key = key;
     this.#shared = shared;
   }
@@ -85,8 +86,8 @@ export class SagaClient {
     return newest as View;
   }
 
-  /** The saga as it becomes. Throws what `get` throws. */
-  watch(id: string, { signal }: { readonly signal?: CancelSignal } = {}): AsyncGenerator<View, void, undefined> {
+  /** The saga as it becomes, up to its end; the present state first. Throws what `get` throws. */
+  follow(id: string, { signal }: { readonly signal?: CancelSignal } = {}): AsyncGenerator<View, void, undefined> {
     return this.#follow(id, { end: false, signal });
   }
 

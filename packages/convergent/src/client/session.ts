@@ -38,6 +38,7 @@ export class SessionMemory implements Session {
   readonly #causal: boolean;
   #token: Token = emptyToken;
   readonly #seen = new Map<string, Token>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: { readonly causal: boolean; readonly token?: Token | string }) {
     this.#causal = options.causal;
@@ -67,6 +68,13 @@ export class SessionMemory implements Session {
 
   wrote(token: Token): void {
     this.#token = joined(this.#token, token);
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Calls back after each write of this session, until the answer is called. */
+  onWrote(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** `view` is absent for reads of entities, which are always made at the head of their log. */

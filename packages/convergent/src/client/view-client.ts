@@ -3,24 +3,36 @@ import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { durationMs } from "../host/duration.ts";
 import { position } from "../position/position.ts";
 import { emptyToken, parseToken, type Token } from "../position/token.ts";
-import type { Condition, IndexValue, ParkedAt } from "../protocol/reading.ts";
+import type { IndexValue, Condition, ParkedAt } from "../protocol/reading.ts";
 import { headers as names, type ViewBody } from "../protocol/wire.ts";
-import type { Shared } from "./entity-client.ts";
+import type { Reach } from "./reach.ts";
 import type { PollOptions, RemoteCounted, RemoteFindOptions, RemotePage, RemoteReading, RemoteReadOptions } from "./facade.ts";
 import { levelOf } from "./level.ts";
 import { queryString, segment } from "./path.ts";
 import { jittered, pauseOf, pollIntervals } from "./poller.ts";
 import { problemError } from "./problem.ts";
 import { type Answer, retryAfterMs, type Success } from "./transport.ts";
-
-type Conditions = Readonly<Record<string, Condition | undefined>>;
+import type { Conditions } from "./watch-source.ts";
 
 /** An answer with what a poller goes by. */
-interface Asked {
-  readonly reading: RemoteReading<unknown>;
+export interface Asked<Reading> {
+  readonly reading: Reading;
   /** What was asked for; when it is empty, `fresh` says that nothing at all is behind. */
   readonly token: Token;
   readonly retryAfterMs: number;
+  readonly etag?: string | undefined;
+}
+
+/** A reading that is known already, and the tag it came with: only what is new since then is of interest. */
+interface Known<Reading> {
+  readonly reading: Reading;
+  readonly etag?: string | undefined;
+}
+
+interface QuestionOfPage extends Omit<RemoteFindOptions, "after" | "signal"> {
+  readonly orderBy?: string;
+  readonly after?: RemoteReadOptions["after"] | undefined;
+  readonly signal?: RemoteReadOptions["signal"] | undefined;
 }
 
 interface Question extends Omit<RemoteReadOptions, "after" | "signal"> {
@@ -28,6 +40,7 @@ interface Question extends Omit<RemoteReadOptions, "after" | "signal"> {
   readonly signal?: RemoteReadOptions["signal"] | undefined;
   readonly without?: ReadonlySet<string>;
   readonly retryForMs?: number;
+  readonly known?: Known<RemoteReading<unknown>> | undefined;
 }
 
 const timeoutDefault = "30s";
@@ -37,20 +50,25 @@ const uncheckedMax = 3;
 
 export class ViewClient {
   readonly #key: string;
-  readonly #shared: Shared;
+  readonly #shared: Reach;
 
-  constructor(key: string, shared: Shared) {
+  constructor(key: string, shared: Reach) {
     this.#key = key;
     this.#shared = shared;
   }
 
   /** One document. Throws `unavailable`, and what the server throws. */
   async get(key: string, options: RemoteReadOptions = {}): Promise<RemoteReading<unknown>> {
-    return (await this.#ask(key, options)).reading;
+    return (await this.ask(key, options)).reading;
   }
 
   /** A page. Throws `index_not_declared`, `cursor_invalid`, and what `get` throws. */
   async find(where: Conditions = {}, options: RemoteFindOptions & { readonly orderBy?: string } = {}): Promise<RemotePage<unknown>> {
+    return (await this.askPage(where, options)).reading;
+  }
+
+  /** A page, with what a poller goes by. Throws what `find` throws. */
+  async askPage(where: Conditions, options: QuestionOfPage): Promise<Asked<RemotePage<unknown>>> {
     const part = await this.#shared.definition.part(this.#key, "view", options.signal);
     const query = queryString([
       ...Object.entries(where).flatMap(([field, condition]) => (condition === undefined ? [] : parametersOf(field, condition))),
@@ -60,7 +78,7 @@ export class ViewClient {
       ["cursor", options.cursor],
       ["count", options.count ? "true" : undefined],
     ]);
-    const { answer } = await this.#shared.requests.send({
+    const { answer, asked } = await this.#shared.requests.send({
       method: "GET",
       path: `/views/${segment(part.name, "the name of a view")}${query}`,
       what: `${this.#key}.find()`,
@@ -73,13 +91,14 @@ export class ViewClient {
     });
     if (answer.kind === "refusal") throw problemError(answer.problem);
     const body = answer.body as unknown as ViewBody<ReadonlyArray<{ readonly key: string; readonly value: unknown }>>;
-    return {
+    const reading = {
       ...labelOf(body, answer),
       ...(typeof body.parked === "number" ? { parked: body.parked } : {}),
       value: body.value,
       ...(body.cursor === undefined ? {} : { cursor: body.cursor }),
       ...(body.count === undefined ? {} : { count: body.count }),
     };
+    return { reading, token: asked, retryAfterMs: retryAfterMs(answer.header) };
   }
 
   /** How many documents meet the conditions. Throws what `find` throws. */
@@ -130,10 +149,10 @@ export class ViewClient {
     let last: RemoteReading<unknown> | undefined;
     let without: ReadonlySet<string> = new Set();
     for (let attempt = 1; ; attempt++) {
-      let asked: Asked;
+      let asked: Asked<RemoteReading<unknown>>;
       try {
         const retryForMs = Math.max(0, deadline - clock.elapsed());
-        asked = await this.#ask(key, { after, wait: "0s", signal, without, retryForMs });
+        asked = await this.ask(key, { after, wait: "0s", signal, without, retryForMs });
       } catch (error) {
         if (last && isConvergentError(error, "unavailable")) return last;
         throw error;
@@ -158,26 +177,36 @@ export class ViewClient {
     }
   }
 
-  async #ask(key: string, options: Question): Promise<Asked> {
+  /** One document, with what a poller goes by. Throws what `get` throws. */
+  async ask(key: string, options: Question): Promise<Asked<RemoteReading<unknown>>> {
+    const { known } = options;
     const path = segment(key, "a key");
     const part = await this.#shared.definition.part(this.#key, "view", options.signal);
+    const level = levelOf(options);
     const { answer, asked } = await this.#shared.requests.send({
       method: "GET",
       path: `/views/${segment(part.name, "the name of a view")}/${path}`,
       what: `${this.#key}.get("${key}")`,
       view: part.name,
-      ...levelOf(options),
+      ...level,
+      ...(known?.etag === undefined ? {} : { headers: { ...level.headers, [names.ifNoneMatch]: known.etag } }),
       signal: options.signal,
       accepts: isViewBody,
       after: options.after,
       ...(options.without ? { without: options.without } : {}),
       ...(options.retryForMs === undefined ? {} : { retryForMs: options.retryForMs }),
     });
-    return { reading: readingOf(answer), token: asked, retryAfterMs: retryAfterMs(answer.header) };
+    return {
+      reading: readingOf(answer, known?.reading),
+      token: asked,
+      retryAfterMs: retryAfterMs(answer.header),
+      etag: answer.header(names.etag),
+    };
   }
 }
 
-function readingOf(answer: Answer): RemoteReading<unknown> {
+function readingOf(answer: Answer, known: RemoteReading<unknown> | undefined): RemoteReading<unknown> {
+  if (known && answer.kind === "refusal" && answer.problem.status === 304) return unchanged(known, answer);
   if (answer.kind === "success") {
     const body = answer.body as unknown as ViewBody;
     return { ...labelOf(body, answer), ...parkedOf(body), value: body.value ?? undefined };
@@ -186,6 +215,14 @@ function readingOf(answer: Answer): RemoteReading<unknown> {
   const { problem } = answer;
   if (problem.status !== 404 || !isLabel(problem.details)) throw problemError(problem);
   return { ...labelOf(problem.details as unknown as ViewBody, answer), value: undefined };
+}
+
+// The gateway says so only of what is fresh. Its token tells how far the same value has come; of `behind` it says nothing.
+function unchanged(known: RemoteReading<unknown>, { header }: Pick<Success, "header">): RemoteReading<unknown> {
+  const wire = header(names.token);
+  const token = wire === undefined ? known.token : parseToken(wire);
+  const { parked: _, ...label } = known;
+  return { ...label, token, asOf: token.entries[0]?.position ?? known.asOf, fresh: true };
 }
 
 function parkedOf({ parked }: ViewBody): { readonly parked?: ParkedAt } {

@@ -1,12 +1,12 @@
 /** Sees to it that a command whose reply was lost can take effect no more, or learns that it did. */
 import { ConvergentError } from "../errors/error.ts";
 import { headers as names } from "../protocol/wire.ts";
-import type { Shared } from "./entity-client.ts";
 import type { RemoteVoidOptions } from "./facade.ts";
 import { actorName, idempotencyKey, segment } from "./path.ts";
 import { problemError } from "./problem.ts";
+import type { Reach } from "./reach.ts";
 
-export async function voidId({ definition, requests }: Shared, id: string, options: RemoteVoidOptions = {}): Promise<boolean> {
+export async function voidId({ definition, requests }: Reach, id: string, options: RemoteVoidOptions = {}): Promise<boolean> {
   const path = segment(idempotencyKey(id), "the id of a command");
   const service = options.service ?? onlyOne(await definition.services(options.signal));
   const { answer } = await requests.send({
