@@ -59,7 +59,8 @@ describe("a document", () => {
     await watcher.until(({ value }) => value === null);
     const { body } = await place("o-2");
     const progress = await watcher.until(({ asOf }) => asOf === body.events[0]?.position);
-    expect(Object.keys(progress).sort()).toEqual(["asOf", "cursor", "fresh", "id"]);
+    expect(Object.keys(progress).sort()).toEqual(["asOf", "behind", "cursor", "fresh", "id", "token"]);
+    expect(progress.token).toBe(body.token);
     expect(watcher.values()).toEqual([null]);
   });
 

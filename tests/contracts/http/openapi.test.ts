@@ -65,7 +65,7 @@ test("each command, entity, view and status address is described, and nothing el
       ["", "/events", ...commands.map((one) => `/${one}`)].map((rest) => `/entities/${name}/{id}${rest}`),
     ),
     ...["order-summary", "availability"].flatMap((name) => [`/views/${name}`, `/views/${name}/{key}`]),
-    ...["/services/{service}/ids/{id}/void", "/definition", "/openapi.json", "/healthz", "/readyz", "/readers", "/metrics"],
+    ...["/services/{service}/ids/{id}/void", "/live", "/definition", "/openapi.json", "/healthz", "/readyz", "/readers", "/metrics"],
   ];
   expect(Object.keys(document.paths).sort((one, other) => one.localeCompare(other))).toEqual(
     expected.sort((one, other) => one.localeCompare(other)),

@@ -18,6 +18,8 @@ import type {
   RemoteWatchOptions,
   Served,
 } from "./facade.ts";
+import { LiveConnection } from "./live-connection.ts";
+import { LiveSource } from "./live-source.ts";
 import { Overlays } from "./optimistic.ts";
 import { actorName, idempotencyKey, usableHeaders } from "./path.ts";
 import { PollingSource } from "./polling-source.ts";
@@ -88,9 +90,18 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
   }) as Client<Service>;
 }
 
-/** Where news of watches come from. */
+/** Where news of watches come from: a socket, as far as the platform has them and one gets through. */
 function sourceOf(reach: Reach): WatchSource {
-  return new PollingSource(reach);
+  const polling = new PollingSource(reach);
+  const { transport } = reach;
+  if (!transport.host.network.socket) return polling;
+  const connection = new LiveConnection({
+    host: transport.host,
+    url: `${transport.base}/live`,
+    headers: () => transport.headers(),
+    spared: [names.actor],
+  });
+  return new LiveSource(reach, connection, polling);
 }
 
 // Whether it is an entity, a view or a saga is known with the first call only, so a part offers what each of them does.

@@ -210,18 +210,20 @@ export class SagaClient {
 }
 
 function viewOf(answer: Answer): View | undefined {
-  if (answer.kind === "success") {
-    const { steps, startedAt, endedAt, token, ...rest } = answer.body as unknown as SagaBody;
-    return {
-      ...rest,
-      steps: steps.map(stepOf),
-      startedAt: milliseconds(startedAt),
-      ...(endedAt === undefined ? {} : { endedAt: milliseconds(endedAt) }),
-      token: parseToken(token),
-    };
-  }
+  if (answer.kind === "success") return sagaViewOf(answer.body as unknown as SagaBody);
   if (answer.problem.status === 304) return undefined;
   throw problemError(answer.problem);
+}
+
+/** A saga as it came over the wire. */
+export function sagaViewOf({ steps, startedAt, endedAt, token, ...rest }: SagaBody): View {
+  return {
+    ...rest,
+    steps: steps.map(stepOf),
+    startedAt: milliseconds(startedAt),
+    ...(endedAt === undefined ? {} : { endedAt: milliseconds(endedAt) }),
+    token: parseToken(token),
+  };
 }
 
 function stepOf({ begunAt, endedAt, dueAt, ...rest }: SagaStepBody): SagaStep {

@@ -121,6 +121,17 @@ export class Transport {
     }
   }
 
+  /** Where the gateway is, without a slash at the end. */
+  get base(): string {
+    return this.#base;
+  }
+
+  /** What every request carries now. Rejects with what the function for more headers throws. */
+  async headers(): Promise<Readonly<Record<string, string>>> {
+    const { headers, moreHeaders } = this.#options;
+    return moreHeaders ? this.#headersNow(moreHeaders, (error) => error) : headers;
+  }
+
   async #headersNow(more: MoreHeaders, failure: (error: unknown) => unknown): Promise<Readonly<Record<string, string>>> {
     try {
       return { ...this.#options.headers, ...usableHeaders(await more()) };

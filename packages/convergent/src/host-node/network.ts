@@ -4,6 +4,7 @@
  */
 import { Agent, type IncomingMessage, request as requestHttp } from "node:http";
 import { Agent as SecureAgent, request as requestHttps } from "node:https";
+import { webSocket } from "../host-web/network.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../host/host.ts";
 
 /** Connections to one server; further requests wait for one. */
@@ -13,7 +14,7 @@ const kept = { keepAlive: true, maxSockets: connectionsMax, maxFreeSockets: conn
 const agent = new Agent(kept);
 const secureAgent = new SecureAgent(kept);
 
-export const nodeNetwork: Network = { request: send };
+export const nodeNetwork: Network = { request: send, socket: webSocket };
 
 function send({ method, url, headers, body, timeoutMs, signal }: NetworkRequest): Promise<NetworkResponse> {
   return new Promise((resolve, reject) => {

@@ -87,10 +87,27 @@ export interface NetworkResponse {
   readonly body: string;
 }
 
+/** A connection over which texts come and go, in order, until it breaks. */
+export interface NetworkSocket {
+  /** What is sent over a connection that is breaking is lost. */
+  send(text: string): void;
+  close(): void;
+}
+
+/** What a connection is told of; nothing more after `closed`. */
+export interface SocketListener {
+  opened(): void;
+  heard(text: string): void;
+  /** It broke, was closed, or never came to be. The code is that of RFC 6455. */
+  closed(code: number): void;
+}
+
 /** The way to other processes. */
 export interface Network {
   /** Rejects when no complete answer came: whether the request took effect is then unknown. */
   request(request: NetworkRequest): Promise<NetworkResponse>;
+  /** Opens a WebSocket at an `http:` or `https:` address; absent where there are none. */
+  socket?(url: string, protocols: readonly string[], listener: SocketListener): NetworkSocket;
 }
 
 /** This process among those that may share a store with it. */

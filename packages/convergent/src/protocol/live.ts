@@ -66,8 +66,8 @@ export interface WatchTerms {
   readonly from?: string;
 }
 
-/** What a connection may ask. */
-export type Ask = { readonly watch: WatchTerms & Target } | { readonly unwatch: number };
+/** What a connection may ask. A ping is answered by a pong with its number: pages cannot see those of the WebSocket itself. */
+export type Ask = { readonly watch: WatchTerms & Target } | { readonly unwatch: number } | { readonly ping: number };
 
 /** Why a watch begins anew: it names no cursor, or one that is not readable, of another target, of another version of the definition, or of another history. */
 export type ResetReason = "start" | "cursor" | "target" | "version" | "history";
@@ -84,6 +84,10 @@ export interface Label {
   readonly fresh: boolean;
   /** Where a later watch goes on. */
   readonly cursor: string;
+  /** Of that position. */
+  readonly token: string;
+  /** Of views. */
+  readonly behind?: { readonly positions: number; readonly ms: number };
 }
 
 /** The position has advanced, and the value has not changed. */
@@ -93,9 +97,7 @@ export type Progress = Label;
 export interface ValueNews extends Label {
   /** `null`: there is none, or none that the caller may see. */
   readonly value: unknown;
-  readonly token: string;
   /** Of documents. */
-  readonly behind?: { readonly positions: number; readonly ms: number };
   readonly parked?: ParkedAt;
   /** Of entities, and events in the stream of a saga. */
   readonly version?: number;
@@ -108,8 +110,8 @@ export interface PageNews extends Label {
   readonly gone?: readonly string[];
   /** The keys of the page in its order: with the first news, and whenever that has become another. */
   readonly keys?: readonly string[];
-  readonly token: string;
-  readonly behind?: { readonly positions: number; readonly ms: number };
+  /** Where the next page begins, for a read over HTTP; absent when there is none. */
+  readonly next?: string;
   /** How many order keys of the view are set aside. */
   readonly parked?: number;
 }
@@ -121,4 +123,4 @@ export interface Refusal {
 }
 
 /** What a connection is told. */
-export type Told = Verdict | Progress | ValueNews | PageNews | Refusal;
+export type Told = Verdict | Progress | ValueNews | PageNews | Refusal | { readonly pong: number };

@@ -11,7 +11,10 @@ const limitMax = 500;
 
 export type WatchAsk = live.WatchTerms & live.Target;
 
-export type Asked = { readonly kind: "watch"; readonly watch: WatchAsk } | { readonly kind: "unwatch"; readonly id: number };
+export type Asked =
+  | { readonly kind: "watch"; readonly watch: WatchAsk }
+  | { readonly kind: "unwatch"; readonly id: number }
+  | { readonly kind: "ping"; readonly number: number };
 
 /** Throws `invalid_input`; with the watch's id in its details when there is one. */
 export function askOf(text: string): Asked {
@@ -23,8 +26,9 @@ export function askOf(text: string): Asked {
   }
   if (!isObject(body)) throw malformed('a frame is a JSON object: { "watch": { … } } or { "unwatch": 1 }');
   if (Object.hasOwn(body, "unwatch")) return { kind: "unwatch", id: idOf(body["unwatch"]) };
+  if (Object.hasOwn(body, "ping")) return { kind: "ping", number: idOf(body["ping"]) };
   const watch = body["watch"];
-  if (!isObject(watch)) throw malformed('a frame asks to "watch" or to "unwatch"');
+  if (!isObject(watch)) throw malformed('a frame asks to "watch", to "unwatch", or is a "ping"');
   return { kind: "watch", watch: watchOf(watch) };
 }
 
@@ -86,7 +90,7 @@ function isIndexValue(value: unknown): boolean {
 
 function idOf(value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-  throw malformed('the "id" of a watch is a whole number from 0 on', "id");
+  throw malformed('the "id" of a watch, and the number of a ping, is a whole number from 0 on', "id");
 }
 
 function textOf(watch: Readonly<Record<string, unknown>>, name: string, most: number): string | undefined {

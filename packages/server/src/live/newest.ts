@@ -18,6 +18,9 @@ export interface Standing {
   readonly asOf: number;
   /** As of the head of the log. */
   readonly isWhole: boolean;
+  readonly token: string;
+  /** Of views. */
+  readonly behind?: { readonly positions: number; readonly ms: number };
 }
 
 export interface Told {
@@ -53,8 +56,10 @@ export abstract class Newest {
   }
 
   protected label(fresh: boolean, tags: readonly string[]): string {
-    const { target, epoch, version, asOf } = this.standing;
-    return `"asOf":${asOf},"fresh":${fresh},"cursor":"${cursorText({ target, epoch, version, position: asOf, tags })}"`;
+    const { target, epoch, version, asOf, token, behind } = this.standing;
+    const cursor = cursorText({ target, epoch, version, position: asOf, tags });
+    const distance = behind ? `,"behind":{"positions":${behind.positions},"ms":${behind.ms}}` : "";
+    return `"asOf":${asOf},"fresh":${fresh},"cursor":"${cursor}","token":"${token}"${distance}`;
   }
 }
 
@@ -90,8 +95,8 @@ export class NewestValue extends Newest {
     const known = has instanceof Newest ? has.tags.includes(tag) : has?.has(tag);
     if (known) return this.progress(fresh, [tag]);
     const message = this.known(`${fresh} ${hidden}`, () => {
-      const rest = hidden ? '"token":""' : this.#rest;
-      return new Message(`"value":${hidden ? "null" : this.#text},${this.label(fresh, [tag])},${rest}`);
+      const rest = hidden || this.#rest === "" ? "" : `,${this.#rest}`;
+      return new Message(`"value":${hidden ? "null" : this.#text},${this.label(fresh, [tag])}${rest}`);
     });
     return { message, isProgress: false };
   }
@@ -122,13 +127,17 @@ export class NewestPage extends Newest {
     this.#rest = JSON.stringify(rest).slice(1, -1);
   }
 
+  #isSame(other: NewestPage): boolean {
+    return isSame(other.tags, this.tags) && other.#rest === this.#rest;
+  }
+
   // Whoever asks a query is narrowed by its conditions, and sees what it finds.
   isShown(): boolean {
     return true;
   }
 
   told(has: Has, fresh: boolean): Told {
-    if (has instanceof NewestPage && isSame(has.tags, this.tags)) return this.progress(fresh, this.tags);
+    if (has instanceof NewestPage && this.#isSame(has)) return this.progress(fresh, this.tags);
     if (has instanceof NewestPage) return { message: this.#diff(has, fresh), isProgress: false };
     // Who comes back is told all keys: whether they stand in another order now, its cursor does not say.
     const tags = has instanceof Newest ? new Set(has.tags) : has;
@@ -173,7 +182,7 @@ export class NewestPage extends Newest {
       ...(gone.length > 0 ? [`"gone":${JSON.stringify(gone)}`] : []),
       ...(keys ? [`"keys":${JSON.stringify(keys)}`] : []),
       this.label(fresh, this.tags),
-      this.#rest,
+      ...(this.#rest === "" ? [] : [this.#rest]),
     ].join(",");
   }
 }

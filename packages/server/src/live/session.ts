@@ -81,6 +81,7 @@ export class Session implements Outlet {
       return false;
     }
     if (asked.kind === "unwatch") this.#unwatch(asked.id);
+    else if (asked.kind === "ping") this.#options.way.tell(`{"pong":${asked.number}}`);
     else await this.watch(asked.watch);
     return true;
   }

@@ -1,14 +1,5 @@
 /** The subjects of one gateway that are watched, each once. */
-import {
-  catalogue,
-  type FindOptions,
-  hasEnded,
-  isConvergentError,
-  type Condition,
-  type Page,
-  type Position,
-  type SagaReading,
-} from "convergent";
+import { catalogue, type FindOptions, hasEnded, isConvergentError, type Condition, type Page, type SagaReading } from "convergent";
 import type { EntityEntry, SagaEntry, ViewEntry } from "../gateway/directory.ts";
 import { sagaBodyOf } from "../gateway/saga-routes.ts";
 import { tagOf } from "./cursor.ts";
@@ -21,6 +12,9 @@ export interface Query {
   readonly conditions: Readonly<Record<string, Condition>>;
   readonly options: FindOptions;
 }
+
+/** What a reading of a view says of itself. */
+type Read = Pick<Page<unknown>, "asOf" | "behind" | "token">;
 
 type OnError = (error: unknown) => void;
 
@@ -40,9 +34,9 @@ export class Topics {
 
   document(view: ViewEntry, key: string): Topic {
     return this.#viewTopic(view, ["document", view.definition.name, key], async (standing) => {
-      const { value, asOf, behind, token, parked } = await view.runtime.text(key);
-      const rest = { behind, token: String(token), ...(typeof parked === "object" ? { parked } : {}) };
-      return new NewestValue(standing(asOf, behind.positions), value ?? "null", {
+      const { value, parked, ...label } = await view.runtime.text(key);
+      const rest = typeof parked === "object" ? { parked } : {};
+      return new NewestValue(standing(label), value ?? "null", {
         rest,
         parts: parked === undefined ? "" : JSON.stringify(parked),
       });
@@ -53,10 +47,10 @@ export class Topics {
     const sorted = Object.entries(conditions).sort(([one], [other]) => (one < other ? -1 : 1));
     return this.#viewTopic(view, ["query", view.definition.name, sorted, options], async (standing) => {
       const page: Page<unknown> = await view.runtime.find(conditions, options);
-      const { asOf, behind, token, parked } = page;
       const items = page.value.map(({ key, value }) => ({ key, text: JSON.stringify(value) }));
-      const rest = { behind, token: String(token), ...(typeof parked === "number" ? { parked } : {}) };
-      return new NewestPage(standing(asOf, behind.positions), items, rest);
+      const { cursor: next, parked } = page;
+      const rest = { ...(next === undefined ? {} : { next }), ...(typeof parked === "number" ? { parked } : {}) };
+      return new NewestPage(standing(page), items, rest);
     });
   }
 
@@ -68,14 +62,15 @@ export class Topics {
       ...this.#hostOf(service),
       look: async () => {
         const asOf = (await log.head()).position;
-        const standing = { target: targetOf(["entity", name, id]), epoch: log.epoch.id, version: 0, asOf, isWhole: true };
+        const token = String(await log.tokenAt(asOf));
+        const standing = { target: targetOf(["entity", name, id]), epoch: log.epoch.id, version: 0, asOf, isWhole: true, token };
         try {
-          const { state, version, pending, token } = await entity.runtime.read(id);
-          const rest = { token: String(token), version, ...(pending.length > 0 ? { pending } : {}) };
+          const { state, version, pending } = await entity.runtime.read(id);
+          const rest = { version, ...(pending.length > 0 ? { pending } : {}) };
           return new NewestValue(standing, JSON.stringify(state), { rest, parts: String(version) });
         } catch (error) {
           if (!isConvergentError(error, "entity_not_found")) throw error;
-          return new NewestValue(standing, "null", { rest: { token: "", version: 0 } });
+          return new NewestValue(standing, "null", { rest: { version: 0 } });
         }
       },
       follow: (topic) => feedOf(this.#entityFeeds, service.name, () => new EntityFeed(service)).follow(topic, name, id),
@@ -86,9 +81,9 @@ export class Topics {
     const identity = ["saga", saga.name, id];
     const newestOf = (reading: SagaReading): Newest => {
       const { log } = saga.service;
-      const standing = { target: targetOf(identity), epoch: log.epoch.id, version: 0, asOf: positionOf(reading), isWhole: true };
       const { token, version, ...body } = sagaBodyOf(reading);
-      return new NewestValue(standing, JSON.stringify(body), { rest: { token, version }, parts: String(version) });
+      const standing = { target: targetOf(identity), epoch: log.epoch.id, version: 0, asOf: positionOf(reading), isWhole: true, token };
+      return new NewestValue(standing, JSON.stringify(body), { rest: { version }, parts: String(version) });
     };
     return this.#topic(identity, {
       version: 0,
@@ -97,19 +92,17 @@ export class Topics {
     });
   }
 
-  #viewTopic(
-    view: ViewEntry,
-    identity: readonly unknown[],
-    look: (standing: (asOf: Position, behind: number) => Standing) => Promise<Newest>,
-  ): Topic {
+  #viewTopic(view: ViewEntry, identity: readonly unknown[], look: (standing: (label: Read) => Standing) => Promise<Newest>): Topic {
     const { service, definition } = view;
     const target = targetOf(identity);
-    const standing = (asOf: Position, behind: number): Standing => ({
+    const standing = ({ asOf, behind, token }: Read): Standing => ({
       target,
       epoch: service.log.epoch.id,
       version: definition.version,
       asOf,
-      isWhole: behind === 0,
+      isWhole: behind.positions === 0,
+      token: String(token),
+      behind,
     });
     return this.#topic(identity, {
       version: definition.version,
