@@ -3,6 +3,7 @@ import type { Bench } from "../bench.ts";
 import { appendSqlite } from "./append-sqlite.ts";
 import { appendPostgres } from "./append-postgres.ts";
 import { http } from "./http.ts";
+import { live } from "./live.ts";
 import { projectPostgres } from "./project-postgres.ts";
 import { readPostgres } from "./read-postgres.ts";
 import { readers } from "./readers.ts";
@@ -21,6 +22,7 @@ export const benches: readonly Bench[] = [
   readers,
   rebuild,
   viewRead,
+  live,
   wakeUp,
 ];
 

@@ -25,6 +25,11 @@ export interface TopicOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/**
+ * A subject is kept known for this long after its last watcher has gone: those whose line was cut come back all at once, and the store is asked nothing.
+ */
+const lingerMs = 5_000;
+
 /** From a look that failed to the next one. */
 const retryMs = 500;
 
@@ -36,6 +41,7 @@ export class Topic {
   #looking: Promise<void> | undefined;
   #lookAgain = false;
   #later: Timer | undefined;
+  #lingering: Timer | undefined;
 
   constructor(options: TopicOptions) {
     this.#options = options;
@@ -60,6 +66,7 @@ export class Topic {
   /** A watch joins; the subject is looked at if nobody keeps it known. */
   join(watch: Watch): void {
     this.#watches.add(watch);
+    this.#lingering?.cancel();
     if (this.#unfollow) return;
     this.#unfollow = this.#options.follow(this);
     void this.look();
@@ -67,10 +74,10 @@ export class Topic {
 
   leave(watch: Watch): void {
     if (!this.#watches.delete(watch) || this.#watches.size > 0) return;
-    this.#unfollow?.();
-    this.#unfollow = undefined;
     this.#later?.cancel();
-    this.#options.onLeft();
+    this.#later = undefined;
+    if (this.newest) this.#lingering = this.#options.timers.after(lingerMs, () => this.#forget());
+    else this.#forget();
   }
 
   /** Looks at the subject, and tells. A look that is asked for during another follows it. Never rejects. */
@@ -98,7 +105,17 @@ export class Topic {
   fail(error: unknown): void {
     if (!isConvergentError(error)) this.#options.onError(error);
     const problem = isConvergentError(error) ? problemBody(error) : unexpected;
+    this.newest = undefined; // nothing is kept of what failed
     for (const watch of [...this.#watches]) watch.refuse(problem);
+    this.#lingering?.cancel();
+    this.#forget();
+  }
+
+  #forget(): void {
+    if (this.#watches.size > 0) return;
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+    this.#options.onLeft();
   }
 
   #tellLater(): void {
