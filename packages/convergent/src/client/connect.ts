@@ -21,6 +21,7 @@ import type {
 import { LiveConnection } from "./live-connection.ts";
 import { LiveSource } from "./live-source.ts";
 import { Overlays } from "./optimistic.ts";
+import { nextClient, type Origin, withOrigin } from "./origin.ts";
 import { actorName, idempotencyKey, usableHeaders } from "./path.ts";
 import { PollingSource } from "./polling-source.ts";
 import type { Reach } from "./reach.ts";
@@ -81,10 +82,12 @@ export function connectOn<Service extends Served>(host: ClientHost, url: string,
   const source = sourceOf(reach);
   const shared: Shared = { ...reach, source, overlays: new Overlays(source) };
   const parts = new Map<string, unknown>();
+  const client = nextClient();
+  const newId = (): string => host.random.id();
   return named({}, (key) => {
     if (key === "session") return session;
     if (key === "voidId") return (id: string, options?: RemoteVoidOptions) => voidId(shared, id, options);
-    const part = parts.get(key) ?? partOf(key, shared);
+    const part = parts.get(key) ?? partOf({ client, part: key, newId }, shared);
     parts.set(key, part);
     return part;
   }) as Client<Service>;
@@ -105,12 +108,13 @@ function sourceOf(reach: Reach): WatchSource {
 }
 
 // Whether it is an entity, a view or a saga is known with the first call only, so a part offers what each of them does.
-function partOf(key: string, shared: Shared): unknown {
+function partOf(origin: Origin, shared: Shared): unknown {
+  const { part: key } = origin;
   const entity = new EntityClient(key, shared);
   const view = new ViewClient(key, shared);
   const saga = new SagaClient(key, shared);
-  const commands = (entityId: string): unknown => named({}, (command) => commandOf(key, { entityId, command }, { entity, shared }));
-  return Object.assign(commands, {
+  const commands = (entityId: string): unknown => named({}, (command) => commandOf(origin, { entityId, command }, { entity, shared }));
+  const part = Object.assign(commands, {
     state: entity.state.bind(entity),
     events: entity.events.bind(entity),
     // Views and sagas both have one.
@@ -131,21 +135,23 @@ function partOf(key: string, shared: Shared): unknown {
     poll: view.poll.bind(view),
     query: named({}, (query) => (input: unknown, options?: RemoteReadOptions) => view.query(query, input, options)),
   });
+  return withOrigin(part, origin);
 }
 
 type Run = (input: unknown, options?: RemoteCommandOptions) => ReturnType<EntityClient["run"]>;
 
 function commandOf(
-  part: string,
+  origin: Origin,
   { entityId, command }: { readonly entityId: string; readonly command: string },
   { entity, shared }: { readonly entity: EntityClient; readonly shared: Shared },
 ): Run {
-  return async (input, { optimistic: overlays, ...options } = {}) => {
+  const run: Run = async (input, { optimistic: overlays, ...options } = {}) => {
     if (!overlays) return entity.run({ entityId, command, input }, options);
-    const id = idempotencyKey(options.id ?? shared.transport.host.random.id());
+    const id = idempotencyKey(options.id ?? origin.newId());
     const send = (): ReturnType<Run> => entity.run({ entityId, command, input }, { ...options, id });
-    return shared.overlays.give({ id, entity: part, entityId, overlays, send, signal: options.signal });
+    return shared.overlays.give({ id, entity: origin.part, entityId, overlays, send, signal: options.signal });
   };
+  return withOrigin(run, origin);
 }
 
 // Names that promises, JSON and consoles look for on anything they are handed.
