@@ -1,7 +1,7 @@
 // Watching: what it costs to tell a thousand, to take a thousand back, and to hold five thousand.
 import type { Bench, Subject } from "../bench.ts";
 
-type Sample = Exclude<keyof typeof import("../live/samples.ts"), "default">;
+type Sample = "sagaFanOut" | "bareFanOut" | "resumed" | "readAgain" | "connectionMemory";
 
 function subject(name: string, figures: Readonly<Record<string, string>>, sample: Sample, boxMs = 8_000): Subject {
   return { name, figures, boxMs, load: async () => (await import("../live/samples.ts"))[sample] };
