@@ -8,6 +8,7 @@ import { projectPostgres } from "./project-postgres.ts";
 import { readPostgres } from "./read-postgres.ts";
 import { readers } from "./readers.ts";
 import { rebuild } from "./rebuild.ts";
+import { sagas } from "./sagas.ts";
 import { viewRead } from "./view-read.ts";
 import { wakeUp } from "./wake-up.ts";
 import { wakeUpPostgres } from "./wakeup-postgres.ts";
@@ -21,6 +22,7 @@ export const benches: readonly Bench[] = [
   http,
   readers,
   rebuild,
+  sagas,
   viewRead,
   live,
   wakeUp,
