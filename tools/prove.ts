@@ -9,12 +9,13 @@ const help = `npm run prove -- [options]
 
   --seeds N        of the simulator (default 200000)
   --minutes N      for the simulator: it ends with the seed it is at (default 180)
-  --kills N        of real servers, on SQLite and on PostgreSQL, and of PostgreSQL itself (default 1000); it ends five times as many connections
+  --kills N        of real servers, on SQLite and on PostgreSQL, and of PostgreSQL itself (default 1000); it ends five times as many connections,
+                   and a tenth as often, on each, the process that runs 500 sagas
   --power-cuts N   under them (default 500; needs root and ext4)
   --seed N         of the torture, and which seeds of the simulator come first (default 1): parts with seeds of their own add up
   --at-once N      stores that are tortured at a time (default 2); on cores that others use, 1 makes more load
   --json FOLDER    where the torture writes its figures; npm run torture -- --sum FOLDER/torture-*.json adds them up
-  --without NAME   leaves a part out, by name: simulate, race, torture-sqlite, torture-postgres, mutants; may be given several times
+  --without NAME   leaves a part out, by name: simulate, race, torture-sqlite, torture-postgres, saga-kills-sqlite, saga-kills-postgres, mutants; may be given several times
 
 Ten times --kills 100 --power-cuts 50 --without simulate --without race --without mutants, with --seed 1 to 10, is one whole torture.
 Takes some hours on two cores. Exits with 1 when anything was violated, survived or skipped.`;
@@ -51,6 +52,11 @@ const parts: readonly ProofPart[] = [
   { name: "race", args: ["--store", "postgres", "--writers", "16", "--processes", "4", "--rollbacks", "10%", "--seconds", "60"] },
   torture("sqlite", []),
   torture("postgres", ["--database-kills", values.kills, "--cuts", String(5 * Number(values.kills))]),
+  ...["sqlite", "postgres"].map((store) => ({
+    name: `saga-kills-${store}`,
+    script: "saga-kills",
+    args: ["--store", store, "--kills", String(Math.ceil(Number(values.kills) / 10)), "--seed", values.seed],
+  })),
   { name: "mutants", args: ["--seeds", "3000"] },
 ];
 
@@ -83,7 +89,7 @@ function prove(): void {
       shell: process.platform === "win32",
     });
     const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
-    outcomes.push(`${status === 0 ? "ok    " : "FAILED"}  ${name.padEnd(16)} ${minutes.padStart(7)} min`);
+    outcomes.push(`${status === 0 ? "ok    " : "FAILED"}  ${name.padEnd(20)} ${minutes.padStart(7)} min`);
     if (status !== 0) process.exitCode = 1;
   }
   process.stdout.write(`\n${outcomes.join("\n")}\n`);
