@@ -54,6 +54,8 @@ export interface ReaderOptions<Item> {
    * the answers come in one round trip with those about the slots. Called where the store is elsewhere; must not throw.
    */
   readonly expect?: (tx: WriteTransaction, items: readonly Item[]) => void;
+  /** Milliseconds between two batches in which new events are gathered: for what nobody waits for. Whoever does is not held up by it. Default 0. */
+  readonly gatherMs?: number;
   /** How often a failing event is tried before it is parked, unless its error says otherwise. Default 5. */
   readonly attemptsMax?: number;
   /** Told when the reader as a whole cannot go on; it goes on trying. */
@@ -128,4 +130,4 @@ export interface ParkedNotice {
 }
 
 /** What all readers of a service are given alike. */
-export type ReaderSetting = Pick<ReaderOptions<never>, "attemptsMax" | "failed" | "lag" | "membership" | "parked">;
+export type ReaderSetting = Pick<ReaderOptions<never>, "attemptsMax" | "failed" | "gatherMs" | "lag" | "membership" | "parked">;

@@ -85,3 +85,28 @@ test("a reader on standby knows soon again how far the owner is that was far beh
   await Promise.all(readers.map((reader) => reader.stop()));
   await Promise.all(logs.map((log) => log.close()));
 });
+
+test("a reader that gathers applies what came meanwhile in one batch, but at once when somebody waits, and a backlog without a pause", async () => {
+  const log = await Log.open(memory(), "orders");
+  const batches: number[] = [];
+  const apply = async (_tx: unknown, items: readonly StoredEvent[]): Promise<void> => void batches.push(items.length);
+  await append(log, "paid", 300);
+  const startedAt = performance.now();
+  const reader = readerOf(log, { apply, gatherMs: 800, batchEvents: 100 });
+  reader.start();
+  await expect.poll(() => reader.position, { interval: 5 }).toBe(300);
+  expect(performance.now() - startedAt).toBeLessThan(800);
+  batches.length = 0;
+  for (let count = 0; count < 20; count++) {
+    await append(log, "paid");
+    await log.host.timers.sleep(5);
+  }
+  await expect.poll(() => batches.reduce((sum, size) => sum + size, 0), { timeout: 3_000, interval: 10 }).toBe(20);
+  expect(batches.length).toBeLessThanOrEqual(2);
+  await append(log, "paid");
+  const waitedFrom = performance.now();
+  expect(await reader.waitFor(position(321), 5_000)).toBe(true);
+  expect(performance.now() - waitedFrom).toBeLessThan(400);
+  await reader.stop();
+  await log.close();
+});

@@ -69,6 +69,9 @@ export class Reader<Item = StoredEvent> implements Participant {
   #failure: ReaderFailure | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
+  #steppedAt = -Infinity;
+  /** The last page was full. */
+  #isFar = false;
   #paused = false;
   readonly #lazy: LazyRows;
 
@@ -188,6 +191,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
     this.#quiet.tell(this.#waiters);
+    if (this.options.gatherMs) this.#nap.signal();
     if (this.watches) this.membership.watch(this);
     return waiting;
   }
@@ -276,6 +280,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     let limit = this.pages.eventsMax;
     while (!this.#stopped) {
       try {
+        await this.#gather();
         if (this.#paused) this.#state = "paused";
         else if (await this.#step(limit)) this.#state = "moving";
         else this.#state = this.#atRest;
@@ -292,6 +297,14 @@ export class Reader<Item = StoredEvent> implements Participant {
       }
     }
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
+  }
+
+  async #gather(): Promise<void> {
+    const { gatherMs = 0 } = this.options;
+    const leftMs = this.#steppedAt + gatherMs - this.#host.clock.elapsed();
+    const mayRest = !this.#stopped && !this.#isFar && !this.#waiters.waiting;
+    if (gatherMs > 0 && leftMs > 0 && mayRest) await this.#nap.take(leftMs, () => !this.#waiters.waiting);
+    this.#steppedAt = this.#host.clock.elapsed();
   }
 
   // Woken for all that it wants, it has only its rows to bring up to date now and then.
@@ -330,6 +343,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     }
     const page = await this.pages.read({ after, limit });
     this.#host.reached("reader.read");
+    this.#isFar = page.events.length >= limit;
     if (this.source !== this.options.effects) await this.#seen.look(page, this.position);
     if (comparePositions(page.scanned, after) <= 0) {
       await this.#idle(rows);

@@ -11,6 +11,12 @@ import type { ViewRuntime } from "../views/view-runtime.ts";
 /** Documents asked for at a time: what a page may have at most. */
 const pageDocuments = 500;
 
+/**
+ * So much is gathered before the view follows: it is for those who look for orphans. Following each start and each end at once cost more than the
+ * saga itself; most sagas are over by then, and leave no row.
+ */
+export const unfinishedMs = 100;
+
 /** A saga that has not ended. */
 export interface UnfinishedSaga {
   readonly state: "running" | "parked";

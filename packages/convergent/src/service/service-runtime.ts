@@ -25,7 +25,7 @@ import type { AnyView } from "../views/view.ts";
 import { type ViewOptions, ViewRuntime } from "../views/view-runtime.ts";
 import type { AnyParts } from "./facade.ts";
 import { destroyForgotten, finishForgetting, type Forgotten, type ForgetOptions, forgetPerson } from "./forgetting.ts";
-import { unfinishedOf, workOf } from "./saga-work.ts";
+import { unfinishedMs, unfinishedOf, workOf } from "./saga-work.ts";
 import { lagsOf } from "./lags.ts";
 import type { StartOptions } from "./service.ts";
 import { orphanedViews, type ViewVersionStatus, versionStatus } from "./view-versions.ts";
@@ -209,14 +209,14 @@ export class ServiceRuntime {
     for (const saga of this.sagas.values()) await saga.start();
   }
 
-  #addView(definition: AnyView, options: StartOptions): ViewRuntime {
-    const view = new ViewRuntime(definition, this.#viewOptions(definition.name, options));
+  #addView(definition: AnyView, options: StartOptions, gatherMs = 0): ViewRuntime {
+    const view = new ViewRuntime(definition, this.#viewOptions(definition.name, options, gatherMs));
     this.views.set(definition.name, view);
     return view;
   }
 
   #addSaga(definition: AnySaga, options: StartOptions): void {
-    const unfinished = this.#addView(unfinishedOf(definition), options);
+    const unfinished = this.#addView(unfinishedOf(definition), options, unfinishedMs);
     const onParked = (parked: ParkedSaga): void => options.onParkedSaga?.({ service: this.name, ...parked });
     this.sagas.set(definition.name, new SagaRuntime(definition, { log: this.log, work: workOf(unfinished, this.#membership), onParked }));
   }
@@ -253,9 +253,9 @@ export class ServiceRuntime {
     return view?.definition.version === version || view?.rebuild.previous?.version === version;
   }
 
-  #viewOptions(view: string, options: StartOptions): ViewOptions {
+  #viewOptions(view: string, options: StartOptions, gatherMs: number): ViewOptions {
     const news: ViewOptions["news"] = (each) => options.onRebuild?.({ service: this.name, ...each });
-    return { log: this.log, inboxes: this.#inboxes, setting: this.#setting(view, options), news };
+    return { log: this.log, inboxes: this.#inboxes, setting: { ...this.#setting(view, options), gatherMs }, news };
   }
 
   #setting(reader: string, { onStuck, onParked, attemptsMax }: StartOptions): ReaderSetting {
