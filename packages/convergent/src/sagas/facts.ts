@@ -5,12 +5,27 @@
 import { type AnyEntity, entity } from "../entities/entity.ts";
 import type { Envelope } from "../log/event.ts";
 import type { Schema } from "../log/schema.ts";
-import type { SagaState, SagaStep, StepKind } from "../protocol/saga.ts";
+import type { Position } from "../position/position.ts";
+import type { ChildSaga, SagaState, SagaStep, StepKind } from "../protocol/saga.ts";
 
 /** Of a step that failed for good: it had no effect; its effect is anybody's guess but over; it may yet have one. */
 export type Outcome = "refused" | "failed" | "unknown";
 
 export type { SagaState, StepKind };
+
+/** What a script has begun, and what it waits for: a signal of a name, an event, the end of another saga. */
+export interface Begins {
+  readonly step: string;
+  readonly kind: StepKind;
+  readonly undo: boolean;
+  readonly signal?: string;
+  readonly until?: number;
+  readonly event?: string;
+  readonly entityId?: string;
+  /** Position behind which the event lies; the saga's start when absent. */
+  readonly after?: number;
+  readonly child?: ChildSaga;
+}
 
 /** Events by their names, and what each holds. `run` names one execution of the script. */
 export interface Facts {
@@ -18,8 +33,10 @@ export interface Facts {
   taken: { readonly owner: string; readonly run: string };
   signalled: { readonly signal: string; readonly data?: unknown };
   cancelled: { readonly reason: string };
-  begun: { readonly step: string; readonly kind: StepKind; readonly undo: boolean; readonly signal?: string; readonly until?: number };
+  begun: Begins;
   retried: Retried;
+  /** What a step waits for is parked, or is not any more. */
+  held: { readonly step: string; readonly error?: string };
   done: { readonly step: string; readonly result?: unknown };
   failed: { readonly step: string; readonly error: string; readonly outcome: Outcome };
   undoing: { readonly error: string };
@@ -30,6 +47,8 @@ export interface Facts {
   compensated: { readonly error: string };
   parked: { readonly step?: string; readonly error: string };
   resumed: { readonly owner: string; readonly run: string; readonly reason: string; readonly by: string };
+  /** It had completed, and is to be undone nevertheless. */
+  reverted: { readonly owner: string; readonly run: string; readonly reason: string };
 }
 
 /** An attempt that failed, and when the next one is due. */
@@ -46,7 +65,17 @@ export type FactName = keyof Facts;
 export type Fact = { readonly [Name in FactName]: { readonly name: Name; readonly data: Facts[Name] } }[FactName];
 
 /** A fact as it was read. */
-export type Told = Fact & { readonly version: number; readonly at: number };
+export type Told = Fact & { readonly version: number; readonly at: number; readonly position: Position };
+
+/** Where the event lies that a wait was answered with. */
+export interface EventPlace {
+  readonly stream: string;
+  readonly version: number;
+}
+
+export function placeOf({ stream, version }: EventPlace): EventPlace {
+  return { stream, version };
+}
 
 const names: Readonly<Record<FactName, true>> = {
   started: true,
@@ -55,6 +84,7 @@ const names: Readonly<Record<FactName, true>> = {
   cancelled: true,
   begun: true,
   retried: true,
+  held: true,
   done: true,
   failed: true,
   undoing: true,
@@ -65,6 +95,7 @@ const names: Readonly<Record<FactName, true>> = {
   compensated: true,
   parked: true,
   resumed: true,
+  reverted: true,
 };
 
 /** What this module writes it need not check when it is read. */
@@ -81,8 +112,13 @@ export function entityOf(saga: string): AnyEntity {
 }
 
 /** The fact in an event of a saga's stream. */
-export function factOf({ entity: saga, type, data, version, at }: Envelope): Told {
-  return { name: type.slice(saga.length + 1), data, version, at } as Told;
+export function factOf({ entity: saga, type, data, version, at, position }: Envelope): Told {
+  return { name: type.slice(saga.length + 1), data, version, at, position } as Told;
+}
+
+/** Whether it says that another execution has the saga from here on. */
+export function isClaim(fact: Told): fact is Extract<Told, { readonly name: "taken" | "resumed" | "reverted" }> {
+  return fact.name === "taken" || fact.name === "resumed" || fact.name === "reverted";
 }
 
 /** The picture of a saga after one more fact; `undefined` before the first one. */
@@ -108,13 +144,18 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
     case "cancelled":
       return { ...known, cancelled: fact.data.reason };
     case "begun": {
-      const { step: name, kind, until } = fact.data;
-      const begun: SagaStep = { name, kind, state: "begun", retries: 0, begunAt: at, ...(until === undefined ? {} : { dueAt: until }) };
+      const { step: name, kind, until, child } = fact.data;
+      const also = { ...(until === undefined ? {} : { dueAt: until }), ...(child === undefined ? {} : { child }) };
+      const begun: SagaStep = { name, kind, state: "begun", retries: 0, begunAt: at, ...also };
       return { ...known, steps: [...known.steps, begun] };
     }
     case "retried":
     case "undo-retried":
       return step(fact.data.step, { retries: fact.data.attempt, error: fact.data.error, dueAt: fact.data.next });
+    case "held": {
+      const { step: name, error } = fact.data;
+      return changed(name, ({ error: _, ...rest }) => (error === undefined ? rest : { ...rest, error }));
+    }
     case "done": {
       const { result } = fact.data;
       return ended(fact.data.step, { state: "done", endedAt: at, ...(result === undefined ? {} : { result }) });
@@ -134,6 +175,10 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
     case "parked": {
       const parked = fact.data.step === undefined ? known : ended(fact.data.step, { state: "stuck", error: fact.data.error });
       return { ...parked, status: "parked", error: fact.data.error };
+    }
+    case "reverted": {
+      const { result, endedAt, ...rest } = known;
+      return { ...rest, status: "undoing", error: fact.data.reason };
     }
     case "resumed":
       return { ...known, status: known.steps.some(({ state: each }) => takenBack.has(each)) ? "undoing" : "running" };

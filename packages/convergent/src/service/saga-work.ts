@@ -15,7 +15,7 @@ const pageDocuments = 500;
 export interface UnfinishedSaga {
   readonly state: "running" | "parked";
   readonly owner: string;
-  /** When it was started, in milliseconds. */
+  /** When it was started, or a parent had it undo what it had completed, in milliseconds. */
   readonly since: number;
   /** Why it is parked. */
   readonly error?: string;
@@ -42,6 +42,7 @@ export function unfinishedOf({ name, entity }: AnySaga): AnyView {
     taken: of<"taken">((known, { owner }) => known && { ...known, owner }),
     parked: of<"parked">((known, { error }) => known && { ...known, state: "parked", error }),
     resumed: of<"resumed">((known, { owner }) => known && { state: "running", owner, since: known.since }),
+    reverted: of<"reverted">((_, { owner }, since) => ({ state: "running", owner, since })),
     completed: of<"completed">(() => undefined),
     compensated: of<"compensated">(() => undefined),
   };

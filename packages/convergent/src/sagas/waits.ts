@@ -1,0 +1,123 @@
+/** What a script waits for: a time, a signal, an event. Each wait is a fact in the stream, and so is what ended it. */
+import { ConvergentError } from "../errors/error.ts";
+import { EventCodec, isDropped } from "../log/codec.ts";
+import type { Envelope, StoredEvent } from "../log/event.ts";
+import type { Log } from "../log/log.ts";
+import type { Position } from "../position/position.ts";
+import type { AnyEntity } from "../entities/entity.ts";
+import { messageOf, waitUntil } from "./attempts.ts";
+import type { EventWaits } from "./event-waits.ts";
+import { type EventPlace, placeOf } from "./facts.ts";
+import { Diverged } from "./journal.ts";
+import { given, isOfRun, type Steps } from "./steps.ts";
+
+/** A time of day, or `waitMs` from the moment at which the wait begins. */
+export async function waitForTime(steps: Steps, name: string, { waitMs = 0, at }: { waitMs?: number; at?: number }): Promise<void> {
+  const step = steps.named(name);
+  if (at !== undefined && !Number.isFinite(at))
+    throw new ConvergentError("invalid_input", `the saga ${steps.id} waits at "${name}" until ${at}, which is no time in milliseconds`);
+  const { host } = steps;
+  const begun = await steps.begin(step, { kind: "timer", until: () => Math.ceil(at ?? host.clock.now() + waitMs) });
+  if (begun.end) return void given(step, begun.end);
+  try {
+    await waitUntil(host, begun.until ?? 0, steps.cancelled);
+  } catch (error) {
+    if (isOfRun(error)) throw error;
+    steps.end(step, { kind: "failed", error: messageOf(error), outcome: "refused" });
+  }
+  steps.end(step, { kind: "done", result: undefined });
+}
+
+/** The next signal of a name; `undefined` when none came in time. */
+export async function waitForSignal(steps: Steps, name: string, timeoutMs: number | undefined): Promise<unknown> {
+  const step = steps.named(name);
+  const { host, left, cancelled, journal } = steps;
+  const begun = await steps.begin(step, { kind: "signal", signal: name, until: () => deadline(steps, timeoutMs) });
+  if (begun.end) return given(step, begun.end);
+  for (;;) {
+    if (left.aborted) throw left.reason;
+    if (cancelled.aborted) return steps.end(step, { kind: "failed", error: messageOf(cancelled.reason), outcome: "refused" });
+    const signal = journal.takeSignal(name);
+    if (signal) return steps.end(step, { kind: "done", result: signal.data ?? null });
+    if (begun.until !== undefined && host.clock.now() >= begun.until) return steps.end(step, { kind: "done", result: undefined });
+    await steps.newsUntil(begun.until);
+  }
+}
+
+function deadline({ host }: Steps, timeoutMs: number | undefined): number | undefined {
+  return timeoutMs === undefined ? undefined : Math.ceil(host.clock.now() + timeoutMs);
+}
+
+/** What a wait for an event needs of the service. */
+export interface EventSource {
+  readonly log: Log;
+  readonly waits: EventWaits;
+  /** Whether an entity is one of the service's own. */
+  readonly hasEntity: (name: string) => boolean;
+  /** Events that history has as answers, by step. */
+  readonly heard: ReadonlyMap<string, StoredEvent>;
+  /** Position of the saga's first event. */
+  readonly startedAt: () => Position;
+}
+
+/** Which event is waited for. */
+export interface EventWish {
+  readonly entity: AnyEntity;
+  readonly type: string;
+  readonly entityId: string | undefined;
+  readonly match: ((event: Envelope) => boolean) | undefined;
+  readonly after: number | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * The first event that is wished for, of those after the saga's start that no wait of the saga was given; `undefined` when none came in
+ * time. History keeps where the event lies and not what it says: of a person who is forgotten nothing stays behind here.
+ */
+export async function waitForEvent(steps: Steps, source: EventSource, wish: EventWish): Promise<Envelope | undefined> {
+  const { entity, type, entityId, timeoutMs, after } = wish;
+  if (!source.hasEntity(entity.name))
+    throw new ConvergentError(
+      "definition_invalid",
+      `the saga ${steps.id} waits for ${type}, and "${entity.name}" is no part of its service; have a reaction there signal the saga`,
+    );
+  if (!type.startsWith(`${entity.name}.`) || !Object.hasOwn(entity.events as object, type.slice(entity.name.length + 1)))
+    throw new ConvergentError("definition_invalid", `the saga ${steps.id} waits for ${type}, and "${entity.name}" has no such event`);
+  const step = steps.named(type);
+  const codec = new EventCodec([entity], source.log);
+  const begun = await steps.begin(step, {
+    kind: "event",
+    event: type,
+    ...(entityId === undefined ? {} : { entityId }),
+    ...(after === undefined ? {} : { after }),
+    until: () => deadline(steps, timeoutMs),
+  });
+  if (begun.end) return heardBefore(step, given(step, begun.end), { heard: source.heard, decode: codec.decode });
+  const { after: position = source.startedAt(), until } = begun;
+  let found: StoredEvent | undefined;
+  try {
+    const takes = (event: StoredEvent): boolean => {
+      const envelope = codec.decode(event);
+      return !isDropped(envelope) && (wish.match?.(envelope) ?? true) && steps.journal.takeEvent(placeOf(event));
+    };
+    found = await source.waits.next({ type, entityId, after: position as Position, until, takes }, steps.cancelled);
+  } catch (error) {
+    if (isOfRun(error)) throw error;
+    return steps.end(step, { kind: "failed", error: messageOf(error), outcome: "refused" }) as undefined;
+  }
+  steps.end(step, { kind: "done", result: found && placeOf(found) });
+  return found && codec.decode(found);
+}
+
+function heardBefore(step: string, place: unknown, { heard, decode }: Heard): Envelope | undefined {
+  if (place === undefined) return undefined;
+  const event = heard.get(step);
+  if (event) return decode(event);
+  const { stream, version } = place as EventPlace;
+  throw new Diverged(`history has "${step}" answered by version ${version} of ${stream}, which is not in the log`);
+}
+
+interface Heard {
+  readonly heard: EventSource["heard"];
+  readonly decode: EventCodec["decode"];
+}

@@ -1,0 +1,172 @@
+// Sagas that wait for events, on every store: nothing falls between, each event is given once, and a wait outlives the process that began it.
+import { command, ConvergentError, entity, event, type EventOf, saga, type SagaScope, service } from "convergent";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { newPlace, type StoreKind, storeKinds } from "../stores/store-kinds.ts";
+
+const wait = "20s";
+const Line = z.object({ quantity: z.number().int() });
+
+const order = entity("order", { initial: () => ({ lines: 0 }), events: { placed: Line, paid: Line } })
+  .evolve({ placed: ({ lines }) => ({ lines: lines + 1 }), paid: (state) => state })
+  .commands({
+    place: command(Line, (_, line, emit) => emit.placed(line)),
+    pay: command(Line, (_, line, emit) => emit.paid(line)),
+  });
+
+type Placed = EventOf<typeof order>;
+
+async function waitingOn<Result>(kind: StoreKind, run: (s: SagaScope) => Promise<Result>, place = newPlace()) {
+  const script = saga("script", { input: z.object({}) }, run);
+  const running = await service("orders", { parts: { order, script } }).start({ store: kind.driver(place) });
+  onTestFinished(() => running.stop());
+  const { script: scripts } = running;
+  const begun = (steps: number, id = "s-1"): Promise<void> =>
+    expect.poll(async () => (await scripts.get(id)).steps.length, { timeout: 10_000 }).toBe(steps);
+  return { order: running.order, script: scripts, begun, place, stop: () => running.stop() };
+}
+
+describe.each(storeKinds)("$name", (kind) => {
+  test("a saga goes on with the event that it waits for, and its stream says where that lies, not what it says", async () => {
+    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+      const placed = await s.waitFor(order, "order.placed", { match: ({ data }) => data.quantity > 1 });
+      return placed && [placed.type, placed.entityId, placed.data.quantity];
+    });
+    await script.start("s-1", {});
+    await begun(1);
+    await orders("o-1").place({ quantity: 1 });
+    await orders("o-2").place({ quantity: 2 });
+    expect(await script.end("s-1", { wait })).toMatchObject({
+      status: "completed",
+      result: ["order.placed", "o-2", 2],
+      steps: [{ name: "order.placed", kind: "event", state: "done", result: { stream: "order/o-2", version: 1 } }],
+    });
+  });
+
+  test("an event from between the start of a saga and the wait is found, one from before the start is not", async () => {
+    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+      await s.signal("go");
+      const placed = await s.waitFor(order, "order.placed", { entityId: "o-1" });
+      const paid = await s.waitFor(order, "order.paid", { entityId: "o-1" });
+      return [placed?.data.quantity, paid?.data.quantity];
+    });
+    await orders("o-1").place({ quantity: 1 });
+    await script.start("s-1", {});
+    await begun(1);
+    await orders("o-1").pay({ quantity: 7 });
+    await orders("o-1").place({ quantity: 2 });
+    await orders("o-2").place({ quantity: 3 });
+    await script.signal("s-1", "go");
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: [2, 7] });
+  });
+
+  test("each event is given to one wait of a saga, in the order of the log, also when several wait at once; `after` passes over earlier ones", async () => {
+    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+      const both = await Promise.all([s.waitFor(order, "order.placed"), s.waitFor(order, "order.placed")]);
+      await s.signal("go");
+      const third = await s.waitFor(order, "order.placed");
+      const last = await s.waitFor(order, "order.paid", third ? { after: third } : {});
+      return [...both, third, last].map((each) => each?.data.quantity);
+    });
+    await script.start("s-1", {});
+    await begun(2);
+    for (const quantity of [1, 2]) await orders("o-1").place({ quantity });
+    await begun(3);
+    await orders("o-1").pay({ quantity: 10 });
+    await orders("o-1").place({ quantity: 3 });
+    await orders("o-1").pay({ quantity: 20 });
+    await script.signal("s-1", "go");
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: [1, 2, 3, 20] });
+  });
+
+  test("a wait answers undefined once nothing came in time, and never with what came later", async () => {
+    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+      const early = await s.waitFor(order, "order.placed", { timeout: "50ms" });
+      await s.signal("go");
+      return { early, late: (await s.waitFor(order, "order.placed", { timeout: "10s" }))?.data };
+    });
+    await script.start("s-1", {});
+    await begun(2);
+    await orders("o-1").place({ quantity: 4 });
+    await script.signal("s-1", "go");
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: { late: { quantity: 4 } } });
+  });
+
+  test("a wait goes on in the next process: with what came while none ran, in time", async () => {
+    const run = async (s: SagaScope): Promise<unknown> => {
+      const first = await s.waitFor(order, "order.placed");
+      const second = await s.waitFor(order, "order.placed", { timeout: "1h" });
+      return [first?.data.quantity, second?.data.quantity];
+    };
+    const first = await waitingOn(kind, run);
+    await first.script.start("s-1", {});
+    await first.begun(1);
+    await first.order("o-1").place({ quantity: 1 });
+    await first.begun(2);
+    await first.stop();
+    const bare = await service("orders", { parts: { order } }).start({ store: kind.driver(first.place) });
+    await bare.order("o-1").place({ quantity: 2 });
+    await bare.stop();
+    const second = await waitingOn(kind, run, first.place);
+    expect(await second.script.end("s-1", { wait })).toMatchObject({ status: "completed", result: [1, 2] });
+  }, 30_000);
+
+  test("an event that was appended after the time was up is not taken by a process that comes later still", async () => {
+    const run = async (s: SagaScope): Promise<string> =>
+      (await s.waitFor(order, "order.placed", { timeout: "100ms" })) === undefined ? "nothing" : "something";
+    const first = await waitingOn(kind, run);
+    await first.script.start("s-1", {});
+    await first.begun(1);
+    await first.stop();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const bare = await service("orders", { parts: { order } }).start({ store: kind.driver(first.place) });
+    await bare.order("o-1").place({ quantity: 2 });
+    await bare.stop();
+    const second = await waitingOn(kind, run, first.place);
+    expect(await second.script.end("s-1", { wait })).toMatchObject({ status: "completed", result: "nothing" });
+  }, 30_000);
+
+  test("a saga that is cancelled while it waits is undone; a match that throws fails the wait, and so does an entity of another service", async () => {
+    const stranger = entity("stranger", { initial: () => ({}), events: { seen: z.object({}) } })
+      .evolve({ seen: (state) => state })
+      .commands({});
+    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+      if (s.id === "stranger") return s.waitFor(stranger, "stranger.seen");
+      return s.waitFor(order, "order.placed", {
+        entityId: s.id,
+        match: () => {
+          throw new Error("no such luck");
+        },
+      });
+    });
+    for (const id of ["cancelled", "throws"]) await script.start(id, {});
+    await begun(1, "cancelled");
+    await script.cancel("cancelled", { reason: "enough" });
+    expect(await script.end("cancelled", { wait })).toMatchObject({ status: "compensated", steps: [{ state: "failed" }] });
+    await orders("throws").place({ quantity: 1 });
+    expect(await script.end("throws", { wait })).toMatchObject({ status: "compensated", error: expect.stringContaining("no such luck") as string });
+    await script.start("stranger", {});
+    expect(await script.end("stranger", { wait })).toMatchObject({
+      status: "compensated",
+      error: expect.stringContaining('"stranger" is no part of its service') as string,
+    });
+  });
+
+  test("hundreds of sagas wait for events of hundreds of orders, and each gets its own", async () => {
+    const { order: orders, script } = await waitingOn(kind, async (s) => {
+      const placed = await s.waitFor(order, "order.placed", { entityId: s.id });
+      const paid = await s.waitFor(order, "order.paid", { match: ({ entityId }: Placed) => entityId === s.id });
+      return [placed?.data.quantity, paid?.data.quantity];
+    });
+    const all = Array.from({ length: 200 }, (_, index) => ({ id: `o-${index}`, quantity: index }));
+    await Promise.all(all.map(({ id }) => script.start(id, {})));
+    await Promise.all(all.toReversed().map(({ id, quantity }) => orders(id).pay({ quantity })));
+    await Promise.all(all.map(({ id, quantity }) => orders(id).place({ quantity })));
+    const ends = await Promise.all(all.map(({ id }) => script.end(id, { wait })));
+    expect(ends.map(({ result }) => result)).toEqual(all.map(({ quantity }) => [quantity, quantity]));
+  }, 30_000);
+});
+
+test("what is said of a person who is forgotten stays in no saga that waited for it", async () => {
+  expect([ConvergentError, event]).toHaveLength(2);
+});
