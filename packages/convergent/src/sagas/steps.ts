@@ -49,7 +49,7 @@ export class Stuck extends Error {
 export interface StepsOptions {
   readonly host: Host;
   readonly journal: Journal;
-  readonly writer: Writer;
+  readonly writer: Pick<Writer, "record">;
   /** The saga is to be undone, or this execution of it ends. */
   readonly cancelled: Cancellation;
   /** This execution of it ends: its attempts, undos included, are told, and nothing follows from what becomes of them. */
@@ -61,7 +61,7 @@ export interface StepsOptions {
 export class Steps implements StepsOptions {
   readonly host: Host;
   readonly journal: Journal;
-  readonly writer: Writer;
+  readonly writer: Pick<Writer, "record">;
   readonly cancelled: Cancellation;
   readonly left: Cancellation;
   readonly saga: string;

@@ -7,8 +7,8 @@ import type { Position } from "../position/position.ts";
 import type { AnyEntity } from "../entities/entity.ts";
 import { messageOf, waitUntil } from "./attempts.ts";
 import type { EventWaits } from "./event-waits.ts";
-import { type EventPlace, placeOf } from "./facts.ts";
-import { Diverged } from "./journal.ts";
+import { placeOf } from "./facts.ts";
+import { heardEvent } from "./heard.ts";
 import { given, isOfRun, type Steps } from "./steps.ts";
 
 /** A time of day, or `waitMs` from the moment at which the wait begins. */
@@ -92,7 +92,7 @@ export async function waitForEvent(steps: Steps, source: EventSource, wish: Even
     ...(after === undefined ? {} : { after }),
     until: () => deadline(steps, timeoutMs),
   });
-  if (begun.end) return heardBefore(step, given(step, begun.end), { heard: source.heard, decode: codec.decode });
+  if (begun.end) return heardEvent(step, given(step, begun.end), { heard: source.heard, decode: codec.decode });
   const { after: position = source.startedAt(), until } = begun;
   let found: StoredEvent | undefined;
   try {
@@ -107,17 +107,4 @@ export async function waitForEvent(steps: Steps, source: EventSource, wish: Even
   }
   steps.end(step, { kind: "done", result: found && placeOf(found) });
   return found && codec.decode(found);
-}
-
-function heardBefore(step: string, place: unknown, { heard, decode }: Heard): Envelope | undefined {
-  if (place === undefined) return undefined;
-  const event = heard.get(step);
-  if (event) return decode(event);
-  const { stream, version } = place as EventPlace;
-  throw new Diverged(`history has "${step}" answered by version ${version} of ${stream}, which is not in the log`);
-}
-
-interface Heard {
-  readonly heard: EventSource["heard"];
-  readonly decode: EventCodec["decode"];
 }
