@@ -3,7 +3,10 @@ import { command, entity, type Envelope, saga } from "convergent";
 import { expectTypeOf, test } from "vitest";
 import { z } from "zod";
 
-const order = entity("order", { initial: () => ({}), events: { placed: z.object({ quantity: z.number() }), paid: z.object({ cents: z.number() }) } })
+const order = entity("order", {
+  initial: () => ({}),
+  events: { placed: z.object({ quantity: z.number() }), paid: z.object({ cents: z.number() }) },
+})
   .evolve({ placed: (state) => state, paid: (state) => state })
   .commands({ pay: command(z.object({ cents: z.number() }), (_, sum, emit) => emit.paid(sum)) });
 

@@ -90,7 +90,15 @@ export {
   type Rejected,
   type UniqueClaim,
 } from "./protocol/outcome.ts";
-export { type ChildSaga, hasEnded, type SagaAccepted, type SagaState, type SagaStatus, type SagaStep, type SagaView } from "./protocol/saga.ts";
+export {
+  type ChildSaga,
+  hasEnded,
+  type SagaAccepted,
+  type SagaState,
+  type SagaStatus,
+  type SagaStep,
+  type SagaView,
+} from "./protocol/saga.ts";
 export type {
   Condition,
   Counted,

@@ -21,14 +21,19 @@ async function waitingOn<Result>(kind: StoreKind, run: (s: SagaScope) => Promise
   const running = await service("orders", { parts: { order, script } }).start({ store: kind.driver(place) });
   onTestFinished(() => running.stop());
   const { script: scripts } = running;
-  const begun = (steps: number, id = "s-1"): Promise<void> =>
-    expect.poll(async () => (await scripts.get(id)).steps.length, { timeout: 10_000 }).toBe(steps);
+  const begun = async (steps: number, id = "s-1"): Promise<void> => {
+    await expect.poll(async () => (await scripts.get(id)).steps.length, { timeout: 10_000 }).toBe(steps);
+  };
   return { order: running.order, script: scripts, begun, place, stop: () => running.stop() };
 }
 
 describe.each(storeKinds)("$name", (kind) => {
   test("a saga goes on with the event that it waits for, and its stream says where that lies, not what it says", async () => {
-    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(kind, async (s) => {
       const placed = await s.waitFor(order, "order.placed", { match: ({ data }) => data.quantity > 1 });
       return placed && [placed.type, placed.entityId, placed.data.quantity];
     });
@@ -44,7 +49,11 @@ describe.each(storeKinds)("$name", (kind) => {
   });
 
   test("an event from between the start of a saga and the wait is found, one from before the start is not", async () => {
-    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(kind, async (s) => {
       await s.signal("go");
       const placed = await s.waitFor(order, "order.placed", { entityId: "o-1" });
       const paid = await s.waitFor(order, "order.paid", { entityId: "o-1" });
@@ -61,7 +70,11 @@ describe.each(storeKinds)("$name", (kind) => {
   });
 
   test("each event is given to one wait of a saga, in the order of the log, also when several wait at once; `after` passes over earlier ones", async () => {
-    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(kind, async (s) => {
       const both = await Promise.all([s.waitFor(order, "order.placed"), s.waitFor(order, "order.placed")]);
       await s.signal("go");
       const third = await s.waitFor(order, "order.placed");
@@ -80,7 +93,11 @@ describe.each(storeKinds)("$name", (kind) => {
   });
 
   test("a wait answers undefined once nothing came in time, and never with what came later", async () => {
-    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(kind, async (s) => {
       const early = await s.waitFor(order, "order.placed", { timeout: "50ms" });
       await s.signal("go");
       return { early, late: (await s.waitFor(order, "order.placed", { timeout: "10s" }))?.data };
@@ -130,7 +147,11 @@ describe.each(storeKinds)("$name", (kind) => {
     const stranger = entity("stranger", { initial: () => ({}), events: { seen: z.object({}) } })
       .evolve({ seen: (state) => state })
       .commands({});
-    const { order: orders, script, begun } = await waitingOn(kind, async (s) => {
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(kind, async (s) => {
       if (s.id === "stranger") return s.waitFor(stranger, "stranger.seen");
       return s.waitFor(order, "order.placed", {
         entityId: s.id,
@@ -144,7 +165,10 @@ describe.each(storeKinds)("$name", (kind) => {
     await script.cancel("cancelled", { reason: "enough" });
     expect(await script.end("cancelled", { wait })).toMatchObject({ status: "compensated", steps: [{ state: "failed" }] });
     await orders("throws").place({ quantity: 1 });
-    expect(await script.end("throws", { wait })).toMatchObject({ status: "compensated", error: expect.stringContaining("no such luck") as string });
+    expect(await script.end("throws", { wait })).toMatchObject({
+      status: "compensated",
+      error: expect.stringContaining("no such luck") as string,
+    });
     await script.start("stranger", {});
     expect(await script.end("stranger", { wait })).toMatchObject({
       status: "compensated",
@@ -199,7 +223,9 @@ test("of a person who is forgotten nothing stays in a saga that was told of them
   const customer = entity("customer", {
     initial: () => ({}),
     events: {
-      registered: event(z.object({ id: z.string(), name: z.string() }), { personal: { person: ({ id }) => id, fields: { name: "forgotten" } } }),
+      registered: event(z.object({ id: z.string(), name: z.string() }), {
+        personal: { person: ({ id }) => id, fields: { name: "forgotten" } },
+      }),
     },
   })
     .evolve({ registered: (state) => state })

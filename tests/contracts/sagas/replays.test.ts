@@ -45,8 +45,9 @@ describe.each(storeKinds)("$name", (kind) => {
   async function history() {
     const place = newPlace();
     const running = await service("orders", { parts: parts(original) }).start({ store: kind.driver(place) });
-    const steps = (id: string, count: number): Promise<void> =>
-      expect.poll(async () => (await running.script.get(id)).steps.length, { timeout: 10_000 }).toBe(count);
+    const steps = async (id: string, count: number): Promise<void> => {
+      await expect.poll(async () => (await running.script.get(id)).steps.length, { timeout: 10_000 }).toBe(count);
+    };
     for (const id of ["done", "fails"]) {
       await running.script.start(id, {});
       await running.script.end(id, { wait });
@@ -102,7 +103,8 @@ describe.each(storeKinds)("$name", (kind) => {
   test("the first step that differs is named: another one, one of another kind, one less, one more", async () => {
     const { log } = await history();
     const only = { saga: "script", id: "waits" };
-    const renamed: Script = (s) => original({ ...s, step: (name, run, options) => s.step(name === "reserve stock" ? "check stock" : name, run, options) });
+    const renamed: Script = (s) =>
+      original({ ...s, step: (name, run, options) => s.step(name === "reserve stock" ? "check stock" : name, run, options) });
     expect(await differences(log, renamed, only)).toEqual(["script waits: step 1 was 'reserve stock', the code asks for 'check stock'"]);
     const fewer: Script = async (s) => s.step("reserve stock", work("reserve"), undo);
     expect(await differences(log, fewer, only)).toEqual(["script waits: step 2 was 'left', the code asks for nothing more"]);

@@ -12,7 +12,7 @@ import { canonicalJson, digestOf } from "../log/digest.ts";
 import type { Metadata } from "../log/event.ts";
 import type { SagaStatus } from "../protocol/saga.ts";
 import { messageOf } from "./attempts.ts";
-import { Cancellation } from "./cancellation.ts";
+import type { Cancellation } from "./cancellation.ts";
 import type { AnySaga } from "./saga.ts";
 import { given, isOfRun, type Steps } from "./steps.ts";
 import type { SagaCallOptions, SagaTellOptions } from "./telling.ts";
@@ -57,7 +57,10 @@ export async function runChild(
   const saga = definition.name;
   const sagas = sagaOf(saga);
   if (!sagas)
-    throw new ConvergentError("definition_invalid", `the saga ${steps.id} runs "${saga}", which is no part of its service; add it to the parts`);
+    throw new ConvergentError(
+      "definition_invalid",
+      `the saga ${steps.id} runs "${saga}", which is no part of its service; add it to the parts`,
+    );
   const step = steps.named(name);
   const child: Child = { step, saga, id: childIdOf(steps, step), sagas };
   const undo = { undo: (_: string, { signal }: { readonly signal: CancelSignal }) => undone(steps, child, signal) };

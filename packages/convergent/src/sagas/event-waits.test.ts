@@ -26,7 +26,10 @@ async function waiting() {
   return { log, waits, append, next, reads: () => reads };
 }
 
-const at = (position: number): ((event: StoredEvent) => boolean) => (event) => event.position === position;
+const at =
+  (position: number): ((event: StoredEvent) => boolean) =>
+  (event) =>
+    event.position === position;
 
 test("one that begins behind is offered everything from its position on, in order and once, while others go on", async () => {
   const { append, next } = await waiting();

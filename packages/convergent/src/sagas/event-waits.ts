@@ -141,7 +141,9 @@ export class EventWaits {
       const leftMs = until - clock.now();
       if (isOver) return;
       timer =
-        leftMs > 0 ? timers.after(Math.min(leftMs, timerMs), set) : void this.#isDue(waiting).catch(() => (timer = timers.after(againMs, set)));
+        leftMs > 0
+          ? timers.after(Math.min(leftMs, timerMs), set)
+          : void this.#isDue(waiting).catch(() => (timer = timers.after(againMs, set)));
     };
     set();
     return {

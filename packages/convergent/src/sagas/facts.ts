@@ -154,7 +154,10 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
       return step(fact.data.step, { retries: fact.data.attempt, error: fact.data.error, dueAt: fact.data.next });
     case "held": {
       const { step: name, error } = fact.data;
-      return changed(name, ({ error: _, ...rest }) => (error === undefined ? rest : { ...rest, error }));
+      return changed(name, (each) => {
+        const { error: _before, ...rest } = each;
+        return error === undefined ? rest : { ...rest, error };
+      });
     }
     case "done": {
       const { result } = fact.data;
@@ -177,8 +180,9 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
       return { ...parked, status: "parked", error: fact.data.error };
     }
     case "reverted": {
-      const { result, endedAt, ...rest } = known;
-      return { ...rest, status: "undoing", error: fact.data.reason };
+      const { input, steps, startedAt, cancelled } = known;
+      const also = cancelled === undefined ? {} : { cancelled };
+      return { status: "undoing", input, steps, startedAt, ...also, error: fact.data.reason };
     }
     case "resumed":
       return { ...known, status: known.steps.some(({ state: each }) => takenBack.has(each)) ? "undoing" : "running" };

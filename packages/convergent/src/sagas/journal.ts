@@ -294,7 +294,7 @@ export class Journal {
       const all = [...this.#deferred, ...this.#waiting.values()];
       if (all.length === 0) return;
       if (this.#moves !== before) return this.#watch();
-      const next = [...this.#unasked][0] ?? (this.#ended[this.#given] as string);
+      const next = [...this.#unasked][0] ?? this.#ended[this.#given] ?? "nothing";
       this.#deferred = [];
       this.#waiting.clear();
       for (const { step, reject } of all) {

@@ -112,7 +112,11 @@ class Replaying {
     const after = `after ${begunCount} ${begunCount === 1 ? "step" : "steps"}`;
     if (end.kind === "silent") return { step, message: `the code waits ${after} for something that is no step` };
     if (end.kind === "rests" && hasCompleted)
-      return { step, ...(this.#open === undefined ? {} : { asks: this.#open }), message: `it completed ${after}, the code asks for '${this.#open}'` };
+      return {
+        step,
+        ...(this.#open === undefined ? {} : { asks: this.#open }),
+        message: `it completed ${after}, the code asks for '${this.#open}'`,
+      };
     if (end.kind === "threw" && hasCompleted) return { step, message: `it completed ${after}${said}` };
     if (end.kind === "returned" && undoing !== undefined && !isReverted)
       return { step, message: `it was undone ${after}, the code completes` };

@@ -99,7 +99,11 @@ export class SagaRuntime {
     this.#options = options;
     this.#log = options.log;
     this.#codec = new EventCodec([definition.entity], options.log);
-    const watched = { here: (id: string) => this.#here(id), read: (id: string) => this.read(id), elsewhere: () => this.#hearing.listen(this.#types()) };
+    const watched = {
+      here: (id: string) => this.#here(id),
+      read: (id: string) => this.read(id),
+      elsewhere: () => this.#hearing.listen(this.#types()),
+    };
     this.#watching = new Watching(watched, options.log.host.timers);
     this.#hearing = new Hearing(options.log, (event) => this.#dispatch(event));
   }
@@ -369,8 +373,7 @@ export class SagaRuntime {
     const fact = factOf(this.#codec.decode(event));
     const run = this.#run(id);
     if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
-    else if (isClaim(fact) && run && event.version > run.writer.version)
-      run.leave(new Abandoned(`${event.stream} was taken over`));
+    else if (isClaim(fact) && run && event.version > run.writer.version) run.leave(new Abandoned(`${event.stream} was taken over`));
     this.#watching.wake(id);
   }
 

@@ -4,7 +4,7 @@
  */
 import { attempted, dueAt, messageOf, policyOf, waitUntil } from "./attempts.ts";
 import type { Outcome } from "./facts.ts";
-import type { Attempt, StepOptions } from "./saga.ts";
+import type { Attempt } from "./saga.ts";
 import { isOfRun, type Steps, Stuck, type Undo } from "./steps.ts";
 
 /** Undoes what `steps` have begun, because of `error`, up to the end. Throws `Stuck`. */

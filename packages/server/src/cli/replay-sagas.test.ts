@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Running, SagaFacade, Service } from "convergent";
+import type { AnyService, Running, SagaFacade } from "convergent";
 import { sqlite } from "convergent/sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(cache, "replay-"));
   await writeFile(join(directory, "orders.mjs"), source("reserve stock"));
   await writeFile(join(directory, "next.mjs"), source("check stock"));
-  const { orders } = (await import(join(directory, "orders.mjs"))) as { readonly orders: Service<Record<never, never>> };
+  const { orders } = (await import(join(directory, "orders.mjs"))) as { readonly orders: AnyService };
   running = (await orders.start({ store: sqlite(join(directory, "orders.db")) })) as unknown as typeof running;
   for (const id of ["o-1", "o-2"]) await running.amendOrder.start(id, { order: id });
   await running.amendOrder.end("o-1");
@@ -83,6 +83,8 @@ test("one saga, those that run, and JSON", async () => {
 });
 
 test("a name that there is not is told with those that there are", async () => {
-  expect((await replayed("--services", "orders.mjs", "--saga", "amend")).err).toMatch(/"amend" is no saga of the service "orders"; it has amend-order\n\(not_found\)/);
+  expect((await replayed("--services", "orders.mjs", "--saga", "amend")).err).toMatch(
+    /"amend" is no saga of the service "orders"; it has amend-order\n\(not_found\)/,
+  );
   expect((await replayed("--services", "orders.mjs", "--id", "o-9")).err).toMatch(/has no saga "o-9"\n\(saga_not_found\)/);
 });
