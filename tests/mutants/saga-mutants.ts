@@ -133,4 +133,13 @@ export const sagaMutants: readonly Mutant[] = [
     suites: [children],
     beyondSimulator: true,
   },
+  {
+    name: "start-taken-for-another",
+    reason: "A reaction that starts a saga under the id of another one is told that it did, and nobody hears that its input is lost.",
+    file: "sagas/offers.ts",
+    find: "canonicalJson(state.input) === canonicalJson(input) ?",
+    replace: "canonicalJson(state.input) !== canonicalJson(undefined) ?",
+    suites: ["tests/contracts/sagas/process-managers.test.ts"],
+    beyondSimulator: true,
+  },
 ];

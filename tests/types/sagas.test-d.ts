@@ -1,5 +1,5 @@
 // What scripts of sagas are given: events by their names, results of other sagas. Nothing here runs: `npm run typecheck` is the test.
-import { command, entity, type Envelope, saga } from "convergent";
+import { command, entity, type Envelope, reaction, saga } from "convergent";
 import { expectTypeOf, test } from "vitest";
 import { z } from "zod";
 
@@ -30,5 +30,22 @@ test("a saga is run with its schema's input, and gives its result", () => {
     expectTypeOf(s.version).toEqualTypeOf<number>();
     // @ts-expect-error -- text is what it takes
     await s.run(child, { nights: 2 });
+  });
+});
+
+test("a reaction starts sagas with their input, and commands entities beside them", () => {
+  reaction("follow", { from: [order], to: { child, order } }).on({
+    "order.paid": ({ entityId, data }, { commands }) => [
+      commands.child(entityId).start({ nights: "2" }),
+      commands.child(entityId).signal("paid", data.cents),
+      commands.child(entityId).cancel({ reason: "paid" }),
+      commands.order(entityId).pay({ cents: 1 }),
+    ],
+    "order.placed": ({ entityId }, { commands }) => [
+      // @ts-expect-error -- text is what it takes
+      commands.child(entityId).start({ nights: 2 }),
+      // @ts-expect-error -- no such command
+      commands.order(entityId).start({}),
+    ],
   });
 });

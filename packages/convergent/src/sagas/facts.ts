@@ -30,6 +30,8 @@ export interface Begins {
 /** Events by their names, and what each holds. `run` names one execution of the script. */
 export interface Facts {
   started: { readonly input: unknown; readonly version: number; readonly owner: string; readonly run: string };
+  /** Nobody runs it yet: whoever it falls to takes it. */
+  offered: Readonly<Record<string, never>>;
   taken: { readonly owner: string; readonly run: string };
   signalled: { readonly signal: string; readonly data?: unknown };
   cancelled: { readonly reason: string };
@@ -79,6 +81,7 @@ export function placeOf({ stream, version }: EventPlace): EventPlace {
 
 const names: Readonly<Record<FactName, true>> = {
   started: true,
+  offered: true,
   taken: true,
   signalled: true,
   cancelled: true,
@@ -138,6 +141,7 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
     });
   const { at } = fact;
   switch (fact.name) {
+    case "offered":
     case "taken":
     case "signalled":
       return known;

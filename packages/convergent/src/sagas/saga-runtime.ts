@@ -13,6 +13,7 @@ import { canonicalJson } from "../log/digest.ts";
 import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
+import type { WriteTransaction } from "../log/store.ts";
 import type { Token } from "../position/token.ts";
 import { hasEnded, type SagaAccepted, type SagaState } from "../protocol/saga.ts";
 import type { ChildSagas } from "./children.ts";
@@ -20,6 +21,7 @@ import type { EventWaits } from "./event-waits.ts";
 import { type Fact, factOf, isClaim, shown, type Told } from "./facts.ts";
 import { heardBefore } from "./heard.ts";
 import { Hearing } from "./hearing.ts";
+import { Offers, type SagaCommand, tellIn, type Told as WasTold } from "./offers.ts";
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
 import { type SagaCallOptions, type SagaTellOptions, tellIdOf, type TellId, toldBefore, toldMetadata } from "./telling.ts";
@@ -89,6 +91,7 @@ export class SagaRuntime {
   readonly #runs = new Map<string, SagaRun>();
   readonly #watching: Watching;
   readonly #hearing: Hearing;
+  readonly #offers: Offers;
   #timer: Timer | undefined;
   #looks = 0;
   #live = "";
@@ -106,6 +109,7 @@ export class SagaRuntime {
     };
     this.#watching = new Watching(watched, options.log.host.timers);
     this.#hearing = new Hearing(options.log, (event) => this.#dispatch(event));
+    this.#offers = new Offers((id) => this.#adopt(id, options.work.live()));
   }
 
   /** Follows what others write, and takes over what nobody runs. */
@@ -118,6 +122,7 @@ export class SagaRuntime {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#offers.stop();
     await this.#hearing.stop();
     for (const run of this.#runs.values()) run.leave(new Abandoned("the service stops"));
     await Promise.allSettled([...this.#runs.values()].map((run) => run.writer.settled()));
@@ -228,6 +233,12 @@ export class SagaRuntime {
       const facts: readonly Fact[] = [{ name: "reverted", data: { ...this.#claim(), reason } }];
       if (await this.#takeOver(id, known, { facts }).catch(ifConflict)) return;
     }
+  }
+
+  /** Tells a saga what a reaction has for it, in the reaction's transaction: see `tellIn`. */
+  runIn(tx: WriteTransaction, call: SagaCommand): Promise<WasTold> {
+    this.stream(call.entityId);
+    return tellIn(tx, { log: this.#log, definition: this.definition }, call);
   }
 
   /** The stream of a saga. Throws `invalid_input` for an id that cannot be stored. */
@@ -364,7 +375,7 @@ export class SagaRuntime {
   #types(): readonly string[] {
     const names = this.#watching.isElsewhere
       ? Object.keys(this.definition.entity.events as object)
-      : ["signalled", "cancelled", "taken", "resumed", "reverted"];
+      : ["offered", "signalled", "cancelled", "taken", "resumed", "reverted"];
     return names.map((name) => this.#type(name));
   }
 
@@ -374,6 +385,7 @@ export class SagaRuntime {
     const run = this.#run(id);
     if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
     else if (isClaim(fact) && run && event.version > run.writer.version) run.leave(new Abandoned(`${event.stream} was taken over`));
+    else if (fact.name === "offered" && !this.#stopped && this.#options.work.isOurs(id)) this.#offers.heard(id);
     this.#watching.wake(id);
   }
 

@@ -79,7 +79,7 @@ export async function waitForEvent(steps: Steps, source: EventSource, wish: Even
   if (!source.hasEntity(entity.name))
     throw new ConvergentError(
       "definition_invalid",
-      `the saga ${steps.id} waits for ${type}, and "${entity.name}" is no part of its service; have a reaction there signal the saga`,
+      `the saga ${steps.id} waits for ${type}, and "${entity.name}" is no part of its service; have a reaction to it signal the saga`,
     );
   if (!type.startsWith(`${entity.name}.`) || !Object.hasOwn(entity.events as object, type.slice(entity.name.length + 1)))
     throw new ConvergentError("definition_invalid", `the saga ${steps.id} waits for ${type}, and "${entity.name}" has no such event`);

@@ -240,7 +240,7 @@ export class ServiceRuntime {
     const reaction = new ReactionRuntime(definition, {
       source: this.#sourceOf(definition, options),
       effects: this.log,
-      entities: this.entities,
+      commanded: (name) => this.entities.get(name) ?? this.sagas.get(name),
       onRefusal,
       setting: this.#setting(definition.name, options),
     });
