@@ -35,17 +35,11 @@ test("a saga is run with its schema's input, and gives its result", () => {
 
 test("a reaction starts sagas with their input, and commands entities beside them", () => {
   reaction("follow", { from: [order], to: { child, order } }).on({
-    "order.paid": ({ entityId, data }, { commands }) => [
-      commands.child(entityId).start({ nights: "2" }),
-      commands.child(entityId).signal("paid", data.cents),
-      commands.child(entityId).cancel({ reason: "paid" }),
-      commands.order(entityId).pay({ cents: 1 }),
-    ],
-    "order.placed": ({ entityId }, { commands }) => [
-      // @ts-expect-error -- text is what it takes
-      commands.child(entityId).start({ nights: 2 }),
-      // @ts-expect-error -- no such command
-      commands.order(entityId).start({}),
-    ],
+    "order.paid": ({ entityId, data }, { commands }) => {
+      expectTypeOf(commands.child(entityId).start).parameter(0).toEqualTypeOf<{ nights: string }>();
+      expectTypeOf(commands.order(entityId).pay).parameter(0).toEqualTypeOf<{ cents: number }>();
+      expectTypeOf(commands.order(entityId)).not.toHaveProperty("start");
+      return [commands.child(entityId).signal("paid", data.cents), commands.child(entityId).cancel({ reason: "paid" })];
+    },
   });
 });

@@ -14,6 +14,7 @@ const pageDocuments = 500;
 /** A saga that has not ended. */
 export interface UnfinishedSaga {
   readonly state: "running" | "parked";
+  /** Of the process that runs it; empty while nobody has taken what a reaction has started. */
   readonly owner: string;
   /** When it was started, or a parent had it undo what it had completed, in milliseconds. */
   readonly since: number;
