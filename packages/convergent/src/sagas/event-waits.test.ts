@@ -22,7 +22,7 @@ async function waiting() {
     await log.append({ stream, expected: "any", events: Array.from({ length: count }, (_, data) => ({ type: of, data })) });
   };
   const next = (wait: Partial<EventWait> = {}, cancelled = new Cancellation()): Promise<StoredEvent | undefined> =>
-    waits.next({ type, entityId: undefined, after: origin, until: undefined, takes: () => true, ...wait }, cancelled);
+    waits.next({ type, entityId: undefined, after: origin, until: undefined, due: wait.until, takes: () => true, ...wait }, cancelled);
   return { log, waits, append, next, reads: () => reads };
 }
 

@@ -25,8 +25,10 @@ export interface EventWait {
   /** Of this entity only. */
   readonly entityId: string | undefined;
   readonly after: Position;
-  /** In milliseconds since 1970: an event that was appended later is none. */
+  /** By the time of the log, in milliseconds since 1970: an event that was appended later is none. */
   readonly until: number | undefined;
+  /** By the clock of this process: from then on, one that was not appended yet is none. */
+  readonly due: number | undefined;
   /** Whether it is this one. */
   readonly takes: (event: StoredEvent) => boolean;
 }
@@ -68,7 +70,7 @@ export class EventWaits {
   }
 
   /**
-   * The first event that is waited for; `undefined` once there can be none by `until`. Rejects with what `takes` throws, and with the
+   * The first event that is waited for; `undefined` once there is none by `until`. Rejects with what `takes` throws, and with the
    * reason of the signal.
    */
   async next(wait: EventWait, signal: CancelSignal): Promise<StoredEvent | undefined> {
@@ -132,13 +134,13 @@ export class EventWaits {
   }
 
   #timer(waiting: Waiting): Timer | undefined {
-    const { until } = waiting.wait;
-    if (until === undefined) return undefined;
+    const { due } = waiting.wait;
+    if (due === undefined) return undefined;
     const { clock, timers } = this.#log.host;
     let timer: Timer | undefined;
     let isOver = false;
     const set = (): void => {
-      const leftMs = until - clock.now();
+      const leftMs = due - clock.now();
       if (isOver) return;
       timer =
         leftMs > 0

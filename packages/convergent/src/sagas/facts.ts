@@ -20,6 +20,8 @@ export interface Begins {
   readonly undo: boolean;
   readonly signal?: string;
   readonly until?: number;
+  /** In milliseconds from this fact on, by the time of the log: which events are in time is not for the clock of one process to say. */
+  readonly timeout?: number;
   readonly event?: string;
   readonly entityId?: string;
   /** Position behind which the event lies; the saga's start when absent. */
@@ -148,7 +150,8 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
     case "cancelled":
       return { ...known, cancelled: fact.data.reason };
     case "begun": {
-      const { step: name, kind, until, child } = fact.data;
+      const { step: name, kind, child, timeout } = fact.data;
+      const until = timeout === undefined ? fact.data.until : at + timeout;
       const also = { ...(until === undefined ? {} : { dueAt: until }), ...(child === undefined ? {} : { child }) };
       const begun: SagaStep = { name, kind, state: "begun", retries: 0, begunAt: at, ...also };
       return { ...known, steps: [...known.steps, begun] };

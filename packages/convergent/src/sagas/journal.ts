@@ -44,7 +44,7 @@ interface Known {
 }
 
 /** What is known of a step that the script asks for again. */
-type Asked = Pick<Known, "retries" | "next" | "end"> & { readonly until: number | undefined; readonly after: number | undefined };
+type Asked = Pick<Known, "retries" | "next" | "end"> & { readonly [Field in "until" | "timeout" | "after"]: number | undefined };
 
 interface Deferred {
   readonly step: string;
@@ -142,9 +142,10 @@ export class Journal {
     this.#unasked.delete(step);
     this.begun(known.begunAt);
     this.#moved();
-    const { until, after } = begun;
-    const { retries, next, end } = known;
-    return { retries, next, end, until, after };
+    const { after, timeout } = begun;
+    const { retries, next, end, begunAt } = known;
+    const until = timeout === undefined ? begun.until : begunAt + timeout;
+    return { retries, next, end, until, timeout, after };
   }
 
   /** Resolves when it is the turn of a step's end to be given back. */

@@ -20,6 +20,7 @@ export interface Undo {
 export interface Begun {
   readonly end: StepEnd | undefined;
   readonly until: number | undefined;
+  readonly timeout: number | undefined;
   /** Position behind which an event is waited for, if the script gave one. */
   readonly after: number | undefined;
   /** Failed attempts so far, and when the next one is due. */
@@ -133,8 +134,11 @@ export class Steps implements StepsOptions {
     if (asked) return { ...asked, isResumed: true };
     const until = untilOf?.();
     const fact: Fact = { name: "begun", data: { step, kind, undo, ...also, ...(until === undefined ? {} : { until }) } };
-    journal.begun(await this.writer.record(fact));
-    return { end: undefined, until, after: also.after, retries: 0, next: 0, isResumed: false };
+    const at = await this.writer.record(fact);
+    journal.begun(at);
+    const { after, timeout } = also;
+    const begun = { until: timeout === undefined ? until : at + timeout, timeout, after };
+    return { end: undefined, ...begun, retries: 0, next: 0, isResumed: false };
   }
 
   // What follows need not wait until the end is durable: what it does is written behind it, in the same append.

@@ -32,7 +32,8 @@ export async function waitForTime(steps: Steps, name: string, { waitMs = 0, at }
 export async function waitForSignal(steps: Steps, name: string, timeoutMs: number | undefined): Promise<unknown> {
   const step = steps.named(name);
   const { host, left, cancelled, journal } = steps;
-  const begun = await steps.begin(step, { kind: "signal", signal: name, until: () => deadline(steps, timeoutMs) });
+  const until = (): number | undefined => (timeoutMs === undefined ? undefined : Math.ceil(host.clock.now() + timeoutMs));
+  const begun = await steps.begin(step, { kind: "signal", signal: name, until });
   if (begun.end) return given(step, begun.end);
   for (;;) {
     if (left.aborted) throw left.reason;
@@ -42,10 +43,6 @@ export async function waitForSignal(steps: Steps, name: string, timeoutMs: numbe
     if (begun.until !== undefined && host.clock.now() >= begun.until) return steps.end(step, { kind: "done", result: undefined });
     await steps.newsUntil(begun.until);
   }
-}
-
-function deadline({ host }: Steps, timeoutMs: number | undefined): number | undefined {
-  return timeoutMs === undefined ? undefined : Math.ceil(host.clock.now() + timeoutMs);
 }
 
 /** What a wait for an event needs of the service. */
@@ -90,17 +87,19 @@ export async function waitForEvent(steps: Steps, source: EventSource, wish: Even
     event: type,
     ...(entityId === undefined ? {} : { entityId }),
     ...(after === undefined ? {} : { after }),
-    until: () => deadline(steps, timeoutMs),
+    ...(timeoutMs === undefined ? {} : { timeout: Math.ceil(timeoutMs) }),
   });
   if (begun.end) return heardEvent(step, given(step, begun.end), { heard: source.heard, decode: codec.decode });
-  const { after: position = source.startedAt(), until } = begun;
+  const { after: position = source.startedAt(), until, timeout } = begun;
+  // The clock of this process may be behind that of the one which has written the newest event.
+  const due = until === undefined ? undefined : Math.min(until, steps.host.clock.now() + (timeout ?? 0));
   let found: StoredEvent | undefined;
   try {
     const takes = (event: StoredEvent): boolean => {
       const envelope = codec.decode(event);
       return !isDropped(envelope) && (wish.match?.(envelope) ?? true) && steps.journal.takeEvent(placeOf(event));
     };
-    found = await source.waits.next({ type, entityId, after: position as Position, until, takes }, steps.cancelled);
+    found = await source.waits.next({ type, entityId, after: position as Position, until, due, takes }, steps.cancelled);
   } catch (error) {
     if (isOfRun(error)) throw error;
     return steps.end(step, { kind: "failed", error: messageOf(error), outcome: "refused" }) as undefined;
