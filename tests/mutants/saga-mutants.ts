@@ -142,4 +142,13 @@ export const sagaMutants: readonly Mutant[] = [
     suites: ["tests/contracts/sagas/process-managers.test.ts"],
     beyondSimulator: true,
   },
+  {
+    name: "cancelled-taken-for-changed",
+    reason: "A saga that was cancelled between two steps is parked as a changed one, when its process dies among the undos.",
+    file: "sagas/steps.ts",
+    find: "      if (this.cancelled.aborted) throw this.cancelled.reason;\n      journal.requireGoingOn(step);\n",
+    replace: "      journal.requireGoingOn(step);\n      if (this.cancelled.aborted) throw this.cancelled.reason;\n",
+    suites: [sagas],
+    beyondSimulator: true,
+  },
 ];

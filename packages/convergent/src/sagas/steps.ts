@@ -123,8 +123,9 @@ export class Steps implements StepsOptions {
     const asked = journal.ask(step, { kind, undo, ...also });
     if (!asked) {
       await journal.spent(step);
-      journal.requireGoingOn(step);
+      // The execution that was told of it asked for the same, was refused it, and may have begun the undos by then.
       if (this.cancelled.aborted) throw this.cancelled.reason;
+      journal.requireGoingOn(step);
     }
     if (undo) this.undos.push({ step, options });
     if (asked?.end) {
