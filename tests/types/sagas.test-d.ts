@@ -36,8 +36,8 @@ test("a saga is run with its schema's input, and gives its result", () => {
 test("a reaction starts sagas with their input, and commands entities beside them", () => {
   reaction("follow", { from: [order], to: { child, order } }).on({
     "order.paid": ({ entityId, data }, { commands }) => {
-      expectTypeOf(commands.child(entityId).start).parameter(0).toEqualTypeOf<{ nights: string }>();
-      expectTypeOf(commands.order(entityId).pay).parameter(0).toEqualTypeOf<{ cents: number }>();
+      expectTypeOf<Parameters<ReturnType<typeof commands.child>["start"]>[0]>().toEqualTypeOf<{ nights: string }>();
+      expectTypeOf<Parameters<ReturnType<typeof commands.order>["pay"]>[0]>().toEqualTypeOf<{ cents: number }>();
       expectTypeOf(commands.order(entityId)).not.toHaveProperty("start");
       return [commands.child(entityId).signal("paid", data.cents), commands.child(entityId).cancel({ reason: "paid" })];
     },

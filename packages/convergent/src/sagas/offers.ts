@@ -29,15 +29,15 @@ export interface SagaCommand {
 }
 
 /** Whether it was told; if not, why. */
-export type Told = { readonly kind: "accepted" } | { readonly kind: "rejected"; readonly reason: string };
+export type TellOutcome = { readonly kind: "accepted" } | { readonly kind: "rejected"; readonly reason: string };
 
-const accepted: Told = { kind: "accepted" };
+const accepted: TellOutcome = { kind: "accepted" };
 
 /**
  * Tells a saga something in a transaction, once an id. Throws `invalid_input` for a start that does not meet the saga's schema, and
  * `idempotency_key_reused`.
  */
-export async function tellIn(tx: WriteTransaction, { log, definition }: Offering, call: SagaCommand): Promise<Told> {
+export async function tellIn(tx: WriteTransaction, { log, definition }: Offering, call: SagaCommand): Promise<TellOutcome> {
   const { entityId: id, command, input, options } = call;
   const stream = streamOf(definition.name, id);
   const own: AppendId = { scope: options.scope, id: options.id, digest: digestOf(canonicalJson([stream, command, input])) };
@@ -48,7 +48,7 @@ export async function tellIn(tx: WriteTransaction, { log, definition }: Offering
   const facts = events.map(codec.decode).map(factOf);
   let state: SagaState | undefined;
   for (const fact of facts) state = shown(state, fact);
-  const append = async (metadata: Metadata, ...told: readonly Fact[]): Promise<Told> => {
+  const append = async (metadata: Metadata, ...told: readonly Fact[]): Promise<TellOutcome> => {
     const news = told.map(({ name, data }): NewEvent => ({ type: `${definition.name}.${name}`, data }));
     const expected = events.length === 0 ? "none" : events.length;
     const outcome = await log.append({ stream, expected, events: news, metadata, id: own }, { tx });
@@ -72,7 +72,7 @@ function factOfCommand({ command, input }: SagaCommand): Fact {
   return { name: "signalled", data: { signal, ...(data === undefined ? {} : { data }) } };
 }
 
-function rejected(reason: string): Told {
+function rejected(reason: string): TellOutcome {
   return { kind: "rejected", reason };
 }
 

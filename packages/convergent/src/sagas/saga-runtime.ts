@@ -21,7 +21,7 @@ import type { EventWaits } from "./event-waits.ts";
 import { type Fact, factOf, isClaim, shown, type Told } from "./facts.ts";
 import { heardBefore } from "./heard.ts";
 import { Hearing } from "./hearing.ts";
-import { Offers, type SagaCommand, tellIn, type Told as WasTold } from "./offers.ts";
+import { Offers, type SagaCommand, tellIn, type TellOutcome } from "./offers.ts";
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
 import { type SagaCallOptions, type SagaTellOptions, tellIdOf, type TellId, toldBefore, toldMetadata } from "./telling.ts";
@@ -236,7 +236,7 @@ export class SagaRuntime {
   }
 
   /** Tells a saga what a reaction has for it, in the reaction's transaction: see `tellIn`. */
-  runIn(tx: WriteTransaction, call: SagaCommand): Promise<WasTold> {
+  runIn(tx: WriteTransaction, call: SagaCommand): Promise<TellOutcome> {
     this.stream(call.entityId);
     return tellIn(tx, { log: this.#log, definition: this.definition }, call);
   }
