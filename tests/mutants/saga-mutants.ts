@@ -151,4 +151,13 @@ export const sagaMutants: readonly Mutant[] = [
     suites: [sagas],
     beyondSimulator: true,
   },
+  {
+    name: "time-up-while-an-append-is-on-its-way",
+    reason: "A wait gives up when its clock says so: an event that was appended in time, and took long to become durable, is lost on it.",
+    file: "sagas/event-waits.ts",
+    find: "    await waiting.wait.timeUp();\n",
+    replace: "",
+    suites: ["packages/convergent/src/sagas/event-waits.test.ts"],
+    beyondSimulator: true,
+  },
 ];

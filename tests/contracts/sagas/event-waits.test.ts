@@ -1,7 +1,8 @@
 // Sagas that wait for events, on every store: nothing falls between, each event is given once, and a wait outlives the process that began it.
-import { command, entity, event, type EventOf, saga, type SagaScope, service } from "convergent";
+import { command, entity, event, type EventOf, Log, saga, type SagaScope, service } from "convergent";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
+import { hostWith } from "../stores/odd-hosts.ts";
 import { newPlace, storeKind, type StoreKind, storeKinds } from "../stores/store-kinds.ts";
 
 const wait = "20s";
@@ -142,6 +143,28 @@ describe.each(storeKinds)("$name", (kind) => {
     const second = await waitingOn(kind, run, first.place);
     expect(await second.script.end("s-1", { wait })).toMatchObject({ status: "completed", result: "nothing" });
   }, 30_000);
+
+  test("whether an event was in time is said by the time of the log, also where that is ahead of this process's clock", async () => {
+    const place = newPlace();
+    const ahead = await Log.open(kind.driver(place, { host: hostWith({ now: () => Date.now() + 60_000 }) }), "orders");
+    await ahead.append({ stream: "order/o-0", expected: "any", events: [{ type: "order.placed", data: { quantity: 0 } }] });
+    await ahead.close();
+    const {
+      order: orders,
+      script,
+      begun,
+    } = await waitingOn(
+      kind,
+      async (s) => (await s.waitFor(order, "order.placed", { timeout: s.id === "never" ? "50ms" : "5s" }))?.data.quantity,
+      place,
+    );
+    await script.start("never", {});
+    expect((await script.end("never", { wait })).result).toBeUndefined();
+    await script.start("s-1", {});
+    await begun(1);
+    await orders("o-1").place({ quantity: 1 });
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "completed", result: 1 });
+  });
 
   test("a saga that is cancelled while it waits is undone; a match that throws fails the wait, and so does an entity of another service", async () => {
     const stranger = entity("stranger", { initial: () => ({}), events: { seen: z.object({}) } })

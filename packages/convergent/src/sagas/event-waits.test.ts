@@ -22,7 +22,19 @@ async function waiting() {
     await log.append({ stream, expected: "any", events: Array.from({ length: count }, (_, data) => ({ type: of, data })) });
   };
   const next = (wait: Partial<EventWait> = {}, cancelled = new Cancellation()): Promise<StoredEvent | undefined> =>
-    waits.next({ type, entityId: undefined, after: origin, until: undefined, due: wait.until, takes: () => true, ...wait }, cancelled);
+    waits.next(
+      {
+        type,
+        entityId: undefined,
+        after: origin,
+        until: undefined,
+        due: wait.until,
+        timeUp: async () => undefined,
+        takes: () => true,
+        ...wait,
+      },
+      cancelled,
+    );
   return { log, waits, append, next, reads: () => reads };
 }
 
@@ -75,6 +87,13 @@ test("one whose time is up is given what was appended in time, although it was n
   const inTime = (await log.timeAt(1 as Position)) ?? 0;
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect((await next({ until: inTime, takes: at(1) }))?.position).toBe(1);
+});
+
+test("what is in the log when it has said that its time is up is offered to it, too", async () => {
+  const { log, append, next } = await waiting();
+  const now = log.host.clock.now();
+  const timeUp = (): Promise<void> => append(1); // on its way until then
+  expect((await next({ until: now + 60_000, due: now, timeUp }))?.position).toBe(1);
 });
 
 test("one that is cancelled ends with the reason, one whose question fails with that, and the others go on", async () => {

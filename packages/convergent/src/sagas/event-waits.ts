@@ -29,6 +29,8 @@ export interface EventWait {
   readonly until: number | undefined;
   /** By the clock of this process: from then on, one that was not appended yet is none. */
   readonly due: number | undefined;
+  /** Called then; what lies in the log when it has resolved is offered before the wait ends. */
+  readonly timeUp: () => Promise<unknown>;
   /** Whether it is this one. */
   readonly takes: (event: StoredEvent) => boolean;
 }
@@ -158,6 +160,7 @@ export class EventWaits {
 
   // What was appended before its time was up may not have been read yet.
   async #isDue(waiting: Waiting): Promise<void> {
+    await waiting.wait.timeUp();
     const { position } = await this.#log.head();
     waiting.dueAt = position;
     this.#due.add(waiting);

@@ -41,6 +41,8 @@ export interface Facts {
   retried: Retried;
   /** What a step waits for is parked, or is not any more. */
   held: { readonly step: string; readonly error?: string };
+  /** The time of a wait for an event is up: what lies before this in the log, and was in time, still answers it. */
+  due: { readonly step: string };
   done: { readonly step: string; readonly result?: unknown };
   failed: { readonly step: string; readonly error: string; readonly outcome: Outcome };
   undoing: { readonly error: string };
@@ -90,6 +92,7 @@ const names: Readonly<Record<FactName, true>> = {
   begun: true,
   retried: true,
   held: true,
+  due: true,
   done: true,
   failed: true,
   undoing: true,
@@ -143,6 +146,7 @@ export function shown(state: SagaState | undefined, fact: Told): SagaState {
     });
   const { at } = fact;
   switch (fact.name) {
+    case "due":
     case "offered":
     case "taken":
     case "signalled":

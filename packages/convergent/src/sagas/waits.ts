@@ -93,13 +93,15 @@ export async function waitForEvent(steps: Steps, source: EventSource, wish: Even
   const { after: position = source.startedAt(), until, timeout } = begun;
   // The clock of this process may be behind that of the one which has written the newest event.
   const due = until === undefined ? undefined : Math.min(until, steps.host.clock.now() + (timeout ?? 0));
+  // An append that began in time may be on its way. Behind this fact none can come to lie that was in time.
+  const timeUp = (): Promise<unknown> => steps.writer.record({ name: "due", data: { step } });
   let found: StoredEvent | undefined;
   try {
     const takes = (event: StoredEvent): boolean => {
       const envelope = codec.decode(event);
       return !isDropped(envelope) && (wish.match?.(envelope) ?? true) && steps.journal.takeEvent(placeOf(event));
     };
-    found = await source.waits.next({ type, entityId, after: position as Position, until, due, takes }, steps.cancelled);
+    found = await source.waits.next({ type, entityId, after: position as Position, until, due, timeUp, takes }, steps.cancelled);
   } catch (error) {
     if (isOfRun(error)) throw error;
     return steps.end(step, { kind: "failed", error: messageOf(error), outcome: "refused" }) as undefined;
