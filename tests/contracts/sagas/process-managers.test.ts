@@ -21,6 +21,9 @@ const order = entity("order", { initial: () => ({ placed: 0, reminders: 0 }), ev
     remind: command(Nothing, (_, __, emit) => emit.reminded({})),
   });
 
+/** The sum of an order that is given an hour. */
+const patient = 7;
+
 /** Reminds of an order that is not paid some time after it was placed; one that is paid by then is let go. */
 async function shopOn(
   kind: StoreKind,
@@ -34,7 +37,7 @@ async function shopOn(
   const talk = saga("talk", { input: z.object({}) }, async (s) => [await s.signal("said"), await s.signal("said")]);
   const watchPayment = reaction("watch-payment", { from: [order], to: { reminder, talk } }).on({
     "order.placed": ({ entityId, at, data }, { commands }) => [
-      commands.reminder(entityId).start({ order: entityId, at: at + afterMs }),
+      commands.reminder(entityId).start({ order: entityId, at: at + (data.cents === patient ? 3_600_000 : afterMs) }),
       commands.talk(entityId).start({}),
       commands.talk(entityId).signal("said", data.cents),
     ],
@@ -53,7 +56,7 @@ describe.each(storeKinds)("$name", (kind) => {
   test("a reaction starts a saga, which acts when its time has come; another event of the order calls it off", async () => {
     const { shop } = await shopOn(kind, 300);
     await shop.order("late").place({ cents: 5 });
-    await shop.order("paid").place({ cents: 7 });
+    await shop.order("paid").place({ cents: patient });
     await expect.poll(async () => (await shop.reminder.get("paid").catch(() => undefined))?.status, { timeout: 10_000 }).toBe("running");
     await shop.order("paid").pay({});
     expect((await shop.reminder.end("paid", { wait })).cancelled).toBe("paid");

@@ -13,9 +13,11 @@ import type { AnyService } from "./service.ts";
 const pageEvents = 500;
 const sagasAtOnce = 32;
 
+/** Which sagas are replayed, and who is told how far that is. */
 export interface ReplayOptions {
   /** Sagas of this name only. */
   readonly saga?: string;
+  /** The saga with this id only. */
   readonly id?: string;
   /** Only those that have not ended, or are parked. */
   readonly runningOnly?: boolean;
