@@ -127,7 +127,7 @@ describe.each(storeKinds.filter(({ severalProcesses }) => severalProcesses))("$n
     const { shop, place } = await shopOn(kind, 300);
     const { shop: other } = await shopOn(kind, 300, { place });
     const ids = Array.from({ length: 40 }, (_, index) => `o-${index}`);
-    await Promise.all(ids.map((id, index) => (index % 2 === 0 ? shop : other).order(id).place({ cents: index })));
+    await Promise.all(ids.map((id, index) => (index % 2 === 0 ? shop : other).order(id).place({ cents: 100 + index })));
     for (const id of ids)
       await expect.poll(async () => (await shop.reminder.get(id).catch(() => undefined))?.status, { timeout: 20_000 }).toBe("completed");
     expect(await Promise.all(ids.map(async (id) => (await shop.order.state(id)).state.reminders))).toEqual(ids.map(() => 1));
