@@ -9,7 +9,11 @@ type Line = readonly [stream: string, type: string, data: object, cause?: string
 
 const opened: readonly Line[] = accounts.map((id) => [streamOf("account", id), "account.opened", { amount: opening }]);
 const of = (name: string, data: object = {}): Line => ["transfer/t-1", `transfer.${name}`, data];
-const moved = (type: string, step: string, amount = 5): Line => ["account/a-0", `account.${type}`, { amount }, `transfer/t-1/${step}`];
+/** The deposit is a saga of its own, which the transfer has as a step. */
+const moved = (type: string, step: string, amount = 5): Line => {
+  const cause = step.startsWith("deposit") ? `posting/transfer/t-1/deposit/${step}` : `transfer/t-1/${step}`;
+  return ["account/a-0", `account.${type}`, { amount }, cause];
+};
 const step = (name: string): object => ({ step: name });
 
 const done: readonly Line[] = [

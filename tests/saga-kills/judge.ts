@@ -23,7 +23,9 @@ export function violations(events: readonly StoredEvent[], started: readonly str
     if (event.entity !== "account") continue;
     const { amount } = event.data as { amount: number };
     money += event.type === "account.withdrawn" ? -amount : amount;
-    const [saga, id, ...step] = (event.metadata.cause ?? "").split("/");
+    // Of a posting, which its transfer has as a step: posting/transfer/t-1/deposit/deposit.
+    const cause = (event.metadata.cause ?? "").replace(/^posting\/(transfer\/.+)\/deposit\/(?=deposit)/, "$1/");
+    const [saga, id, ...step] = cause.split("/");
     if (saga !== "transfer") continue;
     const { effects } = story(id as string);
     effects.set(step.join("/"), (effects.get(step.join("/")) ?? 0) + 1);

@@ -38,26 +38,33 @@ export const unlucky = 13;
 export const broken = 17;
 
 const Transfer = z.object({ from: z.string(), to: z.string(), amount: z.number() });
+const Posting = Transfer.omit({ from: true });
 
-export type Bank = Service<{ account: typeof account; transfer: ReturnType<typeof transferOn> }>;
+export type Bank = Service<{ account: typeof account } & ReturnType<typeof transferOn>>;
 type Running = RunningService<Bank["parts"]>;
 
-/** How a step is taken: by a command under the step's id, which is voided when nobody knows what became of it. */
+/** A transfer, whose deposit is a saga of its own. How a step is taken: by a command under the step's id, which is voided when nobody knows what became of it. */
 function transferOn(running: () => Running) {
   const scope = "transfer";
   const settled = async (outcome: Promise<Outcome<unknown>>): Promise<void> => void accepted(await outcome);
-  return saga("transfer", { input: Transfer }, async (s: SagaScope, { from, to, amount }) => {
-    const of = (id: string): ReturnType<Running["account"]> => running().account(id);
-    const voids = (id: string): Promise<boolean> => running().voidId(id, { scope });
-    await s.step("withdraw", (id) => settled(of(from).withdraw({ amount }, { id, scope })), {
-      undo: (id) => settled(of(from).giveBack({ amount }, { id, scope })),
-      void: voids,
-    });
-    await s.sleep("think", "50ms");
+  const of = (id: string): ReturnType<Running["account"]> => running().account(id);
+  const voids = (id: string): Promise<boolean> => running().voidId(id, { scope });
+  const posting = saga("posting", { input: Posting }, async (s: SagaScope, { to, amount }) => {
     await s.step("deposit", (id) => settled(of(to).deposit({ amount }, { id, scope })), {
       undo: (id) => settled(of(to).withdraw({ amount }, { id, scope })),
       void: voids,
     });
+  });
+  const transfer = saga("transfer", { input: Transfer }, async (s: SagaScope, { from, to, amount }) => {
+    await s.step("withdraw", (id) => settled(of(from).withdraw({ amount }, { id, scope })), {
+      undo: (id) => settled(of(from).giveBack({ amount }, { id, scope })),
+      void: voids,
+    });
+    // Of many that are withdrawn from the account by then, its own.
+    const cause = `transfer/${s.id}/withdraw`;
+    await s.waitFor(account, "account.withdrawn", { entityId: from, match: ({ metadata }) => metadata.cause === cause });
+    await s.sleep("think", "50ms");
+    await s.run(posting, { to, amount }, { name: "deposit" });
     await s.step(
       "note",
       () => {
@@ -67,6 +74,7 @@ function transferOn(running: () => Running) {
     );
     return amount;
   });
+  return { transfer, posting };
 }
 
 /** The service, and how its saga reaches it once it runs. */
@@ -76,7 +84,7 @@ export function bank(): { readonly definition: Bank; readonly started: (running:
     if (!known) throw new Error("the bank is not open yet");
     return known;
   };
-  return { definition: service("orders", { parts: { account, transfer: transferOn(running) } }), started: (now) => (known = now) };
+  return { definition: service("orders", { parts: { account, ...transferOn(running) } }), started: (now) => (known = now) };
 }
 
 /** The n-th transfer: some are refused at the second step, some break at the last. */

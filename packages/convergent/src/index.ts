@@ -90,7 +90,15 @@ export {
   type Rejected,
   type UniqueClaim,
 } from "./protocol/outcome.ts";
-export { hasEnded, type SagaAccepted, type SagaState, type SagaStatus, type SagaStep, type SagaView } from "./protocol/saga.ts";
+export {
+  type ChildSaga,
+  hasEnded,
+  type SagaAccepted,
+  type SagaState,
+  type SagaStatus,
+  type SagaStep,
+  type SagaView,
+} from "./protocol/saga.ts";
 export type {
   Condition,
   Counted,
@@ -129,7 +137,10 @@ export {
   type SagaScope,
   type StepOptions,
   type Undoing,
+  type WaitForOptions,
 } from "./sagas/saga.ts";
+export type { SagaDifference } from "./sagas/replaying.ts";
+export { replaySagas, type ReplayedSaga, type ReplayOptions } from "./service/saga-replays.ts";
 export type { ParkedSaga, SagaRuntime } from "./sagas/saga-runtime.ts";
 export type { SagaCallOptions, SagaTellOptions } from "./sagas/telling.ts";
 export type { SagaReading } from "./sagas/watching.ts";

@@ -228,6 +228,29 @@ describe.each(storeKinds)("$name", (kind) => {
     expect(world.standing).toEqual([]);
   });
 
+  test("a saga that was cancelled between two steps is undone to its end by a later process, where the first one died among the undos", async () => {
+    const place = newPlace();
+    const undone: string[] = [];
+    const run = async (s: SagaScope): Promise<void> => {
+      await s.step("first", () => 1, { undo: () => void undone.push("first") });
+      await s.step("second", () => 2);
+    };
+    const log = await openLog(kind, place);
+    const facts: ReadonlyArray<readonly [string, object]> = [
+      ["started", { input: {}, version: 1, owner: "somebody who is gone", run: "r-1" }],
+      ["begun", { step: "first", kind: "step", undo: true }],
+      ["cancelled", { reason: "enough" }],
+      ["done", { step: "first", result: 1 }],
+      ["undoing", { error: "the saga was cancelled: enough" }],
+      ["undo-begun", { step: "first" }],
+    ];
+    await log.append({ stream: "script/s-1", expected: "none", events: facts.map(([name, data]) => ({ type: `script.${name}`, data })) });
+    await log.close();
+    const { script } = await scriptedOn(kind, run, { place });
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "compensated", steps: [{ name: "first", state: "undone" }] });
+    expect(undone).toEqual(["first"]);
+  }, 30_000);
+
   test("what a saga is told under an id it is told once, and a repeat is answered after its end as well", async () => {
     const { script } = await scriptedOn(kind, async (s) => [await s.signal("go"), await s.signal("go")]);
     await script.start("s-1", {});

@@ -1,9 +1,15 @@
 /** What a saga looks like from outside: in this process, to a client, and to the gateway in between. */
 import type { Token } from "../position/token.ts";
 
-export type StepKind = "step" | "timer" | "signal";
+export type StepKind = "step" | "timer" | "signal" | "event" | "saga";
 
-/** One step, timer or signal of a saga, as it is shown. */
+/** A saga that another one has started, and waits for. */
+export interface ChildSaga {
+  readonly saga: string;
+  readonly id: string;
+}
+
+/** One step or wait of a saga, as it is shown. */
 export interface SagaStep {
   readonly name: string;
   readonly kind: StepKind;
@@ -12,9 +18,12 @@ export interface SagaStep {
   readonly retries: number;
   readonly begunAt: number;
   readonly endedAt?: number;
+  /** Of a wait for an event: the stream and version of the one that came. */
   readonly result?: unknown;
-  /** Of the last attempt that failed. */
+  /** Of the last attempt that failed; of a step that runs a saga, why that is parked. */
   readonly error?: string;
+  /** Of a step that runs a saga. */
+  readonly child?: ChildSaga;
   /** When the next attempt, or the end of a wait, is due. */
   readonly dueAt?: number;
 }

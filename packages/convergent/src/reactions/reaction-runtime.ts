@@ -2,10 +2,9 @@
  * A reaction at work: a reader whose effects are commands. Each command carries an id made of the event's id, so that
  * even a batch that is applied again, after its checkpoint was reset, has no second effect (L4, R2).
  */
-import type { EntityRuntime } from "../entities/entity-runtime.ts";
 import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import { EventCodec, isDropped, requireReadable } from "../log/codec.ts";
-import { type Envelope, streamOf } from "../log/event.ts";
+import { type Envelope, type Metadata, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import type { LogSource } from "../log/source.ts";
 import type { WriteTransaction } from "../log/store.ts";
@@ -17,6 +16,24 @@ import type { AnyReaction, PlannedCommand } from "./reaction.ts";
 
 /** Events in one transaction: each may run several commands under the lock. */
 const batchEvents = 100;
+
+/** Runs a command in a transaction: of an entity, or what a saga is told. */
+export interface Commanded {
+  runIn(
+    tx: WriteTransaction,
+    call: {
+      readonly entityId: string;
+      readonly command: string;
+      readonly input: unknown;
+      readonly options: {
+        readonly id: string;
+        readonly scope: string;
+        readonly actor: string;
+        readonly metadata: Metadata;
+      };
+    },
+  ): Promise<{ readonly kind: "accepted" | "conflict" } | { readonly kind: "rejected"; readonly reason: string }>;
+}
 
 /** A command of a reaction that its entity refused. The event is done with: asking again would be refused again. */
 export interface Refusal {
@@ -32,7 +49,8 @@ export interface ReactionOptions {
   readonly source: LogSource;
   /** The log of its own service, where its commands take effect. */
   readonly effects: Log;
-  readonly entities: ReadonlyMap<string, EntityRuntime>;
+  /** What it commands: entities and sagas of its own service, by name. */
+  readonly commanded: (name: string) => Commanded | undefined;
   readonly onRefusal: (refusal: Refusal) => void;
   readonly setting: ReaderSetting;
 }
@@ -40,13 +58,13 @@ export interface ReactionOptions {
 export class ReactionRuntime {
   readonly definition: AnyReaction;
   readonly reader: Reader<Envelope>;
-  readonly #entities: ReadonlyMap<string, EntityRuntime>;
+  readonly #commanded: ReactionOptions["commanded"];
   readonly #onRefusal: (refusal: Refusal) => void;
   #refused: Refusal[] = [];
 
   constructor(definition: AnyReaction, options: ReactionOptions) {
     this.definition = definition;
-    this.#entities = options.entities;
+    this.#commanded = options.commanded;
     this.#onRefusal = options.onRefusal;
     const { decode, isUnknown } = new EventCodec(definition.from, options.effects);
     const reader: ReaderOptions<Envelope> = {
@@ -91,7 +109,7 @@ export class ReactionRuntime {
   /** False when the event was reacted to before, by other commands: then none of these is due. */
   async #run(tx: WriteTransaction, event: Envelope, planned: PlannedCommand, index: number): Promise<boolean> {
     const { entity, entityId, command, input } = planned;
-    const runtime = this.#entities.get(entity);
+    const runtime = this.#commanded(entity);
     if (!runtime)
       throw new ConvergentError(
         "definition_invalid",

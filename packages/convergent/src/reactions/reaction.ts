@@ -7,7 +7,7 @@ import type { AnyEntity, EventOf } from "../entities/entity.ts";
 import type { Envelope } from "../log/event.ts";
 import type { InputOf, Schema } from "../log/schema.ts";
 
-/** A command that a reaction wants run. */
+/** A command that a reaction wants run, or something that a saga is to be told: `start`, `signal` or `cancel`. */
 export interface PlannedCommand {
   readonly entity: string;
   readonly entityId: string;
@@ -15,12 +15,33 @@ export interface PlannedCommand {
   readonly input: unknown;
 }
 
-/** `commands.stock("p-1").reserve({ … })` for each entity named in `to`. */
-export type Planners<To extends Readonly<Record<string, AnyEntity>>> = {
-  readonly [Key in keyof To]: (entityId: string) => {
-    readonly [Name in keyof To[Key]["commands"] & string]: (input: InputOf<InputSchema<To[Key]["commands"][Name]>>) => PlannedCommand;
-  };
+/** A saga as far as reactions know it. */
+export interface CommandedSaga {
+  readonly kind: "saga";
+  readonly name: string;
+  readonly input: Schema;
+}
+
+/** What a reaction may command: entities and sagas of its own service. */
+export type Commandable = AnyEntity | CommandedSaga;
+
+/** `commands.stock("p-1").reserve({ … })` for each entity named in `to`, `commands.reminder("o-1").start({ … })` for each saga. */
+export type Planners<To extends Readonly<Record<string, Commandable>>> = {
+  readonly [Key in keyof To]: (id: string) => To[Key] extends CommandedSaga ? SagaPlanner<To[Key]["input"]> : EntityPlanner<To[Key]>;
 };
+
+type EntityPlanner<Of> = Of extends AnyEntity
+  ? { readonly [Name in keyof Of["commands"] & string]: (input: InputOf<InputSchema<Of["commands"][Name]>>) => PlannedCommand }
+  : never;
+
+/** What a saga is told by a reaction, once an event. It is refused when there is no such saga any more, or one with another input. */
+export interface SagaPlanner<Input extends Schema> {
+  /** Some process of the service runs it. */
+  start(input: InputOf<Input>): PlannedCommand;
+  signal(signal: string, data?: unknown): PlannedCommand;
+  /** Has it undo what it did. */
+  cancel(options: { readonly reason: string }): PlannedCommand;
+}
 
 type InputSchema<C> = C extends { readonly input: infer Input extends Schema } ? Input : never;
 
@@ -33,7 +54,7 @@ export interface Reaction<Name extends string> {
   readonly name: Name;
   readonly version: number;
   readonly from: readonly AnyEntity[];
-  readonly to: Readonly<Record<string, AnyEntity>>;
+  readonly to: Readonly<Record<string, Commandable>>;
   readonly handlers: ReadonlyMap<string, (event: Envelope) => Plan>;
 }
 
@@ -41,7 +62,7 @@ export interface Reaction<Name extends string> {
 export type AnyReaction = Reaction<string>;
 
 /** A reaction that lacks its handlers. */
-export interface NeedsHandlers<Name extends string, From extends readonly AnyEntity[], To extends Readonly<Record<string, AnyEntity>>> {
+export interface NeedsHandlers<Name extends string, From extends readonly AnyEntity[], To extends Readonly<Record<string, Commandable>>> {
   /** One handler an event type, keyed `entity.event`. Pure: what it wants done, it returns. */
   on(
     by: {
@@ -53,11 +74,11 @@ export interface NeedsHandlers<Name extends string, From extends readonly AnyEnt
   ): Reaction<Name>;
 }
 
-/** Begins a reaction: `from` are the entities it listens to, of any service, `to` the entities of its own service that it commands. */
+/** Begins a reaction: `from` are the entities it listens to, of any service, `to` the entities and sagas of its own service that it commands. */
 export function reaction<
   const Name extends string,
   const From extends readonly AnyEntity[],
-  const To extends Readonly<Record<string, AnyEntity>>,
+  const To extends Readonly<Record<string, Commandable>>,
 >(name: Name, shape: { readonly from: From; readonly to: To; readonly version?: number }): NeedsHandlers<Name, From, To> {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
     throw new ConvergentError(
@@ -87,13 +108,23 @@ export function reaction<
   };
 }
 
-function plannersOf<To extends Readonly<Record<string, AnyEntity>>>(to: To): Planners<To> {
-  const planners = Object.entries(to).map(([key, { name, commands }]) => {
-    const plan = (entityId: string): Record<string, (input: unknown) => PlannedCommand> =>
-      Object.fromEntries(
-        Object.keys(commands as object).map((command) => [command, (input: unknown) => ({ entity: name, entityId, command, input })]),
-      );
-    return [key, plan] as const;
+function plannersOf<To extends Readonly<Record<string, Commandable>>>(to: To): Planners<To> {
+  return Object.fromEntries(
+    Object.entries(to).map(([key, part]) => [key, part.kind === "saga" ? sagaPlanner(part.name) : entityPlanner(part)]),
+  ) as unknown as Planners<To>;
+}
+
+function entityPlanner({ name, commands }: AnyEntity): (entityId: string) => Record<string, (input: unknown) => PlannedCommand> {
+  return (entityId) =>
+    Object.fromEntries(
+      Object.keys(commands as object).map((command) => [command, (input: unknown) => ({ entity: name, entityId, command, input })]),
+    );
+}
+
+function sagaPlanner(entity: string): (entityId: string) => SagaPlanner<Schema> {
+  return (entityId) => ({
+    start: (input) => ({ entity, entityId, command: "start", input }),
+    signal: (signal, data) => ({ entity, entityId, command: "signal", input: { signal, ...(data === undefined ? {} : { data }) } }),
+    cancel: ({ reason }) => ({ entity, entityId, command: "cancel", input: { reason } }),
   });
-  return Object.fromEntries(planners) as unknown as Planners<To>;
 }

@@ -4,28 +4,47 @@
  * the way that it took, or it is told that it does not.
  */
 import type { Timers } from "../host/host.ts";
-import type { Facts, Outcome, StepKind, Told } from "./facts.ts";
+import type { Position } from "../position/position.ts";
+import type { Begins, EventPlace, Facts, Outcome, Told } from "./facts.ts";
 
 /** The script has so long to ask for what history has next, before it counts as another script. */
 const divergedMs = 1_000;
 
+/** Where a script and its history part: the step by its place in the history, from 1 on, what it was, and what the script does instead. */
+export interface Difference {
+  readonly step: number;
+  /** Absent when history has nothing more. */
+  readonly was?: string;
+  /** Absent when the script asks for nothing more. */
+  readonly asks?: string;
+}
+
 /** The script does not do what it did: it was changed, or it depends on something that is not in the history. */
-export class Diverged extends Error {}
+export class Diverged extends Error {
+  readonly difference: Difference | undefined;
+
+  constructor(message: string, difference?: Difference) {
+    super(message);
+    this.difference = difference;
+  }
+}
 
 export type StepEnd =
   | { readonly kind: "done"; readonly result: unknown }
   | { readonly kind: "failed"; readonly error: string; readonly outcome: Outcome };
 
 interface Known {
-  readonly kind: StepKind;
-  readonly undo: boolean;
+  readonly begun: Begins;
+  /** Its place among all that was begun, from 1 on. */
+  readonly number: number;
   readonly begunAt: number;
-  readonly until: number | undefined;
-  readonly signal: string | undefined;
   retries: number;
   next: number;
   end: StepEnd | undefined;
 }
+
+/** What is known of a step that the script asks for again. */
+type Asked = Pick<Known, "retries" | "next" | "end"> & { readonly [Field in "until" | "timeout" | "after"]: number | undefined };
 
 interface Deferred {
   readonly step: string;
@@ -51,10 +70,37 @@ export class Journal {
   cancelled: string | undefined;
   /** Why the saga is being undone. */
   undoing: string | undefined;
+  readonly #events = new Set<string>();
   #at = 0;
+  #startedAt: Position | undefined;
+  #version: number;
+  /** It had completed, and is undone nevertheless. */
+  isReverted = false;
 
-  constructor(timers: Timers) {
+  /** `version` is that of a definition of which a saga begins now. */
+  constructor(timers: Timers, version: number) {
     this.#timers = timers;
+    this.#version = version;
+  }
+
+  /** Of the definition that the saga was started with. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Position of the saga's first event, once that is known. */
+  get startedAt(): Position {
+    return this.#startedAt as Position;
+  }
+
+  /** How much was begun before this execution. */
+  get begunCount(): number {
+    return this.#steps.size;
+  }
+
+  /** The saga begins now. */
+  started(position: Position): void {
+    this.#startedAt ??= position;
   }
 
   /** When the newest step that the script has begun was begun, or the saga. */
@@ -66,6 +112,7 @@ export class Journal {
   read(facts: readonly Told[]): void {
     for (const fact of facts) {
       if (this.#at === 0) this.#at = fact.at;
+      this.#startedAt ??= fact.position;
       this.#read(fact);
     }
   }
@@ -82,15 +129,23 @@ export class Journal {
   }
 
   /** What is known of a step that the script asks for; throws `Diverged` when it is known as something else. */
-  ask(step: string, kind: StepKind, undo: boolean): Known | undefined {
+  ask(step: string, { kind, undo, child }: Pick<Begins, "kind" | "undo" | "child">): Asked | undefined {
     const known = this.#steps.get(step);
     if (!known) return undefined;
-    if (known.kind !== kind) throw new Diverged(`history has "${step}" as a ${known.kind}, and the script asks for a ${kind}`);
-    if (known.undo && !undo) throw new Diverged(`history has "${step}" with an undo, and the script has none for it`);
+    const { begun, number } = known;
+    const differs = (says: string, was: string, asks: string): Diverged =>
+      new Diverged(`history has "${step}" ${says}`, { step: number, was: `${step} (${was})`, asks: `${step} (${asks})` });
+    if (begun.kind !== kind) throw differs(`as a ${begun.kind}, and the script asks for a ${kind}`, begun.kind, kind);
+    if (begun.undo && !undo) throw differs("with an undo, and the script has none for it", "with an undo", "without");
+    if (begun.child?.saga !== child?.saga)
+      throw differs(`as ${begun.child?.saga}, and the script asks for ${child?.saga}`, `${begun.child?.saga}`, `${child?.saga}`);
     this.#unasked.delete(step);
     this.begun(known.begunAt);
     this.#moved();
-    return known;
+    const { after, timeout } = begun;
+    const { retries, next, end, begunAt } = known;
+    const until = timeout === undefined ? begun.until : begunAt + timeout;
+    return { retries, next, end, until, timeout, after };
   }
 
   /** Resolves when it is the turn of a step's end to be given back. */
@@ -119,13 +174,26 @@ export class Journal {
   /** What the script has not asked for, once it has ended. */
   requireSpent(): void {
     const [next] = this.#unasked;
-    if (next !== undefined) throw new Diverged(`the script ended, and history has "${next}" next`);
+    if (next === undefined) return;
+    throw new Diverged(`the script ended, and history has "${next}" next`, { step: this.#numberOf(next), was: next });
+  }
+
+  /** What the script asks for when history has no place for it: it was undone by then. */
+  requireGoingOn(step: string): void {
+    if (this.undoing === undefined) return;
+    throw new Diverged(`the script asks for "${step}", and history has it undone by then`, { step: this.#steps.size + 1, asks: step });
   }
 
   /** The next signal of a name that was not given to a step yet. */
   takeSignal(name: string): { readonly data: unknown } | undefined {
     const some = this.#signals.get(name);
     return some && some.length > 0 ? { data: some.shift() } : undefined;
+  }
+
+  /** Whether an event was given to no wait yet; it is given to this one then. */
+  takeEvent({ stream, version }: EventPlace): boolean {
+    const place = `${version} ${stream}`;
+    return !this.#events.has(place) && this.#events.add(place) !== undefined;
   }
 
   isUndone(step: string): boolean {
@@ -138,9 +206,13 @@ export class Journal {
 
   #read(fact: Told): void {
     switch (fact.name) {
+      case "started":
+        this.#version = fact.data.version;
+        return;
       case "begun": {
-        const { step, kind, undo, until, signal } = fact.data;
-        this.#steps.set(step, { kind, undo, begunAt: fact.at, until, signal, retries: 0, next: 0, end: undefined });
+        const { step } = fact.data;
+        const number = this.#steps.size + 1;
+        this.#steps.set(step, { begun: fact.data, number, begunAt: fact.at, retries: 0, next: 0, end: undefined });
         this.#unasked.add(step);
         return;
       }
@@ -158,6 +230,10 @@ export class Journal {
         return;
       case "undone":
         this.#undone.add(fact.data.step);
+        return;
+      case "reverted":
+        this.undoing ??= fact.data.reason;
+        this.isReverted = true;
         return;
       case "resumed":
         this.#undoRetries.clear(); // somebody has seen to it
@@ -177,7 +253,13 @@ export class Journal {
     if (!known) return;
     known.end = end;
     this.#ended.push(step);
-    if (known.kind === "signal" && end.kind === "done" && end.result !== undefined) this.takeSignal(known.signal ?? "");
+    if (end.kind !== "done" || end.result === undefined) return;
+    if (known.begun.kind === "signal") this.takeSignal(known.begun.signal ?? "");
+    if (known.begun.kind === "event") this.takeEvent(end.result as EventPlace);
+  }
+
+  #numberOf(step: string): number {
+    return this.#steps.get(step)?.number ?? 0;
   }
 
   #signal({ signal, data }: Facts["signalled"]): void {
@@ -213,10 +295,13 @@ export class Journal {
       const all = [...this.#deferred, ...this.#waiting.values()];
       if (all.length === 0) return;
       if (this.#moves !== before) return this.#watch();
-      const next = [...this.#unasked][0] ?? this.#ended[this.#given];
+      const next = [...this.#unasked][0] ?? this.#ended[this.#given] ?? "nothing";
       this.#deferred = [];
       this.#waiting.clear();
-      for (const { step, reject } of all) reject(new Diverged(`the script asks for "${step}", and history has "${next}" next`));
+      for (const { step, reject } of all) {
+        const difference = { step: this.#numberOf(next), was: next, asks: step };
+        reject(new Diverged(`the script asks for "${step}", and history has "${next}" next`, difference));
+      }
     });
   }
 }

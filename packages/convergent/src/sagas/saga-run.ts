@@ -13,16 +13,22 @@
  * - Steps and undos have ids that are made of the saga's and the step's name: however often they run, and whoever runs them.
  * - When nobody knows whether a step took effect, its id is voided before it is undone: a late arrival can then not take effect any more.
  */
+import type { AnyEntity } from "../entities/entity.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { type Duration, durationMs } from "../host/duration.ts";
-import type { Metadata } from "../log/event.ts";
+import type { Envelope, Metadata, StoredEvent } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
 import { attempted, dueAt, messageOf, outcomeOf, policyOf, storable, waitUntil } from "./attempts.ts";
 import { Cancellation } from "./cancellation.ts";
-import { type Fact, type Outcome, type SagaState, shown, type StepKind, type Told } from "./facts.ts";
-import { Diverged, Journal, type StepEnd } from "./journal.ts";
-import type { AnySaga, Attempt, SagaScope, StepOptions } from "./saga.ts";
+import { type ChildSource, runChild } from "./children.ts";
+import type { EventWaits } from "./event-waits.ts";
+import { type Fact, type SagaState, shown, type Told } from "./facts.ts";
+import { Diverged, Journal } from "./journal.ts";
+import type { AnySaga, Attempt, SagaScope, StepOptions, WaitForOptions } from "./saga.ts";
+import { given, isOfRun, Steps, Stuck } from "./steps.ts";
+import { compensate } from "./undoing.ts";
+import { waitForEvent, waitForSignal, waitForTime } from "./waits.ts";
 import { Abandoned, Exists, Writer } from "./writer.ts";
 
 export interface RunOptions {
@@ -36,33 +42,11 @@ export interface RunOptions {
   readonly isStopped: () => boolean;
   /** Told of a saga that cannot go on without somebody. */
   readonly parked: (why: { readonly step?: string; readonly error: string }) => void;
-}
-
-/** A step that can be taken back, as the script registered it. */
-interface Undo {
-  readonly step: string;
-  readonly options: StepOptions<unknown>;
-}
-
-/** Where a step stands when the script asks for it. */
-interface Begun {
-  readonly end: StepEnd | undefined;
-  readonly until: number | undefined;
-  /** Failed attempts so far, and when the next one is due. */
-  readonly retries: number;
-  readonly next: number;
-  /** An execution before this one has begun it. */
-  readonly isResumed: boolean;
-}
-
-/** An undo that failed for good, or a step of which nobody can say what became of it. */
-class Stuck extends Error {
-  readonly step: string;
-
-  constructor(step: string, message: string) {
-    super(message);
-    this.step = step;
-  }
+  readonly waits: EventWaits;
+  readonly hasEntity: (name: string) => boolean;
+  /** Events that history has as answers, by step. */
+  readonly heard: ReadonlyMap<string, StoredEvent>;
+  readonly sagaOf: ChildSource["sagaOf"];
 }
 
 export class SagaRun {
@@ -74,13 +58,8 @@ export class SagaRun {
   readonly #cancelled = new Cancellation();
   /** This execution of it ends: its attempts, undos included, are told, and nothing follows from what becomes of them. */
   readonly #left = new Cancellation();
-  readonly #undos: Undo[] = [];
-  readonly #ends = new Map<string, StepEnd>();
-  readonly #underWay = new Set<Promise<unknown>>();
-  readonly #names = new Map<string, number>();
-  readonly #sleepers: Array<() => void> = [];
+  readonly #steps: Steps;
   #state: SagaState | undefined;
-  #isOver = false;
   #durable: Promise<void> = Promise.resolve();
   #ended: Promise<void> = Promise.resolve();
 
@@ -88,7 +67,7 @@ export class SagaRun {
   constructor(options: RunOptions, history: readonly Told[] = []) {
     this.#options = options;
     this.id = options.id;
-    this.#journal = new Journal(options.log.host.timers);
+    this.#journal = new Journal(options.log.host.timers, options.definition.version);
     this.#journal.read(history);
     for (const fact of history) this.#state = shown(this.#state, fact);
     if (this.#journal.cancelled !== undefined) this.#cancelled.cancel(cancelledError(this.#journal.cancelled));
@@ -107,8 +86,18 @@ export class SagaRun {
       },
       wrote: (facts) => {
         for (const fact of facts) this.#state = shown(this.#state, fact);
+        if (facts[0]) this.#journal.started(facts[0].position);
         options.wrote();
       },
+    });
+    this.#steps = new Steps({
+      host: log.host,
+      journal: this.#journal,
+      writer: this.#writer,
+      cancelled: this.#cancelled,
+      left: this.#left,
+      saga: options.definition.name,
+      id: options.id,
     });
   }
 
@@ -148,7 +137,7 @@ export class SagaRun {
   leave(why: Abandoned): void {
     this.#left.cancel(why);
     this.#cancelled.cancel(why);
-    this.#wakeUp();
+    this.#steps.wakeUp();
     this.#options.wrote();
   }
 
@@ -167,91 +156,50 @@ export class SagaRun {
       if (this.#cancelled.aborted) throw this.#cancelled.reason;
     } catch (error) {
       if (isOfRun(error)) throw error;
-      await this.#settle();
-      this.#isOver = true;
-      await this.#compensate(messageOf(error));
+      await this.#steps.settle();
+      await compensate(this.#steps, messageOf(error));
       return;
     }
-    await this.#settle();
-    this.#isOver = true;
+    await this.#steps.settle();
     this.#journal.requireSpent();
-    if (this.#journal.undoing !== undefined) throw new Diverged("the script ended well, and history has it undone");
+    if (this.#journal.isReverted) return compensate(this.#steps, this.#journal.undoing ?? "");
+    if (this.#journal.undoing !== undefined)
+      throw new Diverged("the script ended well, and history has it undone", { step: this.#journal.begunCount + 1 });
     await this.#writer.record({ name: "completed", data: result === undefined ? {} : { result } });
   }
 
-  // Steps that run beside the one that failed come to their end first.
-  async #settle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
-  }
-
   get #scope(): SagaScope {
+    const steps = this.#steps;
+    const { log, waits, hasEntity, heard, sagaOf, metadata } = this.#options;
+    const journal = this.#journal;
+    const events = { log, waits, hasEntity, heard, startedAt: () => journal.startedAt };
     return {
       id: this.id,
-      now: () => this.#journal.at,
-      step: (name, run, options = {}) => this.#tracked(this.#step(name, run, options)),
-      sleep: (name, wait) => this.#tracked(this.#timer(name, durationMs(wait), undefined)),
-      until: (name, at) => this.#tracked(this.#timer(name, 0, at)),
+      version: journal.version,
+      now: () => journal.at,
+      step: (name, run, options = {}) => steps.tracked(this.#step(name, run, options)),
+      sleep: (name, wait) => steps.tracked(waitForTime(steps, name, { waitMs: durationMs(wait) })),
+      until: (name, at) => steps.tracked(waitForTime(steps, name, { at })),
       signal: <T>(name: string, { timeout }: { readonly timeout?: Duration } = {}) =>
-        this.#tracked(this.#signal(name, timeout === undefined ? undefined : durationMs(timeout))) as Promise<T | undefined>,
+        steps.tracked(waitForSignal(steps, name, timeout === undefined ? undefined : durationMs(timeout))) as Promise<T | undefined>,
+      waitFor: ((entity: AnyEntity, type: string, { match, entityId, after, timeout }: WaitForOptions<Envelope> = {}) => {
+        const timeoutMs = timeout === undefined ? undefined : durationMs(timeout);
+        return steps.tracked(waitForEvent(steps, events, { entity, type, match, entityId, after: after?.position, timeoutMs }));
+      }) as SagaScope["waitFor"],
+      run: (child, input, { name = child.name } = {}) =>
+        steps.tracked(runChild(steps, { sagaOf, metadata }, { definition: child, input, name })) as Promise<never>,
     };
   }
 
-  #tracked<T>(work: Promise<T>): Promise<T> {
-    this.#underWay.add(work);
-    void work.catch(() => undefined).finally(() => this.#underWay.delete(work));
-    return work;
-  }
-
-  /** What the next use of a name is called: the name itself, then `name #2`. */
-  #named(name: string): string {
-    if (this.#isOver)
-      throw new ConvergentError(
-        "definition_invalid",
-        `the saga ${this.id} asks for "${name}" after its script has ended; await every step`,
-      );
-    if (typeof name !== "string" || name.length === 0 || name.length > 200)
-      throw new ConvergentError("invalid_input", "the name of a step is a text of 1 to 200 characters");
-    const count = (this.#names.get(name) ?? 0) + 1;
-    this.#names.set(name, count);
-    return count === 1 ? name : `${name} #${count}`;
-  }
-
-  /** The end that history has for it; otherwise it is begun now, or was. */
-  async #begin(
-    step: string,
-    begun: { readonly kind: StepKind; readonly undo: boolean; readonly signal?: string; readonly until?: () => number | undefined },
-    options: StepOptions<unknown> = {},
-  ): Promise<Begun> {
-    const { kind, undo, signal } = begun;
-    const asked = this.#journal.ask(step, kind, undo);
-    if (!asked) {
-      await this.#journal.spent(step);
-      if (this.#journal.undoing !== undefined) throw new Diverged(`the script asks for "${step}", and history has it undone by then`);
-      if (this.#cancelled.aborted) throw this.#cancelled.reason;
-    }
-    if (undo) this.#undos.push({ step, options });
-    if (asked?.end) {
-      await this.#journal.turn(step);
-      this.#ends.set(step, asked.end);
-    }
-    if (asked) return { ...asked, isResumed: true };
-    const until = begun.until?.();
-    const also = { ...(signal === undefined ? {} : { signal }), ...(until === undefined ? {} : { until }) };
-    this.#journal.begun(await this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } }));
-    return { end: undefined, until, retries: 0, next: 0, isResumed: false };
-  }
-
   async #step<T>(name: string, run: (id: string, attempt: Attempt) => Promise<T> | T, options: StepOptions<T>): Promise<T> {
-    const step = this.#named(name);
+    const steps = this.#steps;
+    const { host } = steps;
+    const step = steps.named(name);
     const { attempts, backoff } = policyOf(options.retry, 5);
-    const { end, retries, next, isResumed } = await this.#begin(
-      step,
-      { kind: "step", undo: options.undo !== undefined },
-      options as StepOptions<unknown>,
-    );
+    const undo = options.undo === undefined ? undefined : (options as StepOptions<unknown>);
+    const { end, retries, next, isResumed } = await steps.begin(step, { kind: "step", undo });
     if (end) return given(step, end) as T;
-    const { host } = this.#options.log;
-    const id = this.#idOf(step);
+    const id = steps.idOf(step);
     // What one attempt may yet do, no later one takes back: whatever that is told, the id has to be voided. So it is with an attempt of an
     // execution that died: its request may be on its way.
     let mayArrive = isResumed;
@@ -260,13 +208,13 @@ export class SagaRun {
         if (attempt > 1) await waitUntil(host, due, this.#cancelled);
         return this.#answered(step, await attempted(host, options, (about) => run(id, { ...about, attempt }), this.#cancelled)) as T;
       } catch (error) {
-        if (this.#ends.has(step)) throw error;
+        if (steps.ends.has(step)) throw error;
         if (isOfRun(error)) throw error;
         const outcome = this.#cancelled.aborted && error === this.#cancelled.reason ? "unknown" : outcomeOf(error);
         mayArrive ||= outcome === "unknown";
         const message = messageOf(error);
         if (outcome === "refused" || this.#cancelled.aborted || attempt >= attempts)
-          return this.#end(step, { kind: "failed", error: message, outcome: mayArrive ? "unknown" : outcome }) as T;
+          return steps.end(step, { kind: "failed", error: message, outcome: mayArrive ? "unknown" : outcome }) as T;
         due = dueAt(host, backoff, attempt);
         void this.#writer.record({ name: "retried", data: { step, attempt, error: message, next: due } }).catch(() => undefined);
       }
@@ -279,66 +227,9 @@ export class SagaRun {
     try {
       result = storable(answer);
     } catch (error) {
-      return this.#end(step, { kind: "failed", error: messageOf(error), outcome: "failed" });
+      return this.#steps.end(step, { kind: "failed", error: messageOf(error), outcome: "failed" });
     }
-    return this.#end(step, { kind: "done", result });
-  }
-
-  // What follows need not wait until the end is durable: what it does is written behind it, in the same append.
-  #end(step: string, end: StepEnd): unknown {
-    this.#ends.set(step, end);
-    const fact: Fact =
-      end.kind === "done"
-        ? { name: "done", data: { step, ...(end.result === undefined ? {} : { result: end.result }) } }
-        : { name: "failed", data: { step, error: end.error, outcome: end.outcome } };
-    void this.#writer.record(fact).catch(() => undefined); // whoever records the next thing hears of it
-    return given(step, end);
-  }
-
-  async #timer(name: string, waitMs: number, at: number | undefined): Promise<void> {
-    const step = this.#named(name);
-    if (at !== undefined && !Number.isFinite(at))
-      throw new ConvergentError("invalid_input", `the saga ${this.id} waits at "${name}" until ${at}, which is no time in milliseconds`);
-    const { host } = this.#options.log;
-    const until = (): number => Math.ceil(at ?? host.clock.now() + waitMs);
-    const begun = await this.#begin(step, { kind: "timer", undo: false, until });
-    if (begun.end) return void given(step, begun.end);
-    try {
-      await waitUntil(host, begun.until ?? 0, this.#cancelled);
-    } catch (error) {
-      if (isOfRun(error)) throw error;
-      this.#end(step, { kind: "failed", error: messageOf(error), outcome: "refused" });
-    }
-    this.#end(step, { kind: "done", result: undefined });
-  }
-
-  async #signal(name: string, timeoutMs: number | undefined): Promise<unknown> {
-    const step = this.#named(name);
-    const { host } = this.#options.log;
-    const until = (): number | undefined => (timeoutMs === undefined ? undefined : Math.ceil(host.clock.now() + timeoutMs));
-    const begun = await this.#begin(step, { kind: "signal", undo: false, signal: name, until });
-    if (begun.end) return given(step, begun.end);
-    for (;;) {
-      if (this.#left.aborted) throw this.#left.reason;
-      if (this.#cancelled.aborted) return this.#end(step, { kind: "failed", error: messageOf(this.#cancelled.reason), outcome: "refused" });
-      const signal = this.#journal.takeSignal(name);
-      if (signal) return this.#end(step, { kind: "done", result: signal.data ?? null });
-      if (begun.until !== undefined && host.clock.now() >= begun.until) return this.#end(step, { kind: "done", result: undefined });
-      await this.#newsUntil(begun.until);
-    }
-  }
-
-  /** Resolves when something was told, or at a time. */
-  async #newsUntil(until: number | undefined): Promise<void> {
-    const { clock, timers } = this.#options.log.host;
-    const timer =
-      until === undefined ? undefined : timers.after(Math.min(Math.max(1, until - clock.now()), 3_600_000), () => this.#wakeUp());
-    await new Promise<void>((resolve) => this.#sleepers.push(resolve));
-    timer?.cancel();
-  }
-
-  #wakeUp(): void {
-    for (const resolve of this.#sleepers.splice(0)) resolve();
+    return this.#steps.end(step, { kind: "done", result });
   }
 
   #told(fact: Told): void {
@@ -346,55 +237,7 @@ export class SagaRun {
     this.#state = shown(this.#state, fact);
     this.#options.wrote();
     if (fact.name === "cancelled") this.#cancelled.cancel(cancelledError(fact.data.reason));
-    this.#wakeUp();
-  }
-
-  async #compensate(error: string): Promise<void> {
-    this.#journal.requireSpent();
-    if (this.#journal.undoing === undefined) await this.#writer.record({ name: "undoing", data: { error } });
-    this.#journal.undoing ??= error;
-    for (const undo of this.#undos.toReversed()) if (!this.#journal.isUndone(undo.step)) await this.#undo(undo);
-    await this.#writer.record({ name: "compensated", data: { error: this.#journal.undoing } });
-  }
-
-  async #undo({ step, options }: Undo): Promise<void> {
-    const end = this.#ends.get(step);
-    const outcome: Outcome | "done" = end?.kind === "done" ? "done" : (end?.outcome ?? "unknown");
-    if (outcome === "refused") return;
-    const id = this.#idOf(step);
-    await this.#writer.record({ name: "undo-begun", data: { step } });
-    let done = outcome === "done";
-    if (outcome === "unknown") {
-      const { void: voids } = options;
-      if (!voids)
-        throw new Stuck(step, `nobody knows whether "${step}" will still take effect: give the step a \`void\`, or see to it and say so`);
-      if (await this.#persist(step, options, () => voids(id))) {
-        await this.#writer.record({ name: "undone", data: { step, how: "void" } });
-        return;
-      }
-      done = true;
-    }
-    const result = end?.kind === "done" ? end.result : undefined;
-    await this.#persist(step, options, (about) => options.undo?.(`${id}/undo`, { ...about, stepId: id, done, result }));
-    await this.#writer.record({ name: "undone", data: { step, how: "undone" } });
-  }
-
-  /** Shielded from being cancelled. Throws `Stuck` when it fails for good. */
-  async #persist<T>(step: string, options: StepOptions<unknown>, work: (about: Attempt) => Promise<T> | T): Promise<T> {
-    const { host } = this.#options.log;
-    const { attempts, backoff } = policyOf(options.retry, 10);
-    for (let attempt = this.#journal.undoRetries(step) + 1; ; attempt++) {
-      try {
-        return await attempted(host, options, (about) => work({ ...about, attempt }), this.#left);
-      } catch (error) {
-        if (isOfRun(error)) throw error;
-        const message = messageOf(error);
-        if (attempt >= attempts) throw new Stuck(step, message);
-        const next = dueAt(host, backoff, attempt);
-        await this.#writer.record({ name: "undo-retried", data: { step, attempt, error: message, next } });
-        await waitUntil(host, next, this.#left);
-      }
-    }
+    this.#steps.wakeUp();
   }
 
   async #stuck(error: unknown): Promise<void> {
@@ -407,23 +250,8 @@ export class SagaRun {
       // Whoever has it now will find it.
     }
   }
-
-  #idOf(step: string): string {
-    return `${this.#options.definition.name}/${this.id}/${step}`;
-  }
-}
-
-/** What a step that has ended gives to the script. */
-function given(step: string, end: StepEnd): unknown {
-  if (end.kind === "done") return end.result;
-  throw new ConvergentError("saga_step_failed", `the step "${step}" failed: ${end.error}`, { details: { step, outcome: end.outcome } });
 }
 
 function cancelledError(reason: string): ConvergentError {
   return new ConvergentError("saga_cancelled", `the saga was cancelled: ${reason}`);
-}
-
-/** What ends this execution, and is nothing that the script may handle. */
-function isOfRun(error: unknown): boolean {
-  return error instanceof Abandoned || error instanceof Exists || error instanceof Diverged || error instanceof Stuck;
 }

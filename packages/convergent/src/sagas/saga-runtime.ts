@@ -5,7 +5,7 @@
  *   by the process that owns its slot there, within the time in which members notice that one is gone.
  * - Two processes may believe for a moment that a saga is theirs. Its stream decides: see `writer.ts`.
  */
-import { ConvergentError } from "../errors/error.ts";
+import { ConvergentError, isConvergentError } from "../errors/error.ts";
 import type { CancelSignal, Timer } from "../host/host.ts";
 import type { Appended, AppendId } from "../log/append.ts";
 import { EventCodec } from "../log/codec.ts";
@@ -13,11 +13,15 @@ import { canonicalJson } from "../log/digest.ts";
 import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
-import type { Route } from "../log/followers.ts";
-import type { Position } from "../position/position.ts";
+import type { WriteTransaction } from "../log/store.ts";
 import type { Token } from "../position/token.ts";
 import { hasEnded, type SagaAccepted, type SagaState } from "../protocol/saga.ts";
-import { type Fact, factOf, shown, type Told } from "./facts.ts";
+import type { ChildSagas } from "./children.ts";
+import type { EventWaits } from "./event-waits.ts";
+import { type Fact, factOf, isClaim, shown, type Told } from "./facts.ts";
+import { heardBefore } from "./heard.ts";
+import { Hearing } from "./hearing.ts";
+import { Offers, type SagaCommand, tellIn, type TellOutcome } from "./offers.ts";
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
 import { type SagaCallOptions, type SagaTellOptions, tellIdOf, type TellId, toldBefore, toldMetadata } from "./telling.ts";
@@ -29,9 +33,6 @@ const lookMs = 1_000;
 
 /** Looks that find nobody gone ask the view only now and then. */
 const looksPerScan = 10;
-
-/** Events read at a time. */
-const pageEvents = 1_000;
 
 /** A saga that has not ended, as the view of these has it. */
 export interface Unfinished {
@@ -52,6 +53,11 @@ export interface SagaOptions {
     readonly live: () => ReadonlySet<string>;
   };
   readonly onParked: (parked: ParkedSaga) => void;
+  /** What sagas of this process wait for: of all definitions, so that one reader serves them. */
+  readonly waits: EventWaits;
+  /** Whether a name is one of the service's own entities, or sagas. */
+  readonly hasEntity: (name: string) => boolean;
+  readonly sagaOf: (name: string) => ChildSagas | undefined;
 }
 
 /** A saga that cannot go on without somebody. */
@@ -84,11 +90,8 @@ export class SagaRuntime {
   readonly #options: SagaOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #watching: Watching;
-  #route: Route | undefined;
-  #types: readonly string[] = [];
-  #cursor: Position | undefined;
-  #reading: Promise<void> | undefined;
-  #readAgain = false;
+  readonly #hearing: Hearing;
+  readonly #offers: Offers;
   #timer: Timer | undefined;
   #looks = 0;
   #live = "";
@@ -99,14 +102,19 @@ export class SagaRuntime {
     this.#options = options;
     this.#log = options.log;
     this.#codec = new EventCodec([definition.entity], options.log);
-    const watched = { here: (id: string) => this.#here(id), read: (id: string) => this.read(id), elsewhere: () => this.#listen() };
+    const watched = {
+      here: (id: string) => this.#here(id),
+      read: (id: string) => this.read(id),
+      elsewhere: () => this.#hearing.listen(this.#types()),
+    };
     this.#watching = new Watching(watched, options.log.host.timers);
+    this.#hearing = new Hearing(options.log, (event) => this.#dispatch(event));
+    this.#offers = new Offers((id) => this.#adopt(id, options.work.live()));
   }
 
   /** Follows what others write, and takes over what nobody runs. */
   async start(): Promise<void> {
-    this.#cursor = (await this.#log.head()).position;
-    this.#listen();
+    await this.#hearing.start(this.#types());
     this.#later();
   }
 
@@ -114,8 +122,8 @@ export class SagaRuntime {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    this.#route?.stop();
-    await this.#reading;
+    this.#offers.stop();
+    await this.#hearing.stop();
     for (const run of this.#runs.values()) run.leave(new Abandoned("the service stops"));
     await Promise.allSettled([...this.#runs.values()].map((run) => run.writer.settled()));
   }
@@ -130,7 +138,7 @@ export class SagaRuntime {
    * Throws `saga_exists` for another input, `invalid_input`, `outcome_unknown` when the service stops meanwhile, and what `Log.append` throws.
    */
   async begin(id: string, input: unknown, { actor, metadata }: SagaCallOptions = {}): Promise<SagaAccepted> {
-    const stream = this.stream(id);
+    this.stream(id);
     const { name, version } = this.definition;
     await validated(this.definition.input, input, `the input of ${name}`);
     canonicalJson(input);
@@ -146,7 +154,7 @@ export class SagaRuntime {
     )
       return this.#startedBefore(id, input);
     const about: Metadata = { correlation: id, ...(actor === undefined ? {} : { actor }), ...metadata };
-    const run = this.#newRun(id, stream, about);
+    const run = this.#newRun(id, about);
     const started = { input, version, owner: this.#options.work.self, run: this.#log.host.random.id() };
     run.run(input, { name: "started", data: started });
     this.#keep(run);
@@ -169,6 +177,11 @@ export class SagaRuntime {
   /** The saga as it becomes, from now on, the present state first; it ends with the saga. A slow caller gets the newest state. Throws `saga_not_found`. */
   watch(id: string, signal?: CancelSignal): AsyncGenerator<SagaReading, void, undefined> {
     return this.#watching.watch(id, signal);
+  }
+
+  /** The saga as it becomes, the present state first, until it has completed or is undone: what a parent follows it by. */
+  follow(id: string, signal: CancelSignal): AsyncGenerator<SagaReading, void, undefined> {
+    return this.#watching.watch(id, signal, (status) => status === "completed" || status === "compensated");
   }
 
   /** The saga once it has ended, or as it is after `waitMs`. Throws `saga_not_found`. */
@@ -212,6 +225,22 @@ export class SagaRuntime {
     return this.#takeOver(id, known, { facts, own });
   }
 
+  /** Has a saga that has completed undo itself, as a parent does; what is being undone, or has been, is left as it is. */
+  async revert(id: string, reason: string): Promise<void> {
+    for (;;) {
+      const known = await this.#known(id);
+      if (known.state.status !== "completed") return;
+      const facts: readonly Fact[] = [{ name: "reverted", data: { ...this.#claim(), reason } }];
+      if (await this.#takeOver(id, known, { facts }).catch(ifConflict)) return;
+    }
+  }
+
+  /** Tells a saga what a reaction has for it, in the reaction's transaction: see `tellIn`. */
+  runIn(tx: WriteTransaction, call: SagaCommand): Promise<TellOutcome> {
+    this.stream(call.entityId);
+    return tellIn(tx, { log: this.#log, definition: this.definition }, call);
+  }
+
   /** The stream of a saga. Throws `invalid_input` for an id that cannot be stored. */
   stream(id: string): string {
     if (id.length === 0 || id.length > 256 || !id.isWellFormed() || id.includes("\u0000"))
@@ -238,14 +267,23 @@ export class SagaRuntime {
     return { owner: this.#options.work.self, run: this.#log.host.random.id() };
   }
 
-  #newRun(id: string, stream: string, metadata: Metadata, history?: readonly Told[]): SagaRun {
+  #newRun(
+    id: string,
+    metadata: Metadata,
+    { history = [], heard = new Map() }: { readonly history?: readonly Told[]; readonly heard?: ReadonlyMap<string, StoredEvent> } = {},
+  ): SagaRun {
     const { definition } = this;
+    const { waits, hasEntity, sagaOf } = this.#options;
     const options = {
       definition,
       log: this.#log,
       id,
-      stream,
+      stream: this.stream(id),
       metadata,
+      waits,
+      hasEntity,
+      sagaOf,
+      heard,
       isStopped: () => this.#stopped,
       wrote: () => this.#watching.wake(id),
       parked: (why: { readonly step?: string; readonly error: string }) => this.#options.onParked({ saga: definition.name, id, ...why }),
@@ -284,7 +322,7 @@ export class SagaRuntime {
     let owner = "";
     let state: SagaState | undefined;
     for (const fact of facts) {
-      if (fact.name === "started" || fact.name === "taken" || fact.name === "resumed") ({ owner } = fact.data);
+      if (fact.name === "started" || isClaim(fact)) ({ owner } = fact.data);
       state = shown(state, fact);
     }
     return { facts, state: state as SagaState, owner, last, metadata: envelopes[0]?.metadata ?? {} };
@@ -320,50 +358,25 @@ export class SagaRuntime {
   }
 
   async #takeOver(id: string, known: Read, written: Written): Promise<SagaAccepted> {
+    const heard = await heardBefore(this.#log, known.facts);
     const appended = await this.#append(id, known.last.version, { ...written, metadata: known.metadata });
     if (!appended)
       throw new ConvergentError("version_conflict", `the saga ${id} has changed meanwhile; look at it and try again`, { details: { id } });
     const { token, repeated } = appended;
     if (repeated) return { id, token, repeated };
     const history = [...known.facts, ...appended.events.map((event) => factOf(this.#codec.decode(event)))];
-    const run = this.#newRun(id, this.stream(id), known.metadata, history);
+    const run = this.#newRun(id, known.metadata, { history, heard });
     run.run(known.state.input);
     this.#keep(run);
     return { id, token, repeated };
   }
 
   /** What is read of the log: what runs must hear of, and everything while somebody watches. */
-  #listen(): void {
-    this.#route?.stop();
+  #types(): readonly string[] {
     const names = this.#watching.isElsewhere
       ? Object.keys(this.definition.entity.events as object)
-      : ["signalled", "cancelled", "taken", "resumed"];
-    this.#types = names.map((name) => this.#type(name));
-    if (!this.#stopped) this.#route = this.#log.follow({ types: this.#types }, () => this.#follow());
-    this.#follow();
-  }
-
-  #follow(): void {
-    this.#readAgain = true;
-    this.#reading ??= this.#readOn().finally(() => (this.#reading = undefined));
-  }
-
-  async #readOn(): Promise<void> {
-    while (this.#readAgain && !this.#stopped) {
-      this.#readAgain = false;
-      try {
-        for (;;) {
-          const cursor = this.#cursor as Position;
-          const after = this.#route?.quiet(cursor) ?? cursor;
-          const page = await this.#log.read({ after, limit: pageEvents, types: this.#types });
-          for (const event of page.events) this.#dispatch(event);
-          this.#cursor = page.scanned;
-          if (page.scanned === after) break;
-        }
-      } catch {
-        if (!this.#stopped) await this.#log.host.timers.sleep(lookMs).then(() => (this.#readAgain = true));
-      }
-    }
+      : ["offered", "signalled", "cancelled", "taken", "resumed", "reverted"];
+    return names.map((name) => this.#type(name));
   }
 
   #dispatch(event: StoredEvent): void {
@@ -371,8 +384,8 @@ export class SagaRuntime {
     const fact = factOf(this.#codec.decode(event));
     const run = this.#run(id);
     if (fact.name === "signalled" || fact.name === "cancelled") run?.hear(event.version, fact);
-    else if ((fact.name === "taken" || fact.name === "resumed") && run && event.version > run.writer.version)
-      run.leave(new Abandoned(`${event.stream} was taken over`));
+    else if (isClaim(fact) && run && event.version > run.writer.version) run.leave(new Abandoned(`${event.stream} was taken over`));
+    else if (fact.name === "offered" && !this.#stopped && this.#options.work.isOurs(id)) this.#offers.heard(id);
     this.#watching.wake(id);
   }
 
@@ -409,8 +422,11 @@ export class SagaRuntime {
     const known = await this.#known(id);
     const { status } = known.state;
     if (hasEnded(status) || this.#run(id) || (known.owner !== this.#options.work.self && present.has(known.owner))) return;
-    await this.#takeOver(id, known, { facts: [{ name: "taken", data: this.#claim() }] }).catch((error: unknown) => {
-      if (!(error instanceof ConvergentError && error.code === "version_conflict")) throw error; // somebody was faster
-    });
+    await this.#takeOver(id, known, { facts: [{ name: "taken", data: this.#claim() }] }).catch(ifConflict);
   }
+}
+
+// Somebody was faster.
+function ifConflict(error: unknown): undefined {
+  if (!isConvergentError(error, "version_conflict")) throw error;
 }

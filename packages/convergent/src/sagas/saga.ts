@@ -4,11 +4,12 @@
  * The script runs again from the beginning after a crash; what history says of a step is given back instead of doing it again, so
  * between steps it must do nothing but compute.
  */
-import type { AnyEntity } from "../entities/entity.ts";
+import type { AnyEntity, EventOf } from "../entities/entity.ts";
 import { ConvergentError } from "../errors/error.ts";
 import type { Duration } from "../host/duration.ts";
 import type { CancelSignal } from "../host/host.ts";
 import type { InputOf, OutputOf, Schema } from "../log/schema.ts";
+import type { Position } from "../position/position.ts";
 import { entityOf } from "./facts.ts";
 
 /** How often a step or an undo is tried, and how long is waited in between. */
@@ -61,10 +62,24 @@ export interface StepOptions<T> {
   readonly heartbeat?: Duration;
 }
 
+/** Which event is waited for, and how long. */
+export interface WaitForOptions<Event> {
+  /** Of this entity only. */
+  readonly entityId?: string;
+  /** Whether it is this one: a function of the event, without effects. Asked of each in the order of the log. */
+  readonly match?: (event: Event) => boolean;
+  /** Default: none, it waits for ever. */
+  readonly timeout?: Duration;
+  /** Only what lies behind this event in the log. Default: behind the start of the saga. */
+  readonly after?: { readonly position: Position };
+}
+
 /** What the script of a saga is given. Names of steps, timers and signals are shown to the people who watch. */
 export interface SagaScope {
   /** Of the saga. */
   readonly id: string;
+  /** Of the definition that the saga was started with: a script that was changed branches on it. */
+  readonly version: number;
   /** The time of the newest event that the script knows of, in milliseconds: the same when it runs again. */
   now(): number;
   /**
@@ -78,6 +93,21 @@ export interface SagaScope {
   until(name: string, at: number): Promise<void>;
   /** The data of the next signal of this name; `undefined` when none came in time. Signals that came before are kept. */
   signal<T = unknown>(name: string, options?: { readonly timeout?: Duration }): Promise<T | undefined>;
+  /**
+   * The first event of a type, such as `"order.placed"`, of an entity of the same service, that was appended after the saga was started and
+   * that no wait of this saga was given; `undefined` when none was appended in time.
+   */
+  waitFor<Source extends AnyEntity, Type extends EventOf<Source>["type"]>(
+    entity: Source,
+    type: Type,
+    options?: WaitForOptions<Extract<EventOf<Source>, { readonly type: Type }>>,
+  ): Promise<Extract<EventOf<Source>, { readonly type: Type }> | undefined>;
+  /**
+   * Runs another saga of the same service, as a step: started once, under an id made of this one's, and waited for until it has completed.
+   * Its result is the step's. To take the step back it is undone as a whole. Throws `saga_step_failed` when it was compensated, and
+   * `saga_cancelled`, which it is then, too.
+   */
+  run<Child extends AnySaga>(child: Child, input: SagaInput<Child>, options?: { readonly name?: string }): Promise<SagaResult<Child>>;
 }
 
 /** A saga: its name, what it is started with, and its script. */

@@ -4,7 +4,7 @@
  */
 import type { CancelSignal, Timers } from "../host/host.ts";
 import type { Token } from "../position/token.ts";
-import { hasEnded, type SagaState } from "../protocol/saga.ts";
+import { hasEnded, type SagaState, type SagaStatus } from "../protocol/saga.ts";
 
 /** A saga as it is now. */
 export interface SagaReading {
@@ -47,7 +47,11 @@ export class Watching {
   }
 
   /** The saga as it becomes, the present state first; it ends with the saga. */
-  async *watch(id: string, signal?: CancelSignal): AsyncGenerator<SagaReading, void, undefined> {
+  async *watch(
+    id: string,
+    signal?: CancelSignal,
+    isOver: (status: SagaStatus) => boolean = hasEnded,
+  ): AsyncGenerator<SagaReading, void, undefined> {
     let wake: () => void = () => undefined;
     let isNew = true;
     let isElsewhere = false;
@@ -69,7 +73,7 @@ export class Watching {
         const reading = here ?? (await this.#watched.read(id));
         if (reading.version > version) yield reading;
         version = Math.max(version, reading.version);
-        if (hasEnded(reading.state.status)) return;
+        if (isOver(reading.state.status)) return;
         if (!isNew) await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ConvergentError } from "../errors/error.ts";
 import type { StoredEvent } from "../log/event.ts";
 import { Log } from "../log/log.ts";
+import type { Position } from "../position/position.ts";
 import { memory } from "../stores/memory/index.ts";
 import type { Fact, Told } from "./facts.ts";
 import { Abandoned, Exists, Writer } from "./writer.ts";
@@ -65,8 +66,8 @@ test("signals that came in between are told, once and in order, and written behi
   await writer.record(step("a"));
   const signal = async (data: number): Promise<Told> => {
     const outcome = await log.append({ stream, expected: "any", events: [{ type: "script.signalled", data: { signal: "go", data } }] });
-    const { version, at: time } = (outcome as { readonly events: readonly StoredEvent[] }).events[0] as StoredEvent;
-    return { name: "signalled", data: { signal: "go", data }, version, at: time };
+    const { version, at: time, position } = (outcome as { readonly events: readonly StoredEvent[] }).events[0] as StoredEvent;
+    return { name: "signalled", data: { signal: "go", data }, version, at: time, position };
   };
   await signal(1);
   const second = await signal(2);
@@ -125,6 +126,6 @@ test("what was told of out of order is read as soon as the store answers again",
       return read(...args);
     },
   });
-  writer.hear(3, { name: "signalled", data: { signal: "go", data: 2 }, version: 3, at: 0 });
+  writer.hear(3, { name: "signalled", data: { signal: "go", data: 2 }, version: 3, at: 0, position: 3 as Position });
   await expect.poll(() => told.length).toBe(2);
 });

@@ -181,7 +181,11 @@ export class Writer {
     const { version, at } = events.at(-1) as StoredEvent;
     this.#version = version;
     this.token = token;
-    this.#options.wrote(facts.map((fact, index): Told => ({ ...fact, version: version - facts.length + index + 1, at })));
+    this.#options.wrote(facts.map((fact, index): Told => ({ ...fact, ...told(events[index] as StoredEvent) })));
     return at;
   }
+}
+
+function told({ version, at, position }: StoredEvent): Omit<Told, keyof Fact> {
+  return { version, at, position };
 }

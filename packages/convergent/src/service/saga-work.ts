@@ -20,8 +20,9 @@ export const unfinishedMs = 100;
 /** A saga that has not ended. */
 export interface UnfinishedSaga {
   readonly state: "running" | "parked";
+  /** Of the process that runs it; empty while nobody has taken what a reaction has started. */
   readonly owner: string;
-  /** When it was started, in milliseconds. */
+  /** When it was started, or a parent had it undo what it had completed, in milliseconds. */
   readonly since: number;
   /** Why it is parked. */
   readonly error?: string;
@@ -48,6 +49,7 @@ export function unfinishedOf({ name, entity }: AnySaga): AnyView {
     taken: of<"taken">((known, { owner }) => known && { ...known, owner }),
     parked: of<"parked">((known, { error }) => known && { ...known, state: "parked", error }),
     resumed: of<"resumed">((known, { owner }) => known && { state: "running", owner, since: known.since }),
+    reverted: of<"reverted">((_, { owner }, since) => ({ state: "running", owner, since })),
     completed: of<"completed">(() => undefined),
     compensated: of<"compensated">(() => undefined),
   };

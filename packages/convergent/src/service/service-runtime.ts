@@ -18,6 +18,7 @@ import { FormerVersions, takeBack } from "../reactions/former-versions.ts";
 import type { AnyReaction } from "../reactions/reaction.ts";
 import { ReactionRuntime, type Refusal } from "../reactions/reaction-runtime.ts";
 import type { AnySaga } from "../sagas/saga.ts";
+import { EventWaits } from "../sagas/event-waits.ts";
 import { type ParkedSaga, SagaRuntime } from "../sagas/saga-runtime.ts";
 import { Janitor } from "../views/janitor.ts";
 import { StrongViews } from "../views/strong-views.ts";
@@ -46,6 +47,7 @@ export class ServiceRuntime {
   readonly #lags: ReadonlyMap<string, Lag>;
   #janitor: Janitor | undefined;
   readonly #membership: Membership;
+  readonly #waits: EventWaits;
   #stopping: Promise<void> | undefined;
 
   private constructor(name: string, parts: AnyParts, log: Log, lags: ReadonlyMap<string, Lag>) {
@@ -55,6 +57,7 @@ export class ServiceRuntime {
     this.log = log;
     this.#inboxes = new Inboxes(log.host);
     this.#membership = new Membership(log);
+    this.#waits = new EventWaits(log);
   }
 
   static async start(definition: { name: string; parts: AnyParts }, options: StartOptions): Promise<ServiceRuntime> {
@@ -218,7 +221,15 @@ export class ServiceRuntime {
   #addSaga(definition: AnySaga, options: StartOptions): void {
     const unfinished = this.#addView(unfinishedOf(definition), options, unfinishedMs);
     const onParked = (parked: ParkedSaga): void => options.onParkedSaga?.({ service: this.name, ...parked });
-    this.sagas.set(definition.name, new SagaRuntime(definition, { log: this.log, work: workOf(unfinished, this.#membership), onParked }));
+    const own = {
+      log: this.log,
+      work: workOf(unfinished, this.#membership),
+      onParked,
+      waits: this.#waits,
+      hasEntity: (name: string) => this.entities.has(name) || this.sagas.has(name),
+      sagaOf: (name: string) => this.sagas.get(name),
+    };
+    this.sagas.set(definition.name, new SagaRuntime(definition, own));
   }
 
   async #startReaction(definition: AnyReaction, options: StartOptions): Promise<void> {
@@ -229,7 +240,7 @@ export class ServiceRuntime {
     const reaction = new ReactionRuntime(definition, {
       source: this.#sourceOf(definition, options),
       effects: this.log,
-      entities: this.entities,
+      commanded: (name) => this.entities.get(name) ?? this.sagas.get(name),
       onRefusal,
       setting: this.#setting(definition.name, options),
     });
@@ -294,6 +305,7 @@ export class ServiceRuntime {
 
   async #stop(): Promise<void> {
     await Promise.all([...this.sagas.values()].map((saga) => saga.stop()));
+    await this.#waits.stop();
     await this.#janitor?.stop();
     await Promise.all([...this.reactions.values()].map((reaction) => reaction.reader.stop()));
     await Promise.all([...this.views.values()].map((view) => view.stop()));

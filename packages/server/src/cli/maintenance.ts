@@ -1,4 +1,4 @@
-/** The commands that look after stores: backup, restore, copy, export, import, archive, migrate, verify. */
+/** The commands that look after stores: backup, restore, copy, export, import, archive, migrate, verify, replay-sagas. */
 import { type Command, Option } from "commander";
 import { archive } from "./archive.ts";
 import { backUp } from "./backup.ts";
@@ -9,6 +9,7 @@ import { importStore } from "./import.ts";
 import { wholeNumber } from "./numbers.ts";
 import { migrate } from "./migrate.ts";
 import { storeHelp } from "./store-place.ts";
+import { replayStoredSagas } from "./replay-sagas.ts";
 import { restore } from "./restore.ts";
 import { verify } from "./verify.ts";
 
@@ -16,6 +17,7 @@ export function addMaintenance(root: Command): void {
   addCopies(root);
   addTransfer(root);
   addArchive(root);
+  addReplay(root);
   root
     .command("migrate")
     .description("brings the tables of a store up to this release, as the next start of its service would")
@@ -34,6 +36,27 @@ export function addMaintenance(root: Command): void {
       examples("convergent verify --store data/orders.db", "convergent verify --store data/orders.db --against copies/orders.db"),
     )
     .action(verify);
+}
+
+function addReplay(root: Command): void {
+  root
+    .command("replay-sagas")
+    .description("runs the sagas of a store against the code of a module, without effects, and names the first step of each that differs")
+    .requiredOption("--store <store>", `${storeHelp}; a running server is not disturbed`)
+    .requiredOption("--services <module>", "file that exports the service, as it is to run next")
+    .option("--keys <file>", "where the keys of persons of a PostgreSQL store lie: what its service has as `keys`")
+    .option("--saga <name>", "sagas of this name only")
+    .option("--id <id>", "the saga with this id only")
+    .option("--running-only", "only those that have not ended, or are parked")
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "convergent replay-sagas --store data/orders.db --services orders.ts",
+        "convergent replay-sagas --store data/orders.db --services orders.ts --saga amend-order --running-only",
+      ),
+    )
+    .action(replayStoredSagas);
 }
 
 function addArchive(root: Command): void {

@@ -137,13 +137,14 @@ const schemas: Readonly<Record<string, Schema>> = {
   }),
   SagaStep: object({
     name: text,
-    kind: { enum: ["step", "timer", "signal"] },
+    kind: { enum: ["step", "timer", "signal", "event", "saga"] },
     state: { enum: ["begun", "done", "failed", "undoing", "undone", "void", "resolved", "stuck"] },
     retries: { ...whole, description: "Failed attempts so far, of the step or of its undo." },
     begunAt: time,
     "endedAt?": time,
-    "result?": {},
-    "error?": text,
+    "result?": { description: "Of a wait for an event: the stream and version of the one that came." },
+    "error?": { ...text, description: "Of the last attempt; of a step that runs a saga, why that is parked." },
+    "child?": { ...object({ saga: text, id: text }), description: "Of a step that runs a saga." },
     "dueAt?": { ...time, description: "When the next attempt, or the end of a wait, is due." },
   }),
   Saga: object({
