@@ -10,11 +10,13 @@ import { blocksOf, isShown } from "./page-blocks.ts";
 const root = join(import.meta.dirname, "..", "..");
 const settings = {
   extends: "../../tsconfig.check-base.json",
-  compilerOptions: { composite: false, incremental: false, noEmit: true },
-  include: ["*.ts"],
+  compilerOptions: { composite: false, incremental: false, noEmit: true, jsx: "react-jsx" },
+  include: ["*.ts", "*.tsx"],
 };
 
 export interface PageRun {
+  /** Where its files are. */
+  readonly folder: string;
   /** Blocks of code that are no file. */
   readonly fragments: readonly string[];
   /** What the compiler complains of. */
@@ -24,12 +26,16 @@ export interface PageRun {
   end(): void;
 }
 
-/** Saves the files of `docs/<name>.md`. Commands in blocks with a word behind `sh` are shown only. */
-export function pageRun(name: string): PageRun {
+const isCode = (language: string): boolean => language === "ts" || language === "tsx";
+
+/** Saves the files of `docs/<name>.md`, and of the pages that it refers to. Commands in blocks with a word behind `sh` are shown only. */
+export function pageRun(name: string, options: { readonly with?: readonly string[] } = {}): PageRun {
   const blocks = blocksOf(join(root, "docs", `${name}.md`));
+  const others = (options.with ?? []).flatMap((other) => blocksOf(join(root, "docs", `${other}.md`)));
   // Inside the repository, so that the packages are found.
   const folder = mkdtempSync(join(root, "examples", `page-${name}-`));
-  for (const { language, info, text } of blocks) if (language === "ts" && info !== "") writeFileSync(join(folder, info), text);
+  for (const { language, info, text } of [...others, ...blocks])
+    if (isCode(language) && info !== "") writeFileSync(join(folder, info), text);
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
   const programs = join(folder, "bin");
   mkdirSync(programs);
@@ -45,7 +51,8 @@ export function pageRun(name: string): PageRun {
     DATABASE_URL: process.env["CONVERGENT_TEST_DATABASE"],
   };
   return {
-    fragments: blocks.flatMap(({ language, info, text }) => (language === "ts" && info === "" ? [text] : [])),
+    folder,
+    fragments: blocks.flatMap(({ language, info, text }) => (isCode(language) && info === "" ? [text] : [])),
     compile: () => spawnSync(join(root, "node_modules", ".bin", "tsc"), ["--noEmit", "-p", folder], { encoding: "utf8" }).stdout,
     run: () =>
       blocks.flatMap(({ language, info, text }, index) => {

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { pageRun } from "./page-runs.ts";
 
-test.for(["conflicts", "live", "queries", "readers", "sagas", "simulation", "transactions"])(
+test.for(["client", "conflicts", "live", "queries", "readers", "sagas", "simulation", "transactions"])(
   "docs/%s.md: its code compiles and prints what the page says",
   { timeout: 180_000 },
   (name) => {

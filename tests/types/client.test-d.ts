@@ -4,14 +4,17 @@ import {
   accepted,
   type Accepted,
   connect,
+  type Overlay,
   type RemoteAccepted,
   type RemoteOutcome,
   type RemoteCounted,
   type RemotePage,
   type RemoteReading,
+  type RemoteState,
   type SagaAccepted,
   type SagaView,
   type Session,
+  type Shown,
   type Token,
   type VisibilityMs,
   type Watch,
@@ -136,6 +139,39 @@ test("several services behind one gateway are joined as a union; reactions are n
   expectTypeOf<keyof typeof both>().toEqualTypeOf<"order" | "orderSummary" | "unindexed" | "stock" | "session" | "voidId">();
   expectTypeOf(both.stock("p-1").reserve).parameter(0).toEqualTypeOf<{ quantity: number }>();
   expectTypeOf(both.order("o-1").place).returns.resolves.toEqualTypeOf<RemoteOutcome<Order>>();
+});
+
+test("watches bring what reads answer; with `optimistic`, the value with what lies over it", () => {
+  type Summary = { customer: string; status: "placed" | "cancelled"; total: number };
+  expectTypeOf(client.orderSummary.watch("o-1")).toEqualTypeOf<Watch<RemoteReading<Summary | undefined>>>();
+  expectTypeOf(client.orderSummary.watch("o-1", { optimistic: true })).toEqualTypeOf<
+    Watch<Shown<Summary | undefined, RemoteReading<Summary | undefined>>>
+  >();
+  expectTypeOf(client.orderSummary.watchFind({ customer: "ada" }, { orderBy: "status", limit: 5 })).toEqualTypeOf<
+    Watch<RemotePage<Summary>>
+  >();
+  expectTypeOf(client.order.watch("o-1", { interval: "1s" })).toEqualTypeOf<Watch<RemoteState<Order>>>();
+  client.order.watch("o-1", { optimistic: true }).subscribe(({ value, status }) => {
+    expectTypeOf(value).toEqualTypeOf<Order>();
+    expectTypeOf(status).toEqualTypeOf<"confirmed" | "pending" | "unknown" | "rejected" | "conflict" | "failed" | "lost">();
+  });
+  // @ts-expect-error not an index of this view
+  client.orderSummary.watchFind({ total: 1 });
+});
+
+test("overlays are typed by the view or entity that they lie over", () => {
+  const over = client.orderSummary.overlay("o-1", (summary) => {
+    expectTypeOf(summary).toEqualTypeOf<{ customer: string; status: "placed" | "cancelled"; total: number } | undefined>();
+    return summary && { ...summary, total: 0 };
+  });
+  expectTypeOf(over).toEqualTypeOf<Overlay>();
+  // @ts-expect-error no state of this entity
+  client.order.overlay("o-1", () => ({ status: "gone" }));
+  expectTypeOf(
+    client
+      .order("o-1")
+      .place({ customer: "ada" }, { optimistic: [over, client.order.overlay("o-1", (state) => ({ ...state, status: "placed" }))] }),
+  ).resolves.toEqualTypeOf<RemoteOutcome<Order>>();
 });
 
 test("parts alone are enough, and an intersection of them works where no names exclude each other", () => {

@@ -6,9 +6,12 @@ import { Window } from "happy-dom";
 
 const window = new Window({ url: "http://localhost/" });
 
+/** What components are rendered into, with the types of its own: the compiler knows no browser here. */
+export const { document } = window;
+
 for (const [name, value] of Object.entries({
   window,
-  document: window.document,
+  document,
   HTMLElement: window.HTMLElement,
   HTMLIFrameElement: window.HTMLIFrameElement,
   Element: window.Element,

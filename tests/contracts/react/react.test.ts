@@ -3,7 +3,7 @@ import "./dom.ts";
 import { onlineManager, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, cleanup, renderHook, type RenderHookResult } from "@testing-library/react";
 import type { Conflict } from "convergent/client";
-import { useCommand, useEntity, useFind, useSaga, useView } from "convergent/react";
+import { useCommand, useEntity, useFind, useView } from "convergent/react";
 import { createElement, type ReactNode, StrictMode } from "react";
 import { afterEach, expect, onTestFinished, test } from "vitest";
 import { lines, openShop, type Shop, type ShopClient } from "../client/shop.ts";
@@ -209,14 +209,14 @@ test("a command whose outcome nobody knows is told as that, and takes effect onc
 test("a page is shown as it becomes; nothing that is not asked for is watched", async () => {
   const shop = await openShop();
   const client = shop.client();
-  let customer: string | undefined;
+  const asked: { customer?: string } = {};
   const { now, hook } = rendered(() =>
-    useFind(client.orderSummary, customer === undefined ? undefined : { customer }, { ...quick, orderBy: "units" }),
+    useFind(client.orderSummary, asked.customer === undefined ? undefined : { customer: asked.customer }, { ...quick, orderBy: "units" }),
   );
   expect(now().status).toBe("idle");
   await shop.orders.order("o-2").place({ customer: "ada", ...lines(2) });
   expect(shop.requests).toEqual([]);
-  customer = "ada";
+  asked.customer = "ada";
   hook.rerender();
   await expect.poll(() => now().value?.map(({ key }) => key)).toEqual(["o-2"]);
   await shop.orders.order("o-1").place({ customer: "ada", ...lines(1) });

@@ -24,11 +24,13 @@ test("a saga is shown as it becomes once it has an id, up to its end", async () 
   const queries = new QueryClient();
   onTestFinished(() => queries.clear());
   const wrapper = ({ children }: { children: ReactNode }): ReactNode => createElement(QueryClientProvider, { client: queries }, children);
-  let id: string | undefined;
-  const { result, rerender } = renderHook(() => useSaga(client.approval, id), { wrapper });
+  const { result, rerender } = renderHook(({ id }) => useSaga(client.approval, id), {
+    wrapper,
+    initialProps: { id: undefined as string | undefined },
+  });
   expect(result.current).toMatchObject({ status: "idle", value: undefined });
-  ({ id } = await client.approval.start(undefined, { amount: 3 }));
-  rerender();
+  const { id } = await client.approval.start(undefined, { amount: 3 });
+  rerender({ id });
   await expect.poll(() => result.current.status).toBe("running");
   for (const by of ["ada", "bob"]) await client.approval.signal(id, "decided", { by });
   await expect.poll(() => result.current).toMatchObject({ status: "completed", value: { result: { amount: 3, by: ["ada", "bob"] } } });

@@ -91,6 +91,19 @@ export function laidOver({ base, layers }: Layered): unknown {
   return base && layers.reduce((reading, { lay }) => lay(reading), base.reading);
 }
 
+/** Whether both look the same: the same reading, with the same commands laid over it and the same word about them. */
+export function looksLike(one: Layered, other: Layered): boolean {
+  return (
+    one.base === other.base &&
+    one.refusal === other.refusal &&
+    one.layers.length === other.layers.length &&
+    one.layers.every(({ lay, progress }, index) => {
+      const layer = other.layers[index];
+      return layer?.lay === lay && (layer.progress.kind === "unknown") === (progress.kind === "unknown");
+    })
+  );
+}
+
 function has({ layers }: Layered, layer: string): boolean {
   return layers.some(({ id }) => id === layer);
 }

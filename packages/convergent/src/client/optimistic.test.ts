@@ -4,7 +4,7 @@ import type { NetworkRequest, NetworkResponse } from "../host/host.ts";
 import type { Shown } from "./facade.ts";
 import { entry, failure, lost, placed, problem, reading, tokenOf, type World, world } from "./scripted-gateway.fixture.ts";
 
-type Summary = Shown<{ customer: string; total: number } | undefined, unknown>;
+type Summary = Shown<{ customer: string; total: number } | undefined, { readonly fresh: boolean }>;
 
 function shownBy(client: ReturnType<World["client"]>): Summary[] {
   const all: Summary[] = [];
@@ -157,4 +157,19 @@ test("the same id while it is on its way, or after it was accepted, lies over no
   await gateway.run(place());
   expect(Math.max(...all.map(({ pending }) => pending))).toBe(1);
   expect(totals(all).at(-1)).toBe(2);
+});
+
+test("a step that shows nothing new is not told", async () => {
+  const gateway = world((request) => (request.method === "POST" ? placed(9) : summary(request, 1, 5)));
+  const client = gateway.client();
+  const all = shownBy(client);
+  await gateway.run(gateway.sleep(100));
+  await gateway.run(client.order("o-1").place({ total: 2 }, optimistic(client, 2)));
+  await gateway.run(gateway.sleep(50));
+  const looks = all.map(({ value, pending, status, reading: { fresh } }) => [value?.total, pending, status, fresh]);
+  expect(looks).toEqual([
+    [1, 0, "confirmed", true],
+    [2, 1, "pending", true],
+    [2, 1, "pending", false],
+  ]);
 });

@@ -14,6 +14,7 @@ import {
   type Layer,
   type Layered,
   laidOver,
+  looksLike,
   type Progress,
   type Refusal,
   survivorOf,
@@ -120,8 +121,8 @@ export class Overlays {
     told: { readonly put: (shown: Shown<unknown, unknown>) => void; readonly failed: (error: unknown) => void },
   ): Promise<void> {
     await this.#see({ target, isLayered: true }, options, {
-      changed: (state) => {
-        if (state.base) told.put(shownOf(state, target));
+      changed: (state, before) => {
+        if (state.base && !looksLike(state, before)) told.put(shownOf(state, target));
       },
       failed: told.failed,
     });
