@@ -1,0 +1,266 @@
+// Orders that are amended by sagas: money is captured at the bank, goods are reserved at the notary's, and either may fail, hang, refuse or
+// lose its reply. Money and goods must be where the ends of the sagas say, whoever died on the way.
+import {
+  accepted,
+  type CancelSignal,
+  command,
+  ConvergentError,
+  entity,
+  isConvergentError,
+  type Outcome,
+  reject,
+  type Running,
+  type RunningService,
+  runtimeOf,
+  saga,
+  type SagaScope,
+  service,
+  type StartOptions,
+  type StoredEvent,
+} from "convergent";
+import type { Circumstances, Ended } from "convergent/simulator";
+import { z } from "zod";
+import { town } from "./notary.ts";
+
+/** What each purse holds, and how much there is of each product, in the beginning. */
+const opening = { purse: 150, stock: 25 } as const;
+export const purses: readonly string[] = ["p-1", "p-2"];
+export const products: readonly string[] = ["beans", "mugs"];
+
+const Taken = z.object({ order: z.string(), quantity: z.number().int().positive() });
+const Order = z.object({ order: z.string() });
+interface Stored {
+  readonly left: number;
+  /** By order. */
+  readonly taken: Readonly<Record<string, number>>;
+}
+
+/** Something that there is a quantity of, from which orders take, and to which they give back. */
+function store<const Name extends "purse" | "stock">(name: Name) {
+  return entity(name, { initial: (): Stored => ({ left: opening[name], taken: {} }), events: { taken: Taken, returned: Taken } })
+    .evolve({
+      taken: ({ left, taken }, { order, quantity }) => ({ left: left - quantity, taken: { ...taken, [order]: quantity } }),
+      returned: ({ left, taken }, { order, quantity }) => {
+        const { [order]: _, ...others } = taken;
+        return { left: left + quantity, taken: others };
+      },
+    })
+    .commands({
+      take: command(Taken, ({ left }, input, emit) => (input.quantity > left ? reject(`only ${left} left`) : emit.taken(input))),
+      giveBack: command(Order, ({ taken }, { order }, emit) => {
+        const quantity = taken[order];
+        return quantity === undefined ? [] : emit.returned({ order, quantity });
+      }),
+    });
+}
+
+const purse = store("purse");
+const stock = store("stock");
+
+const Amendment = z.object({
+  purse: z.string(),
+  product: z.string(),
+  quantity: z.number().int(),
+  way: z.enum(["one by one", "together", "when approved"]),
+  /** What becomes of its last step; with "stuck" of the first one's undo, too, and with the last two of the requests for goods, or for all. */
+  fate: z.enum(["ships", "is refused", "breaks", "stuck", "hangs", "loses its reply"]),
+});
+export type Amendment = z.infer<typeof Amendment>;
+
+type Work = (signal?: CancelSignal) => Promise<Outcome<unknown>>;
+
+/** What becomes of a request beside what the run draws. */
+type Trouble = "none" | "hangs" | "loses its reply";
+
+/** The way to receivers that fail before they do anything, lose their replies, or get a request when nobody waits for it any more. */
+class Way {
+  readonly #fails: () => boolean;
+  readonly #mark: (name: string) => void;
+  readonly #late = new Map<string, Work>();
+
+  constructor({ fails, mark }: Pick<Circumstances, "fails" | "mark">) {
+    this.#fails = fails;
+    this.#mark = mark;
+  }
+
+  async send(id: string, work: Work, { signal, trouble = "none" }: { signal?: CancelSignal; trouble?: Trouble } = {}): Promise<void> {
+    if (this.#fails()) throw new Error("the receiver failed");
+    if (trouble === "hangs" || this.#fails()) {
+      this.#late.set(id, work);
+      await new Promise(() => undefined);
+    }
+    const outcome = await work(signal);
+    if (trouble === "loses its reply" || this.#fails()) throw new ConvergentError("outcome_unknown", "the reply was lost");
+    accepted(outcome);
+  }
+
+  /** What was under way under an id arrives. */
+  async arrives(id: string): Promise<void> {
+    const work = this.#late.get(id);
+    this.#late.delete(id);
+    if (!work) return;
+    const came = await work().then(
+      () => "did no harm",
+      (error: unknown) => (isConvergentError(error, "id_voided") ? "was refused by its void" : "failed"),
+    );
+    this.#mark(`a late arrival ${came}`);
+  }
+}
+
+const quick = { timeout: "150ms", retry: { attempts: 3, first: "15ms", longest: "150ms" } } as const;
+
+type Bank = RunningService<{ purse: typeof purse }>;
+type Notary = { readonly parts: { readonly stock: typeof stock } };
+
+/** How an order is amended, in one process. */
+function amendmentsOf(circumstances: Circumstances, running: () => Bank) {
+  const scope = "amend";
+  const way = new Way(circumstances);
+  const jams = new Map<string, number>();
+  const jam = (order: string): void => {
+    const times = (jams.get(order) ?? 0) + 1;
+    jams.set(order, times);
+    if (times <= quick.retry.attempts) throw new Error("the till is jammed");
+  };
+  return saga("amend", { input: Amendment }, async (s: SagaScope, { purse: from, product, quantity, way: how, fate }) => {
+    const order = s.id;
+    const notary = circumstances.connect<Notary>(scope);
+    const trouble = fate === "hangs" || fate === "loses its reply" ? fate : "none";
+    const capture = () =>
+      s.step(
+        "capture",
+        (id) => way.send(id, () => running().purse(from).take({ order, quantity }, { id, scope }), how === "together" ? { trouble } : {}),
+        {
+          ...quick,
+          undo: async (id, { stepId }) => {
+            if (fate === "stuck") jam(order);
+            await way.send(id, () => running().purse(from).giveBack({ order }, { id, scope }));
+            await way.arrives(stepId);
+          },
+          void: async (id) => {
+            const isVoid = await running().voidId(id, { scope });
+            await way.arrives(id);
+            return isVoid;
+          },
+        },
+      );
+    const reserve = () =>
+      s.step(
+        "reserve",
+        (id, { signal }) =>
+          way.send(id, (told) => notary.stock(product).take({ order, quantity }, { id, ...(told ? { signal: told } : {}) }), {
+            signal,
+            trouble,
+          }),
+        {
+          ...quick,
+          undo: async (id, { stepId, signal }) => {
+            await way.send(id, () => notary.stock(product).giveBack({ order }, { id, signal }));
+            await way.arrives(stepId);
+          },
+          void: async (id) => {
+            const isVoid = await notary.voidId(id, { service: "notary" });
+            await way.arrives(id);
+            return isVoid;
+          },
+        },
+      );
+    if (how === "together") await Promise.all([capture(), reserve()]);
+    else {
+      await capture();
+      if (how === "one by one") await s.sleep("cool down", "20ms");
+      else if ((await s.signal("approved", { timeout: "400ms" })) === undefined) throw new Error("nobody approved it");
+      await reserve();
+    }
+    await s.step(
+      "ship",
+      () => {
+        if (fate === "is refused") throw new ConvergentError("rejected", "the carrier takes no such parcel");
+        if (fate === "breaks" || fate === "stuck") throw new Error("the carrier is away");
+      },
+      quick,
+    );
+    return quantity;
+  });
+}
+
+/** The town, and its orders. */
+export function orderTown(circumstances: Circumstances) {
+  const [bank, notary] = town(circumstances);
+  let running: Bank | undefined;
+  const known = (): Bank => {
+    if (!running) throw new ConvergentError("unavailable", "the bank is not open yet");
+    return running;
+  };
+  const amending = service("bank", { parts: { ...bank.parts, purse, amend: amendmentsOf(circumstances, known) } });
+  const start: typeof amending.start = async (options: StartOptions) => (running = await amending.start(options));
+  return [{ ...amending, start }, service("notary", { parts: { ...notary.parts, stock } })] as const;
+}
+
+/** The services of the town and its orders. */
+export type OrderTown = ReturnType<typeof orderTown>[number];
+
+/** What of an order is taken, by the events on purses or stocks. */
+interface Moved {
+  taken: number;
+  returned: number;
+  quantity: number;
+}
+
+/** Once everything has settled, what is gone from purses and stocks is what completed orders took. */
+export async function ordersConserve(services: readonly Running[], { replaced }: Ended): Promise<void> {
+  const [bank, notary] = services.map((each) => runtimeOf(each));
+  if (!bank || !notary) throw new Error("no service is up");
+  const logs = { bank: await everything(bank.log), notary: await everything(notary.log) };
+  const amendments = bank.saga("amend");
+  const ids = new Set(logs.bank.flatMap(({ stream, type }) => (type === "amend.started" ? [stream.slice("amend/".length)] : [])));
+  // What a store lost and the other one kept fits no more.
+  const isWhole = replaced.size === 0;
+  const moved = { capture: movedOf(logs.bank, "purse"), reserve: movedOf(logs.notary, "stock") };
+  const spent = { capture: 0, reserve: 0 };
+  for (const id of ids) {
+    const { state } = await amendments.read(id);
+    for (const step of ["capture", "reserve"] as const) {
+      if (step === "reserve" && !isWhole) continue;
+      const { taken = 0, returned = 0, quantity = 0 } = moved[step].get(id) ?? {};
+      const { state: how } = state.steps.find(({ name }) => name === step) ?? {};
+      const told = `${step} of ${id}, which is ${state.status}, was done ${taken} times and undone ${returned} times; the step is ${how}`;
+      if (taken > 1 || returned > taken) throw new Error(told);
+      const isKept = state.status === "completed" || how === "resolved" || how === "stuck" || (state.status === "parked" && how === "done");
+      if (state.status === "completed" ? taken !== 1 || returned !== 0 : !isKept && taken !== returned) throw new Error(told);
+      if (taken > returned) spent[step] += quantity;
+    }
+  }
+  for (const [step, places] of [
+    ["capture", purses],
+    ["reserve", products],
+  ] as const) {
+    if (step === "reserve" && !isWhole) continue;
+    const entity = step === "capture" ? bank.entity("purse") : notary.entity("stock");
+    let left = 0;
+    for (const place of places)
+      left += await entity.read(place, {}).then(
+        ({ state }) => (state as Stored).left,
+        () => opening[step === "capture" ? "purse" : "stock"], // nobody has asked for it
+      );
+    const whole = places.length * opening[step === "capture" ? "purse" : "stock"];
+    if (left + spent[step] !== whole) throw new Error(`of ${whole} there is ${left} left, and orders took ${spent[step]}`);
+  }
+}
+
+function movedOf(events: readonly StoredEvent[], entity: string): Map<string, Moved> {
+  const found = new Map<string, Moved>();
+  for (const { type, data } of events) {
+    if (type !== `${entity}.taken` && type !== `${entity}.returned`) continue;
+    const { order, quantity } = JSON.parse(data) as z.infer<typeof Taken>;
+    const moved = found.get(order) ?? { taken: 0, returned: 0, quantity };
+    found.set(order, moved);
+    if (type === `${entity}.taken`) moved.taken++;
+    else moved.returned++;
+  }
+  return found;
+}
+
+async function everything(log: ReturnType<typeof runtimeOf>["log"]): Promise<readonly StoredEvent[]> {
+  return log.snapshot(async (tx) => tx.events({ after: 0 as never, upTo: (await tx.head()).position, limit: Number.MAX_SAFE_INTEGER }));
+}
