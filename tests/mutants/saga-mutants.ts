@@ -11,7 +11,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: "    if (undo) this.#undos.push({ step, options });\n",
     replace: '    if (undo && asked?.end?.kind === "done") this.#undos.push({ step, options });\n',
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "timeout-taken-as-failure",
@@ -20,7 +19,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: 'if (error instanceof OutOfTime) return "unknown";',
     replace: 'if (error instanceof OutOfTime) return "refused";',
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "saga-written-by-two",
@@ -30,7 +28,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: 'const expected: Expected = this.#version === 0 ? "none" : this.#version;',
     replace: 'const expected: Expected = this.#version === 0 ? "none" : "some";',
     suites: ["packages/convergent/src/sagas/writer.test.ts"],
-    beyondSimulator: true,
   },
   {
     name: "undone-in-the-order-of-the-steps",
@@ -39,7 +36,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: "for (const undo of this.#undos.toReversed())",
     replace: "for (const undo of this.#undos)",
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "undo-is-cancelled-with-its-saga",
@@ -48,7 +44,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: "(about) => work({ ...about, attempt }), this.#left);",
     replace: "(about) => work({ ...about, attempt }), this.#cancelled);",
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "unknown-step-undone-without-asking",
@@ -57,7 +52,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: 'if (outcome === "unknown") {',
     replace: 'if (outcome === "unknown" && step === "") {',
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "unknown-forgotten-by-the-next-attempt",
@@ -66,7 +60,6 @@ export const sagaMutants: readonly Mutant[] = [
     find: 'outcome: mayArrive ? "unknown" : outcome })',
     replace: "outcome })",
     suites: [sagas],
-    beyondSimulator: true,
   },
   {
     name: "written-on-after-a-refusal",
@@ -76,5 +69,95 @@ export const sagaMutants: readonly Mutant[] = [
     replace: "if (error instanceof Abandoned) this.#abandon(error);",
     suites: ["packages/convergent/src/sagas/writer.test.ts"],
     beyondSimulator: true,
+  },
+  {
+    name: "saga-retry-under-a-new-id",
+    reason: "Each attempt of a step has an id of its own: a step whose reply was lost takes effect twice.",
+    file: "sagas/saga-run.ts",
+    find: "(about) => run(id, { ...about, attempt }), this.#cancelled)) as T;",
+    replace: "(about) => run(`${id}/${attempt}`, { ...about, attempt }), this.#cancelled)) as T;",
+  },
+  {
+    name: "undo-under-a-new-id",
+    reason: "Each attempt of an undo has an id of its own: one whose reply was lost gives back twice.",
+    file: "sagas/saga-run.ts",
+    find: "options.undo?.(`${id}/undo`, { ...about, stepId: id, done, result })",
+    replace: "options.undo?.(`${id}/undo/${about.attempt}`, { ...about, stepId: id, done, result })",
+  },
+  {
+    name: "void-answer-not-asked-for",
+    reason: "A step that was voided is taken for one that did nothing, although the receiver says that it had done it.",
+    file: "sagas/saga-run.ts",
+    find: "if (await this.#persist(step, options, () => voids(id))) {",
+    replace: "if ((await this.#persist(step, options, () => voids(id))) !== undefined) {",
+  },
+  {
+    name: "saga-ends-twice",
+    reason: "Its end is written once more when it is there already.",
+    file: "sagas/saga-run.ts",
+    find: 'await this.#writer.record({ name: "compensated", data: { error: this.#journal.undoing } });',
+    replace:
+      'for (let end = 0; end < 2; end++) await this.#writer.record({ name: "compensated", data: { error: this.#journal.undoing } });',
+  },
+  {
+    name: "step-runs-before-its-intent-is-durable",
+    reason: "A step runs while it is being written that it will: a process that dies leaves an effect that nobody undoes.",
+    file: "sagas/saga-run.ts",
+    find: 'this.#journal.begun(await this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } }));',
+    replace:
+      'void this.#writer.record({ name: "begun", data: { step, kind, undo, ...also } }).then((at) => this.#journal.begun(at), () => undefined);',
+  },
+  {
+    name: "undo-runs-before-its-intent-is-durable",
+    reason: "An undo runs while it is being written that it will.",
+    file: "sagas/saga-run.ts",
+    find: 'await this.#writer.record({ name: "undo-begun", data: { step } });',
+    replace: 'void this.#writer.record({ name: "undo-begun", data: { step } }).catch(() => undefined);',
+  },
+  {
+    name: "wait-forgotten-at-takeover",
+    reason: "Whoever takes a saga over takes its wait for over, however long it was to last.",
+    file: "sagas/saga-run.ts",
+    find: "if (asked) return { ...asked, isResumed: true };",
+    replace: "if (asked) return { ...asked, until: 0, isResumed: true };",
+  },
+  {
+    name: "undone-again-after-takeover",
+    reason: "Whoever takes a saga over undoes everything once more.",
+    file: "sagas/saga-run.ts",
+    find: "if (!this.#journal.isUndone(undo.step)) await this.#undo(undo);",
+    replace: "await this.#undo(undo);",
+  },
+  {
+    name: "cancel-forgotten-at-takeover",
+    reason: "Whoever takes a saga over does not hear that it was cancelled, and completes it.",
+    file: "sagas/saga-run.ts",
+    find: "if (this.#journal.cancelled !== undefined) this.#cancelled.cancel",
+    replace: 'if (this.#journal.cancelled === "") this.#cancelled.cancel',
+    suites: ["tests/contracts/sagas/sagas.test.ts"],
+  },
+  {
+    name: "another-input-taken-for-the-same",
+    reason: "Who starts a saga under an id that is taken is told that it is his, whatever he asked for.",
+    file: "sagas/saga-runtime.ts",
+    find: "if (canonicalJson(state.input) !== canonicalJson(input))",
+    replace: "if (canonicalJson(state.input) === undefined)",
+    suites: ["tests/contracts/sagas/sagas.test.ts"],
+  },
+  {
+    name: "orphans-left-alone",
+    reason: "Sagas whose process has died are taken over by nobody.",
+    file: "sagas/saga-runtime.ts",
+    find: "const isOrphaned = owner === self ? !this.#run(id) : !present.has(owner);",
+    replace: "const isOrphaned = owner === self && !this.#run(id);",
+    suites: ["tests/contracts/sagas/sagas.test.ts"],
+  },
+  {
+    name: "step-done-again-after-takeover",
+    reason: "Whoever takes a saga over does each step once more, also those that are known to be done.",
+    file: "sagas/saga-run.ts",
+    find: "    if (end) return given(step, end) as T;\n    const { host }",
+    replace: "    const { host }",
+    suites: ["tests/contracts/sagas/sagas.test.ts"],
   },
 ];

@@ -4,17 +4,25 @@ import { hasEnded } from "convergent";
 import { townWork } from "./notary.ts";
 import { type Amendment, type OrderTown, products, purses } from "./orders.ts";
 
-type Work = Actor<OrderTown>;
+/** How a run's clients are: in a slow one there is time for processes to stand still, and for others to take over from them. */
+export interface Pace {
+  readonly isSlow: boolean;
+}
+
+type Work = Actor<OrderTown, Pace>;
+
+const slowMs = 900;
 
 /** Few, so that clients meet at one order. */
-const orders = 8;
+const orders = 9;
 
 /** What one client does next: half of it is the town's. */
 export async function orderWork(actor: Work): Promise<void> {
-  const { client, random } = actor;
-  if (random.chance(0.4)) return townWork(actor);
+  const { client, random, outside, sleep } = actor;
+  if (outside.isSlow) await sleep(random.exponential(slowMs));
+  else if (random.chance(0.4)) return townWork({ ...actor, outside: undefined });
   const id = `o-${random.below(orders)}`;
-  switch (random.below(6)) {
+  switch (random.below(9)) {
     case 0:
       await client.amend.signal(id, "approved", true);
       break;
@@ -37,7 +45,7 @@ function amendment(id: string, { random }: Work): Amendment {
     product: pick(products),
     quantity: 2 + number * 2,
     way: pick(["one by one", "when approved", "together"] as const),
-    fate: pick(["stuck", "ships", "hangs", "loses its reply", "is refused", "ships", "breaks", "ships"] as const),
+    fate: pick(["stuck", "ships", "hangs", "loses its reply", "is refused", "ships", "hangs, then refuses", "ships", "breaks"] as const),
   };
 }
 

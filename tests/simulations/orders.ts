@@ -63,30 +63,34 @@ const Amendment = z.object({
   quantity: z.number().int(),
   way: z.enum(["one by one", "together", "when approved"]),
   /** What becomes of its last step; with "stuck" of the first one's undo, too, and with the last two of the requests for goods, or for all. */
-  fate: z.enum(["ships", "is refused", "breaks", "stuck", "hangs", "loses its reply"]),
+  fate: z.enum(["ships", "is refused", "breaks", "stuck", "hangs", "hangs, then refuses", "loses its reply"]),
 });
 export type Amendment = z.infer<typeof Amendment>;
 
 type Work = (signal?: CancelSignal) => Promise<Outcome<unknown>>;
 
 /** What becomes of a request beside what the run draws. */
-type Trouble = "none" | "hangs" | "loses its reply";
+type Trouble = "none" | "hangs" | "hangs, then refuses" | "loses its reply";
 
 /** The way to receivers that fail before they do anything, lose their replies, or get a request when nobody waits for it any more. */
 class Way {
   readonly #fails: () => boolean;
   readonly #mark: (name: string) => void;
-  readonly #late = new Map<string, Work>();
+  /** By order and id. */
+  readonly #late = new Map<string, Map<string, Work>>();
 
   constructor({ fails, mark }: Pick<Circumstances, "fails" | "mark">) {
     this.#fails = fails;
     this.#mark = mark;
   }
 
-  async send(id: string, work: Work, { signal, trouble = "none" }: { signal?: CancelSignal; trouble?: Trouble } = {}): Promise<void> {
+  async send(id: string, work: Work, { order, signal, trouble = "none" }: Sent): Promise<void> {
     if (this.#fails()) throw new Error("the receiver failed");
-    if (trouble === "hangs" || this.#fails()) {
-      this.#late.set(id, work);
+    const late = this.#late.get(order) ?? new Map<string, Work>();
+    this.#late.set(order, late);
+    if (trouble === "hangs, then refuses" && late.has(id)) throw new ConvergentError("rejected", "not any more");
+    if (trouble.startsWith("hangs") || this.#fails()) {
+      late.set(id, work);
       await new Promise(() => undefined);
     }
     const outcome = await work(signal);
@@ -94,17 +98,29 @@ class Way {
     accepted(outcome);
   }
 
-  /** What was under way under an id arrives. */
-  async arrives(id: string): Promise<void> {
-    const work = this.#late.get(id);
-    this.#late.delete(id);
-    if (!work) return;
-    const came = await work().then(
-      () => "did no harm",
-      (error: unknown) => (isConvergentError(error, "id_voided") ? "was refused by its void" : "failed"),
-    );
-    this.#mark(`a late arrival ${came}`);
+  /** What was under way for an order arrives. */
+  async arrives(order: string): Promise<void> {
+    const late = this.#late.get(order)?.values() ?? [];
+    this.#late.delete(order);
+    for (const work of late) {
+      const came = await work().then(
+        () => "did no harm",
+        (error: unknown) => (isConvergentError(error, "id_voided") ? "was refused by its void" : "failed"),
+      );
+      this.#mark(`a late arrival ${came}`);
+    }
   }
+}
+
+/** Of what a request is a part. */
+interface Sent {
+  readonly order: string;
+  readonly signal?: CancelSignal;
+  readonly trouble?: Trouble;
+}
+
+function asked(id: string, signal: CancelSignal | undefined): { readonly id: string; readonly signal?: CancelSignal } {
+  return { id, ...(signal ? { signal } : {}) };
 }
 
 const quick = { timeout: "150ms", retry: { attempts: 3, first: "15ms", longest: "150ms" } } as const;
@@ -112,8 +128,10 @@ const quick = { timeout: "150ms", retry: { attempts: 3, first: "15ms", longest: 
 type Bank = RunningService<{ purse: typeof purse }>;
 type Notary = { readonly parts: { readonly stock: typeof stock } };
 
+type Here = Omit<Circumstances, "outside">;
+
 /** How an order is amended, in one process. */
-function amendmentsOf(circumstances: Circumstances, running: () => Bank) {
+function amendmentsOf(circumstances: Here, running: () => Bank) {
   const scope = "amend";
   const way = new Way(circumstances);
   const jams = new Map<string, number>();
@@ -125,50 +143,33 @@ function amendmentsOf(circumstances: Circumstances, running: () => Bank) {
   return saga("amend", { input: Amendment }, async (s: SagaScope, { purse: from, product, quantity, way: how, fate }) => {
     const order = s.id;
     const notary = circumstances.connect<Notary>(scope);
-    const trouble = fate === "hangs" || fate === "loses its reply" ? fate : "none";
+    const trouble = fate.startsWith("hangs") || fate === "loses its reply" ? (fate as Trouble) : "none";
     const capture = () =>
-      s.step(
-        "capture",
-        (id) => way.send(id, () => running().purse(from).take({ order, quantity }, { id, scope }), how === "together" ? { trouble } : {}),
-        {
-          ...quick,
-          undo: async (id, { stepId }) => {
-            if (fate === "stuck") jam(order);
-            await way.send(id, () => running().purse(from).giveBack({ order }, { id, scope }));
-            await way.arrives(stepId);
-          },
-          void: async (id) => {
-            const isVoid = await running().voidId(id, { scope });
-            await way.arrives(id);
-            return isVoid;
-          },
+      s.step("capture", (id) => way.send(id, () => running().purse(from).take({ order, quantity }, { id, scope }), both), {
+        ...quick,
+        undo: async (id) => {
+          if (fate === "stuck") jam(order);
+          await way.send(id, () => running().purse(from).giveBack({ order }, { id, scope }), { order });
+          await way.arrives(order);
         },
-      );
+        void: (id) => running().voidId(id, { scope }),
+      });
+    const both: Sent = how === "together" ? { order, trouble } : { order };
     const reserve = () =>
       s.step(
         "reserve",
-        (id, { signal }) =>
-          way.send(id, (told) => notary.stock(product).take({ order, quantity }, { id, ...(told ? { signal: told } : {}) }), {
-            signal,
-            trouble,
-          }),
+        (id, { signal }) => way.send(id, (told) => goods().take({ order, quantity }, asked(id, told)), { order, signal, trouble }),
         {
           ...quick,
-          undo: async (id, { stepId, signal }) => {
-            await way.send(id, () => notary.stock(product).giveBack({ order }, { id, signal }));
-            await way.arrives(stepId);
-          },
-          void: async (id) => {
-            const isVoid = await notary.voidId(id, { service: "notary" });
-            await way.arrives(id);
-            return isVoid;
-          },
+          undo: (id, { signal }) => way.send(id, (told) => goods().giveBack({ order }, asked(id, told)), { order, signal }),
+          void: (id) => notary.voidId(id, { service: "notary" }),
         },
       );
+    const goods = () => notary.stock(product);
     if (how === "together") await Promise.all([capture(), reserve()]);
     else {
       await capture();
-      if (how === "one by one") await s.sleep("cool down", "20ms");
+      if (how === "one by one") await s.sleep("cool down", product === "mugs" ? "2s" : "20ms");
       else if ((await s.signal("approved", { timeout: "400ms" })) === undefined) throw new Error("nobody approved it");
       await reserve();
     }
@@ -185,7 +186,7 @@ function amendmentsOf(circumstances: Circumstances, running: () => Bank) {
 }
 
 /** The town, and its orders. */
-export function orderTown(circumstances: Circumstances) {
+export function orderTown(circumstances: Here) {
   const [bank, notary] = town(circumstances);
   let running: Bank | undefined;
   const known = (): Bank => {
@@ -220,13 +221,16 @@ export async function ordersConserve(services: readonly Running[], { replaced }:
   const spent = { capture: 0, reserve: 0 };
   for (const id of ids) {
     const { state } = await amendments.read(id);
+    if (state.status === "parked" && /was cancelled|the script|history has/.test(state.error ?? ""))
+      throw new Error(`${id} is parked for no reason of the world's: ${state.error}`);
     for (const step of ["capture", "reserve"] as const) {
       if (step === "reserve" && !isWhole) continue;
       const { taken = 0, returned = 0, quantity = 0 } = moved[step].get(id) ?? {};
       const { state: how } = state.steps.find(({ name }) => name === step) ?? {};
       const told = `${step} of ${id}, which is ${state.status}, was done ${taken} times and undone ${returned} times; the step is ${how}`;
       if (taken > 1 || returned > taken) throw new Error(told);
-      const isKept = state.status === "completed" || how === "resolved" || how === "stuck" || (state.status === "parked" && how === "done");
+      const isOver = how === "undone" || how === "void" || state.status === "compensated";
+      const isKept = state.status === "completed" || how === "resolved" || !isOver;
       if (state.status === "completed" ? taken !== 1 || returned !== 0 : !isKept && taken !== returned) throw new Error(told);
       if (taken > returned) spent[step] += quantity;
     }

@@ -4,7 +4,7 @@ import { type Circumstances, shrink, type Shrunk, simulate, type SimulateOptions
 import { bankConserves } from "./bank.ts";
 import { type Town, town, townWork } from "./notary.ts";
 import { type OrderTown, orderTown, ordersConserve } from "./orders.ts";
-import { orderWork } from "./orders-work.ts";
+import { orderWork, type Pace } from "./orders-work.ts";
 
 /** What a run may have otherwise than by its seed. */
 export type Overrides = Partial<Pick<SimulateOptions<Town>, "faults" | "servers" | "clients" | "steps">> & { readonly sagas?: boolean };
@@ -16,12 +16,13 @@ function optionsOf(seed: number, { sagas: _, ...overrides }: Overrides): Simulat
   return { seed, gateway, workload: townWork, invariants: { "money is conserved": conserves }, ...overrides };
 }
 
-function orderOptionsOf(seed: number, { sagas: _, ...overrides }: Overrides): SimulateOptions<OrderTown> {
-  const invariants: NonNullable<SimulateOptions<OrderTown>["invariants"]> = {
+function orderOptionsOf(seed: number, { sagas: _, ...overrides }: Overrides): SimulateOptions<OrderTown, Pace> {
+  const invariants: NonNullable<SimulateOptions<OrderTown, Pace>["invariants"]> = {
     "money is conserved": conserves,
     "orders took what is gone": (running, _outside, ended) => ordersConserve(running, ended),
   };
-  return { seed, gateway, workload: orderWork, invariants, ...overrides };
+  const outside: NonNullable<SimulateOptions<OrderTown, Pace>["outside"]> = ({ random }) => ({ isSlow: random.chance(0.4) });
+  return { seed, gateway, workload: orderWork, outside, invariants, ...overrides };
 }
 
 function hasSagas(seed: number, { sagas = seed % 3 === 0 }: Overrides): boolean {
@@ -45,5 +46,5 @@ const connect: Circumstances["connect"] = () => {
 
 /** The definitions of all releases of the town. */
 export const releases: readonly OrderTown[] = [1, 9].flatMap((life) =>
-  orderTown({ life, server: 0, fails: () => false, mark: () => undefined, outside: undefined, connect }),
+  orderTown({ life, server: 0, fails: () => false, mark: () => undefined, connect }),
 );

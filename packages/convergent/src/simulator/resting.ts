@@ -18,15 +18,14 @@ export async function readersBehind(runtime: ServiceRuntime): Promise<string[]> 
   return behind;
 }
 
-/** Sagas of a service that have something to do, by name. Those that wait for a signal, or for longer than this run lasts, rest. */
-export async function sagasUnderWay(runtime: ServiceRuntime, withinMs: number): Promise<string[]> {
+/** Sagas of a service that have something to do, by name. Those that wait for a signal, or for a time behind `until`, rest. */
+export async function sagasUnderWay(runtime: ServiceRuntime, until: number): Promise<string[]> {
   const busy: string[] = [];
   for (const [name, sagas] of runtime.sagas) {
     const page = await runtime.view(unfinishedName(name)).find({ state: "running" }, { limit: sagasMax });
     for (const { key } of page.value) {
       const { state } = await sagas.read(key);
       const open = state.steps.filter((step) => step.state === "begun");
-      const until = runtime.log.host.clock.now() + withinMs;
       const rests = state.status === "running" && open.length > 0 && open.every((step) => isPatient(step, until));
       if (!rests && (state.status === "running" || state.status === "undoing"))
         busy.push(

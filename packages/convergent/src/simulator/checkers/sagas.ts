@@ -8,10 +8,14 @@ import { sagaName, type Story } from "./saga-stories.ts";
 
 export function checkSagas(history: Iterable<HistoryRecord>, stories: readonly Story[]): Violation[] {
   const writers = new Map<string, string>();
-  for (const record of history)
+  // Processes whose clocks go wrong agree on no time.
+  let hasTime = true;
+  for (const record of history) {
     if (record.kind === "commit") for (const event of record.events) writers.set(`${record.store} ${event}`, record.process);
+    if (record.kind === "fault" && record.fault.startsWith("clock")) hasTime = false;
+  }
   return stories.flatMap((story) => {
-    const found = [...new Reading(story).read(), ...twoWriters(story, (event) => writers.get(`${story.store} ${event}`))];
+    const found = [...new Reading(story, hasTime).read(), ...twoWriters(story, (event) => writers.get(`${story.store} ${event}`))];
     return found.map((message) => ({ checker: "sagas", message: `${sagaName(story)}: ${message}` }));
   });
 }
@@ -21,6 +25,8 @@ type Of<Name extends keyof Facts> = Extract<Told, { readonly name: Name }>;
 interface Step {
   readonly name: string;
   readonly undo: boolean;
+  /** When it is over at the earliest, unless something comes. */
+  readonly until: number;
   ended: "no" | "done" | "refused" | "failed" | "unknown";
   isUndoing: boolean;
   isUndone: boolean;
@@ -34,9 +40,13 @@ class Reading {
   #status: "none" | "running" | "undoing" | "parked" | "ended" = "none";
   /** Whether it was being undone when it was parked. */
   #wasUndoing = false;
+  #isCancelled = false;
 
-  constructor({ facts }: Story) {
+  readonly #hasTime: boolean;
+
+  constructor({ facts }: Story, hasTime: boolean) {
     this.#facts = facts;
+    this.#hasTime = hasTime;
   }
 
   read(): string[] {
@@ -64,6 +74,7 @@ class Reading {
       case "signalled":
       case "cancelled":
         if (this.#status !== "running") this.#wrong(fact, "it hears of nothing any more");
+        this.#isCancelled ||= fact.name === "cancelled";
         return;
       case "resumed":
         if (this.#status !== "parked") this.#wrong(fact, "it was not parked");
@@ -91,6 +102,7 @@ class Reading {
 
   #end(fact: Of<"completed"> | Of<"compensated">): void {
     const isUndone = fact.name === "compensated";
+    if (!isUndone && this.#isCancelled) this.#wrong(fact, "it was cancelled before");
     if (isUndone !== this.#wasUndoing) this.#wrong(fact, isUndone ? "nothing was being undone" : "it was being undone");
     this.#requireEnds(fact);
     if (isUndone) for (const step of this.#steps.values()) if (isOwed(step)) this.#wrong(fact, `"${step.name}" was not undone`);
@@ -107,11 +119,13 @@ class Reading {
     if (fact.name === "begun") {
       if (step) this.#wrong(fact, `"${name}" was begun before`);
       if (this.#wasUndoing) this.#wrong(fact, `"${name}" is begun while what was done is undone`);
-      this.#steps.set(name, { name, undo: fact.data.undo, ended: "no", isUndoing: false, isUndone: false });
+      this.#steps.set(name, { name, undo: fact.data.undo, until: fact.data.until ?? 0, ended: "no", isUndoing: false, isUndone: false });
     } else if (!step) this.#wrong(fact, `"${name}" was not begun`);
     else if (fact.name === "retried" || fact.name === "done" || fact.name === "failed") {
       if (step.ended !== "no") this.#wrong(fact, `"${name}" had ended`);
       if (fact.name !== "retried") step.ended = fact.name === "done" ? "done" : fact.data.outcome;
+      if (fact.name === "done" && fact.data.result === undefined && fact.at < step.until && this.#hasTime)
+        this.#wrong(fact, `"${name}" was to last until ${step.until}, and it was ${fact.at}`);
     } else this.#undo(fact, step);
   }
 
