@@ -2,25 +2,30 @@
 import type { Actor } from "convergent/simulator";
 import { hasEnded } from "convergent";
 import { townWork } from "./notary.ts";
-import { type Amendment, type OrderTown, products, purses } from "./orders.ts";
+import { type Amendment, type OrderHamlet, type OrderTown, products, purses } from "./orders.ts";
 
 /** How a run's clients are: in a slow one there is time for processes to stand still, and for others to take over from them. */
 export interface Pace {
   readonly isSlow: boolean;
 }
 
-type Work = Actor<OrderTown, Pace>;
+type Work = Actor<OrderHamlet, Pace>;
 
 const slowMs = 900;
 
 /** Few, so that clients meet at one order. */
 const orders = 9;
 
-/** What one client does next: half of it is the town's. */
+/** What one client of the town does next: a part of it is what it did before there were orders. */
+export async function orderTownWork(actor: Actor<OrderTown, Pace>): Promise<void> {
+  if (actor.random.chance(0.4)) return townWork({ ...actor, outside: undefined });
+  return orderWork(actor as never); // whose client has all that the hamlet's has
+}
+
+/** What one client does next with orders. */
 export async function orderWork(actor: Work): Promise<void> {
   const { client, random, outside, sleep } = actor;
   if (outside.isSlow) await sleep(random.exponential(slowMs));
-  else if (random.chance(0.4)) return townWork({ ...actor, outside: undefined });
   const id = `o-${random.below(orders)}`;
   switch (random.below(9)) {
     case 0:

@@ -15,7 +15,6 @@ import {
   saga,
   type SagaScope,
   service,
-  type StartOptions,
   type StoredEvent,
 } from "convergent";
 import type { Circumstances, Ended } from "convergent/simulator";
@@ -185,21 +184,42 @@ function amendmentsOf(circumstances: Here, running: () => Bank) {
   });
 }
 
-/** The town, and its orders. */
-export function orderTown(circumstances: Here) {
-  const [bank, notary] = town(circumstances);
+/** The parts of either service that orders need, and the bank once it is open. */
+function partsOf(circumstances: Here) {
   let running: Bank | undefined;
   const known = (): Bank => {
     if (!running) throw new ConvergentError("unavailable", "the bank is not open yet");
     return running;
   };
-  const amending = service("bank", { parts: { ...bank.parts, purse, amend: amendmentsOf(circumstances, known) } });
-  const start: typeof amending.start = async (options: StartOptions) => (running = await amending.start(options));
-  return [{ ...amending, start }, service("notary", { parts: { ...notary.parts, stock } })] as const;
+  const open = async <Opened extends Bank>(opening: Promise<Opened>): Promise<Opened> => {
+    const opened = await opening;
+    running = opened;
+    return opened;
+  };
+  return { bank: { purse, amend: amendmentsOf(circumstances, known) }, notary: { stock }, open };
+}
+
+/** The town, and its orders. */
+export function orderTown(circumstances: Here) {
+  const [bank, notary] = town(circumstances);
+  const parts = partsOf(circumstances);
+  const amending = service("bank", { parts: { ...bank.parts, ...parts.bank } });
+  const start: typeof amending.start = (options) => parts.open(amending.start(options));
+  return [{ ...amending, start }, service("notary", { parts: { ...notary.parts, ...parts.notary } })] as const;
+}
+
+/** Orders and nothing else: fewer readers, so that as many steps last longer, and processes stand still while others take over from them. */
+export function orderHamlet(circumstances: Here) {
+  const parts = partsOf(circumstances);
+  const amending = service("bank", { parts: parts.bank });
+  const start: typeof amending.start = (options) => parts.open(amending.start(options));
+  return [{ ...amending, start }, service("notary", { parts: parts.notary })] as const;
 }
 
 /** The services of the town and its orders. */
 export type OrderTown = ReturnType<typeof orderTown>[number];
+/** Those of the hamlet. */
+export type OrderHamlet = ReturnType<typeof orderHamlet>[number];
 
 /** What of an order is taken, by the events on purses or stocks. */
 interface Moved {
