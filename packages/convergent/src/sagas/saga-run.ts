@@ -101,6 +101,8 @@ export class SagaRun {
       version: history.at(-1)?.version ?? 0,
       isStopped,
       told: (fact) => this.#told(fact),
+      // Whoever cancelled it was told that it will be undone.
+      holds: ({ name }) => name !== "completed" || this.#journal.cancelled === undefined,
       abandoned: (why) => {
         this.leave(why);
         if (why.cause !== undefined) options.parked({ error: messageOf(why.cause) });
@@ -177,6 +179,7 @@ export class SagaRun {
     this.#journal.requireSpent();
     if (this.#journal.undoing !== undefined) throw new Diverged("the script ended well, and history has it undone");
     await this.#writer.record({ name: "completed", data: result === undefined ? {} : { result } });
+    if (this.#journal.cancelled !== undefined) await this.#compensate(messageOf(cancelledError(this.#journal.cancelled)));
   }
 
   // Steps that run beside the one that failed come to their end first.
@@ -226,8 +229,9 @@ export class SagaRun {
     const asked = this.#journal.ask(step, kind, undo);
     if (!asked) {
       await this.#journal.spent(step);
-      if (this.#journal.undoing !== undefined) throw new Diverged(`the script asks for "${step}", and history has it undone by then`);
+      // Before it was undone, too, one that was cancelled came no further than this.
       if (this.#cancelled.aborted) throw this.#cancelled.reason;
+      if (this.#journal.undoing !== undefined) throw new Diverged(`the script asks for "${step}", and history has it undone by then`);
     }
     if (undo) this.#undos.push({ step, options });
     if (asked?.end) {
