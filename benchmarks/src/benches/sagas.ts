@@ -16,9 +16,7 @@ const engines = ["convergent", "dbos", "restate"] as const;
 export const sagas: Bench = {
   name: "sagas",
   summary: "operations of three empty steps on PostgreSQL, beside DBOS on the same server and Restate",
-  groups: [
-    { name: "sagas", subjects: [32, 128, 1].flatMap((inFlight) => engines.map((engine) => subject(engine, inFlight))) },
-  ],
+  groups: [{ name: "sagas", subjects: [32, 128, 1].flatMap((inFlight) => engines.map((engine) => subject(engine, inFlight))) }],
   claims: [
     {
       label: "dbos@32",
