@@ -16,6 +16,7 @@ export const marks: readonly string[] = [
   "answered rejected",
   "answered token_epoch",
   "answered version_conflict",
+  "cancel came after the saga's end",
   "history lost, told to a client",
   "older copy noticed",
   "read fresh",

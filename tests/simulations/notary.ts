@@ -29,7 +29,7 @@ const attest = reaction("attest", { from: [account], to: { deed } }).on({
 const notary = service("notary", { parts: { deed, deeds, attest } });
 
 /** Both services, as one process runs them. */
-export function town(circumstances: Circumstances) {
+export function town(circumstances: Omit<Circumstances, "outside">) {
   return [bank(circumstances), notary] as const;
 }
 

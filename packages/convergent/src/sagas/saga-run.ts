@@ -80,6 +80,8 @@ export class SagaRun {
       version: history.at(-1)?.version ?? 0,
       isStopped,
       told: (fact) => this.#told(fact),
+      // Whoever cancelled it was told that it will be undone.
+      holds: ({ name }) => name !== "completed" || this.#journal.cancelled === undefined,
       abandoned: (why) => {
         this.leave(why);
         if (why.cause !== undefined) options.parked({ error: messageOf(why.cause) });
@@ -166,6 +168,7 @@ export class SagaRun {
     if (this.#journal.undoing !== undefined)
       throw new Diverged("the script ended well, and history has it undone", { step: this.#journal.begunCount + 1 });
     await this.#writer.record({ name: "completed", data: result === undefined ? {} : { result } });
+    if (this.#journal.cancelled !== undefined) await compensate(this.#steps, messageOf(cancelledError(this.#journal.cancelled)));
   }
 
   get #scope(): SagaScope {

@@ -11,7 +11,7 @@ const stream = "script/s-1";
 const step = (name: string): Fact => ({ name: "undo-begun", data: { step: name } });
 const taken: Fact = { name: "taken", data: { owner: "another", run: "another" } };
 
-async function writers() {
+async function writers(holds: (fact: Fact) => boolean = () => true) {
   const log = await Log.open(memory(), "orders");
   const told: Told[] = [];
   const abandoned: Abandoned[] = [];
@@ -27,6 +27,7 @@ async function writers() {
       abandoned: (why) => abandoned.push(why),
       wrote: (facts) => wrote.push(...facts),
       isStopped: () => false,
+      holds,
     });
   const types = async (): Promise<string[]> => (await log.stream(stream)).map(({ type }) => type.slice("script.".length));
   return { log, at, told, abandoned, wrote, types };
@@ -52,6 +53,17 @@ test("of two who believe that a saga is theirs the one that did not take it over
   await second.record(step("d"));
   expect(abandoned).toHaveLength(1);
   expect(await types()).toEqual(["undo-begun", "taken", "undo-begun"]);
+});
+
+test("what is not true any more after what others wrote meanwhile is left out, and the rest of its append is written", async () => {
+  const made = await writers((fact) => fact.name !== "completed" || made.told.length === 0);
+  const { log, at, types } = made;
+  const writer = at(0);
+  await writer.record(step("a"));
+  await log.append({ stream, expected: 1, events: [{ type: "script.cancelled", data: { reason: "tired" } }] });
+  await Promise.all([writer.record(step("b")), writer.record({ name: "completed", data: {} })]);
+  await writer.record({ name: "completed", data: {} });
+  expect([await types(), writer.version]).toEqual([["undo-begun", "cancelled", "undo-begun"], 3]);
 });
 
 test("what begins a saga that is there already is told so", async () => {

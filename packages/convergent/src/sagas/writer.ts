@@ -29,6 +29,8 @@ export interface WriterOptions {
   readonly version: number;
   /** Told of what others have written: signals, and the wish to cancel. */
   readonly told: (fact: Told) => void;
+  /** Whether a fact that waits to be written is still true after what others have written meanwhile; one that is not is left out. */
+  readonly holds?: (fact: Fact) => boolean;
   /** Told, once, that nothing can be written any more. */
   readonly abandoned: (why: Abandoned) => void;
   /** Told of what was written here. */
@@ -117,12 +119,15 @@ export class Writer {
   }
 
   // Tried until the outcome is known: a saga does not end because its store is away for a while.
-  async #append(facts: readonly Fact[]): Promise<number> {
-    const { log, saga, stream, metadata, isStopped } = this.#options;
-    const events = facts.map(({ name, data }): NewEvent => ({ type: `${saga}.${name}`, data }));
+  async #append(waiting: readonly Fact[]): Promise<number> {
+    const { log, saga, stream, metadata, isStopped, holds = () => true } = this.#options;
     let isUncertain = false;
     for (let attempt = 1; ; attempt++) {
       if (isStopped()) throw new Abandoned("the service stops");
+      // Nothing that is there already is left out: what others wrote stands where an append whose answer was lost would.
+      const facts = waiting.filter(holds);
+      if (facts.length === 0) return 0;
+      const events = facts.map(({ name, data }): NewEvent => ({ type: `${saga}.${name}`, data }));
       try {
         const expected: Expected = this.#version === 0 ? "none" : this.#version;
         const outcome = await log.append({ stream, expected, events, metadata });

@@ -5,6 +5,7 @@
  */
 import type { StoredEvent } from "../log/event.ts";
 import type { Epoch } from "../log/store.ts";
+import type { SagaState, SagaStep } from "../protocol/saga.ts";
 
 /** Something that a client asked. A command that is repeated under its id is one operation. */
 export interface Invoked {
@@ -13,13 +14,16 @@ export interface Invoked {
   readonly t: number;
   readonly session: string;
   readonly op: number;
-  readonly what: "command" | "document" | "state" | "other";
-  /** Of the entity or view, as on the wire. */
+  readonly what: "command" | "document" | "state" | "saga" | "tell" | "other";
+  /** Of the entity, the view or the saga, as on the wire. */
   readonly name: string;
   readonly key: string;
+  /** Of the entity; of a saga "start", "signal", "cancel", "retry" or "resolve". */
   readonly command?: string;
   /** What the command was given: the text of the request's body. */
   readonly input?: string;
+  /** Of a saga, the version that whoever asks knows already: only a newer one is news. */
+  readonly known?: number;
   /** The command's id. */
   readonly id?: string;
   /** The request carried what its session wrote and saw. */
@@ -59,6 +63,32 @@ export interface StateOk {
   readonly version: number;
 }
 
+/** A saga as it was shown, times left out. */
+export interface SagaOk {
+  readonly kind: "ok";
+  readonly what: "saga";
+  readonly t: number;
+  readonly op: number;
+  /** Events in its stream. */
+  readonly version: number;
+  readonly state: ShownSaga;
+}
+
+/** What a saga was asked to do is durable. */
+export interface ToldOk {
+  readonly kind: "ok";
+  readonly what: "tell";
+  readonly t: number;
+  readonly op: number;
+  readonly position: number;
+  readonly repeated: boolean;
+}
+
+/** What everybody who looks at a saga is shown of it, but for the times. */
+export interface ShownSaga extends Omit<SagaState, "steps" | "startedAt" | "endedAt"> {
+  readonly steps: ReadonlyArray<Omit<SagaStep, "begunAt" | "endedAt" | "dueAt">>;
+}
+
 export interface OtherOk {
   readonly kind: "ok";
   readonly what: "other";
@@ -66,7 +96,7 @@ export interface OtherOk {
   readonly op: number;
 }
 
-export type Ok = CommandOk | DocumentOk | StateOk | OtherOk;
+export type Ok = CommandOk | DocumentOk | StateOk | SagaOk | ToldOk | OtherOk;
 
 /** A refusal. Of a command that was sent once and arrived once it says that nothing happened. */
 export interface Failed {
@@ -119,6 +149,16 @@ export interface EventHeld {
   readonly store: string;
   readonly lineage: number;
   readonly event: StoredEvent;
+}
+
+/** Events that a process committed, as far as somebody lived to see it. */
+export interface Committed {
+  readonly kind: "commit";
+  readonly t: number;
+  readonly store: string;
+  readonly process: string;
+  /** Their ids. */
+  readonly events: readonly string[];
 }
 
 /** The epochs of a store in the end. */
@@ -205,6 +245,7 @@ export type HistoryRecord =
   | Leased
   | LineageBegun
   | EventHeld
+  | Committed
   | EpochsHeld
   | IdHeld
   | ViewHeld

@@ -6,6 +6,7 @@ export { type HistoryRecord, historyText, parseHistory, type Violation } from ".
 export {
   type Actor,
   type Circumstances,
+  type Ended,
   type Invariant,
   type Workload,
   simulate,
@@ -18,3 +19,4 @@ export { type Recorded, Recorder } from "./recorder.ts";
 export { shrink, type Shrunk } from "./shrink.ts";
 export { traceOf } from "./trace.ts";
 export type { Gateway } from "./server.ts";
+export type { Connect } from "./world.ts";

@@ -3,6 +3,7 @@
  * not at all. Each request goes to a process chosen at random, as a load balancer would send it.
  */
 import type { Network, NetworkRequest, NetworkResponse } from "../host/host.ts";
+import { headers as names } from "../protocol/wire.ts";
 import type { Faults } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
@@ -35,15 +36,17 @@ export class SimulatedNetwork {
     this.#options = options;
   }
 
-  /** The network as one client has it. */
-  seenBy(client: () => SimulatedProcess): Network {
-    return { request: (request) => this.#request(client(), request) };
+  /** The network as one process has it. What it asks belongs to the session of this name, or of the actor who asks. */
+  seenBy(client: () => SimulatedProcess, session?: string): Network {
+    return {
+      request: (request) => this.#request({ client: client(), session: session ?? request.headers[names.actor] ?? client().name, request }),
+    };
   }
 
-  #request(client: SimulatedProcess, request: NetworkRequest): Promise<NetworkResponse> {
+  #request({ client, session, request }: { client: SimulatedProcess; session: string; request: NetworkRequest }): Promise<NetworkResponse> {
     const { faults, random, endpoints, recorder } = this.#options;
     return new Promise((resolve, reject) => {
-      const recorded = recorder.request(client.name, request);
+      const recorded = recorder.request(session, request);
       const timeout = client.after(request.timeoutMs, "request timed out", () =>
         reject(new Error(`no complete answer within ${request.timeoutMs} ms`)),
       );

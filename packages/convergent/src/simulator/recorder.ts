@@ -1,7 +1,9 @@
 /** Writes the history of what clients ask over HTTP: below the client, so that whatever it does is seen, and any client can be. */
 import type { NetworkRequest, NetworkResponse } from "../host/host.ts";
 import { headers as names } from "../protocol/wire.ts";
-import type { CommandOk, DocumentOk, Failed, HistoryRecord, Invoked, Ok } from "./history.ts";
+import { parseToken } from "../position/token.ts";
+import type { SagaAcceptedBody, SagaBody } from "../protocol/wire.ts";
+import type { CommandOk, DocumentOk, Failed, HistoryRecord, Invoked, Ok, ShownSaga } from "./history.ts";
 
 /** A request on its way. */
 export interface Recorded {
@@ -44,11 +46,14 @@ export class Recorder {
 
   #invoked(session: string, request: NetworkRequest): Operation {
     const id = request.headers[names.idempotencyKey];
-    const known = id === undefined ? undefined : this.#byId.get(id);
-    if (known) return known;
     const { what, name, key, command } = addressOf(request);
+    // A saga's step and its `void` are two questions under one id. Sagas have their ids in common, and are started again under them.
+    const asked = what === "tell" ? `${request.url} ${id} ${session} ${request.body}` : `${request.url} ${id}`;
+    const before = id === undefined ? undefined : this.#byId.get(asked);
+    if (before && !(before.closed && what === "tell")) return before;
     const operation: Operation = { op: ++this.#ops, what, arrivals: 0, closed: false };
-    if (id !== undefined) this.#byId.set(id, operation);
+    if (id !== undefined) this.#byId.set(asked, operation);
+    const known = what === "saga" ? versionOf(request.headers[names.ifNoneMatch]) : undefined;
     this.#write({
       kind: "invoke",
       t: this.#now(),
@@ -59,6 +64,7 @@ export class Recorder {
       key,
       ...(command === undefined ? {} : { command, ...(request.body === undefined ? {} : { input: request.body }) }),
       ...(id === undefined ? {} : { id }),
+      ...(known === undefined ? {} : { known }),
       ...(request.headers[names.token] === undefined ? {} : { asked: true }),
     });
     return operation;
@@ -71,6 +77,7 @@ export class Recorder {
     const t = this.#now();
     const none = status === 404 && what === "document" && value["asOf"] !== undefined;
     if (status < 300 || none) this.#write(okOf({ t, op, what }, value));
+    else if (status === 304) this.#write({ kind: "ok", what: "other", t, op });
     else if (status < 500 && status !== 429 && value["code"] !== "in_progress") {
       operation.failed = { kind: "fail", t, op, code: String(value["code"]), arrivals };
       this.#write(operation.failed);
@@ -97,14 +104,43 @@ function okOf({ t, op, what }: { t: number; op: number; what: Invoked["what"] },
     }
     case "state":
       return { kind: "ok", what, t, op, state, version };
+    case "saga":
+      return { kind: "ok", what, t, op, version, state: shownOf(body as unknown as SagaBody) };
+    case "tell": {
+      const { token, repeated } = body as unknown as SagaAcceptedBody;
+      return { kind: "ok", what, t, op, position: parseToken(token).entries[0]?.position ?? 0, repeated };
+    }
     case "other":
       return { kind: "ok", what, t, op };
   }
 }
 
+function shownOf({
+  id: _id,
+  version: _version,
+  token: _token,
+  startedAt: _startedAt,
+  endedAt: _endedAt,
+  steps,
+  ...rest
+}: SagaBody): ShownSaga {
+  return { ...rest, steps: steps.map(({ begunAt: _begun, endedAt: _ended, dueAt: _due, ...step }) => step) };
+}
+
+/** The version in a saga's entity tag, which ends with it. */
+function versionOf(tag: string | undefined): number | undefined {
+  const digits = /(\d+)"$/.exec(tag ?? "")?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function tellOf(rest: string | undefined): string {
+  return rest === undefined ? "start" : rest === "signals" ? "signal" : rest;
+}
+
 function addressOf({ method, url }: NetworkRequest): Pick<Invoked, "what" | "name" | "key" | "command"> {
   const [, , , kind = "", name = "", key = "", command] = (url.split("?")[0] ?? "").split("/").map(decodeURIComponent);
   if (kind === "entities" && method === "POST") return { what: "command", name, key, command: command ?? "" };
+  if (kind === "sagas") return method === "GET" ? { what: "saga", name, key } : { what: "tell", name, key, command: tellOf(command) };
   if (kind === "views" && key !== "" && key !== "queries") return { what: "document", name, key };
   if (kind === "entities" && command === undefined && !url.includes("?")) return { what: "state", name, key };
   return { what: "other", name: name === "" ? kind : name, key };

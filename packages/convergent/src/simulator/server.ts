@@ -1,4 +1,5 @@
 /** A server of the simulated world: a process that runs the services and answers requests, begun again whenever it has died. */
+import type { Network } from "../host/host.ts";
 import type { AnyService, Running, StartOptions } from "../service/service.ts";
 import { inProcess } from "../service/service.ts";
 import type { Database } from "./database.ts";
@@ -12,11 +13,13 @@ export type Gateway = (services: readonly Running[]) => { readonly fetch: Answer
 
 export interface ServerOptions {
   readonly name: string;
-  readonly life: Omit<Life, "name">;
+  readonly life: Omit<Life, "name" | "network">;
+  /** What a life of it asks others by. */
+  readonly network: (process: () => SimulatedProcess) => Network;
   readonly random: SeededRandom;
   readonly databases: readonly Database[];
   /** The services, as the release that begins now has them. */
-  readonly services: (life: number) => readonly AnyService[];
+  readonly services: (life: number, process: SimulatedProcess) => readonly AnyService[];
   readonly gateway: Gateway;
   readonly start: Omit<StartOptions, "store" | "channels">;
   /** Called with each new life, before anything runs in it. */
@@ -56,8 +59,9 @@ export class Server implements Endpoint {
 
   begin(): void {
     if (this.#halted || this.#held || this.process) return;
-    const { life, begun } = this.#options;
-    const process = new SimulatedProcess({ ...life, name: `${this.name}.${++this.#lives}` });
+    const { life, begun, network } = this.#options;
+    const name = `${this.name}.${++this.#lives}`;
+    const process: SimulatedProcess = new SimulatedProcess({ ...life, name, network: network(() => process) });
     this.process = process;
     begun(process);
     void this.#start(process);
@@ -110,7 +114,7 @@ export class Server implements Endpoint {
     const { services, databases, gateway, start, failed } = this.#options;
     const started: Running[] = [];
     try {
-      for (const [index, service] of services(this.#lives).entries()) {
+      for (const [index, service] of services(this.#lives, process).entries()) {
         const store = (databases[index] as Database).driver(process);
         const channels = started.map((running) => inProcess(running));
         started.push(await service.start({ ...start, store, channels }));

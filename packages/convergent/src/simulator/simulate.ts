@@ -8,14 +8,15 @@
 import type { Client, Served } from "../client/facade.ts";
 import { ConvergentError } from "../errors/error.ts";
 import { type AnyService, runtimeOf } from "../service/service.ts";
-import { checkHistory } from "./checkers/check.ts";
+import { checkHistory, marksIn } from "./checkers/check.ts";
 import type { FaultChoice, FaultKind } from "./faults.ts";
 import type { HistoryRecord, Violation } from "./history.ts";
 import { beginNemesis } from "./nemesis.ts";
 import { ProcessDied, type SimulatedProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
+import { readersBehind, sagasUnderWay } from "./resting.ts";
 import type { Gateway, Server } from "./server.ts";
-import { World } from "./world.ts";
+import { type Connect, World } from "./world.ts";
 
 /** One client with a session of its own, as a workload sees it. */
 export interface Actor<S extends Served, Outside = undefined> {
@@ -37,6 +38,13 @@ export interface Circumstances<Outside = undefined> {
   readonly outside: Outside;
   /** Whether a handler shall fail now: with the fault "handler failure", and never while the checkers fold. */
   readonly fails: () => boolean;
+  /**
+   * A client of the services as the process that starts them has it, by the network of the run: for what a saga asks of another service.
+   * Commands are kept as this actor's.
+   */
+  readonly connect: Connect;
+  /** Counts that something happened, as a workload does. */
+  readonly mark: (name: string) => void;
   /** Counted from 1: which life of its server starts the service, for releases that follow each other. */
   readonly life: number;
   /** Counted from 0. */
@@ -51,8 +59,14 @@ export type Workload<S extends AnyService & Served, Outside = undefined> = { doe
 
 /** What must hold in the end, of the services of one server and of what lies outside; throws when it does not. */
 export type Invariant<S extends AnyService, Outside = undefined> = {
-  holds(running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>, outside: Outside): Promise<void> | void;
+  holds(running: ReadonlyArray<Awaited<ReturnType<S["start"]>>>, outside: Outside, ended: Ended): Promise<void> | void;
 }["holds"];
+
+/** What an invariant may ask of the run. */
+export interface Ended {
+  /** Names of services whose store an older copy took the place of: what others had of them by then, and they of others, does not fit. */
+  readonly replaced: ReadonlySet<string>;
+}
 
 /** What is run, and what is made to go wrong. */
 export interface SimulateOptions<S extends AnyService & Served, Outside = undefined> {
@@ -117,6 +131,15 @@ const answerMs = 10_000;
 /** A store is looked into about so often. */
 const lookSteps = 400;
 
+/** Definitions that are only folded, or looked at, fail nowhere and ask nobody. */
+const quiet: Pick<Circumstances, "fails" | "connect" | "mark"> = {
+  fails: () => false,
+  mark: () => undefined,
+  connect: () => {
+    throw new Error("nothing is asked of anybody while definitions are folded");
+  },
+};
+
 /** Runs the services once and says what was found. Violations are in the report; only a mistake in the options throws. */
 export async function simulate<S extends AnyService & Served, Outside = undefined>(
   services: Simulated<S, Outside>,
@@ -168,6 +191,10 @@ class Simulation<S extends AnyService & Served, Outside> {
     }
   }
 
+  get #settleWithinMs(): number {
+    return this.#options.settleWithinMs ?? 60_000;
+  }
+
   /** Answers after how many steps everything was healed. */
   async #run(): Promise<number> {
     const world = this.#world;
@@ -179,6 +206,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     const worked = world.scheduler.steps;
     await this.#settle();
     this.#found.push(...checkHistory(world.history, this.#releases));
+    for (const mark of marksIn(world.history, this.#releases)) world.mark(mark);
     return worked;
   }
 
@@ -207,16 +235,17 @@ class Simulation<S extends AnyService & Served, Outside> {
       ...shape,
       gateway,
       stores: this.#definitions().map(({ name }) => name),
-      services: (life, server) => {
-        this.#releases.push(...this.#services({ life, server, fails: () => false }));
-        return this.#services({ life, server, fails: () => this.#world.faults.hits("handler failure") });
+      services: (life, server, connect) => {
+        this.#releases.push(...this.#services({ life, server, ...quiet }));
+        const mark = (name: string): void => this.#world.mark(name);
+        return this.#services({ life, server, connect, mark, fails: () => this.#world.faults.hits("handler failure") });
       },
     };
   }
 
   /** The services as they are first released. */
   #definitions(): readonly S[] {
-    return this.#services({ life: 1, server: 0, fails: () => false });
+    return this.#services({ life: 1, server: 0, ...quiet });
   }
 
   #beginActors(): void {
@@ -265,7 +294,7 @@ class Simulation<S extends AnyService & Served, Outside> {
     this.#over = true;
     world.heal();
     const begun = world.scheduler.now;
-    const withinMs = this.#options.settleWithinMs ?? 60_000;
+    const withinMs = this.#settleWithinMs;
     const late = (): boolean => world.scheduler.now - begun > withinMs;
     // Clients end what they began: at most their time limit, and they may begin it anew for a few refused tokens.
     await this.#wait(Promise.all(this.#actors), withinMs);
@@ -284,10 +313,11 @@ class Simulation<S extends AnyService & Served, Outside> {
   }
 
   async #checkInvariants(): Promise<void> {
+    const replaced = new Set([...this.#world.lineages].filter(([, lineage]) => lineage > 0).map(([store]) => store));
     for (const server of this.#world.servers) {
       for (const [name, holds] of Object.entries(this.#options.invariants ?? {})) {
         const running = server.running as ReadonlyArray<Awaited<ReturnType<S["start"]>>>;
-        const checked = (async () => holds(running, this.#outside))().catch((error: unknown) => {
+        const checked = (async () => holds(running, this.#outside, { replaced }))().catch((error: unknown) => {
           this.#found.push({ checker: `invariant: ${name}`, message: `${server.name}: ${textOf(error)}` });
         });
         if (!(await this.#wait(checked, answerMs)))
@@ -312,7 +342,12 @@ class Simulation<S extends AnyService & Served, Outside> {
   /** What has not come to rest, by name. */
   async #behind(): Promise<string[]> {
     let found = ["a server that was asked did not answer"];
-    const asked = this.#world.servers.map((server) => this.#behindOf(server));
+    // Processes do not agree on the time, and whose turn it is may believe that it is the earliest of them.
+    const times = this.#world.servers.flatMap(({ process: each }) => (each ? [each.host.clock.now()] : []));
+    const until = Math.min(...times) + this.#settleWithinMs;
+    const asked = this.#world.servers.map((server) =>
+      this.#behindOf(server, until).catch((error: unknown) => [`${server.name} does not say what is under way: ${textOf(error)}`]),
+    );
     await this.#wait(
       Promise.all(asked).then((all) => (found = all.flat())),
       answerMs,
@@ -320,21 +355,14 @@ class Simulation<S extends AnyService & Served, Outside> {
     return [...found, ...this.#world.broken.map((store) => `${store} is not opened again`)];
   }
 
-  async #behindOf(server: Server): Promise<string[]> {
+  async #behindOf(server: Server, until: number): Promise<string[]> {
     if (!server.listening) return [`${server.name} is not up`];
     const behind: string[] = [];
     for (const running of server.running) {
       const runtime = runtimeOf(running);
       const head = await runtime.log.head();
-      for (const reader of runtime.readers()) {
-        const source = await reader.source.head();
-        if (reader.position < source.position) {
-          const failure = reader.failure ? `, ${reader.failure.message}` : "";
-          behind.push(
-            `${server.name}: ${reader.name} v${reader.version} is ${reader.state} at ${reader.position} of ${source.position}${failure}`,
-          );
-        }
-      }
+      behind.push(...(await readersBehind(runtime)).map((what) => `${server.name}: ${what}`));
+      if (behind.length === 0) behind.push(...(await sagasUnderWay(runtime, until)).map((what) => `${server.name}: ${what}`));
       if (head.position < 0) behind.push(server.name);
     }
     return behind;

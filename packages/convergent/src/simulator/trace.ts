@@ -58,6 +58,7 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
     case "checkpoint":
     case "lease":
     case "event":
+    case "commit":
     case "epochs":
     case "id":
     case "held":
@@ -80,6 +81,10 @@ function answerOf(record: Extract<HistoryRecord, { kind: "ok" }>): string {
       return `${short(JSON.stringify(record.value)).trim()} as of ${record.asOf}${record.fresh ? "" : ", not fresh"}${record.parked ? ", parked" : ""}`;
     case "state":
       return `${short(JSON.stringify(record.state)).trim()} at version ${record.version}`;
+    case "saga":
+      return `${record.state.status}, version ${record.version}: ${record.state.steps.map(({ name, state }) => `${name} ${state}`).join(", ")}`;
+    case "tell":
+      return `position ${record.position}${record.repeated ? ", again" : ""}`;
     case "other":
       return "done";
   }

@@ -32,13 +32,19 @@ export interface WorldOptions {
   readonly servers: number;
   /** Whether all servers are one machine, where one sees at once when another has ended. */
   readonly onePlace: boolean;
-  readonly services: (life: number, server: number) => readonly AnyService[];
+  readonly services: (life: number, server: number, connect: Connect) => readonly AnyService[];
   readonly stores: readonly string[];
   readonly gateway: Gateway;
 }
 
+/** A client of the services as one process has it, over the network of the run. */
+export type Connect = <S extends Served>(actor: string) => Client<S>;
+
 /** So often somebody looks whether something stands still. */
 const operatorMs = 700;
+
+/** How long one attempt of a client may take. */
+const patience = "5s";
 
 /** Where clients find the gateway; who answers is the network's affair. */
 const address = "http://localhost";
@@ -108,11 +114,11 @@ export class World {
       scheduler: this.scheduler,
       random: this.random(name),
       disk: this.disk,
-      network: this.#network.seenBy(() => process),
+      network: this.#network.seenBy(() => process, name),
       place: name,
       isGone: () => false,
     });
-    return { client: connectOn<Service>(process.host, address, { actor: name, timeout: "5s", ...options }), process };
+    return { client: connectOn<Service>(process.host, address, { actor: name, timeout: patience, ...options }), process };
   }
 
   /** Nothing goes wrong from now on, and what had gone wrong is mended. */
@@ -254,7 +260,8 @@ export class World {
     });
   }
 
-  #committed({ store, checkpoints, leases }: Commit): void {
+  #committed({ store, process, events, checkpoints, leases }: Commit): void {
+    if (events.length > 0) this.record({ kind: "commit", t: this.scheduler.now, store, process, events: events.map(({ id }) => id) });
     for (const { reader, version, slot, source, position } of checkpoints)
       this.record({ kind: "checkpoint", t: this.scheduler.now, store, reader, version, slot, source, position });
     for (const { reader, version, slot, source, owner, fence } of leases)
@@ -268,7 +275,8 @@ export class World {
       name,
       random,
       databases: this.databases,
-      services: (life) => services(life, index),
+      network: (process) => this.#network.seenBy(process),
+      services: (life, process) => services(life, index, (actor) => connectOn(process.host, address, { actor, timeout: patience })),
       gateway,
       start: this.#startOptions(),
       begun: (process) => {
@@ -310,6 +318,7 @@ export class World {
       },
       onRebuild: ({ kind }) => this.mark(`rebuild ${kind}`),
       onRefusal: () => this.mark("reaction refused"),
+      onParkedSaga: () => this.mark("operator told of a parked saga"),
     };
   }
 

@@ -44,7 +44,7 @@ export function checkCaused(
     if (record.kind === "invoke") {
       invoked.set(record.op, record);
       if (record.what === "document") before.set(record.op, writtenBefore(record, { wrote, followed, store: storeOf(record.name) }));
-    } else if (record.kind === "ok" && record.what !== "other" && record.what !== "state") {
+    } else if (record.kind === "ok" && (record.what === "command" || record.what === "document")) {
       const begun = invoked.get(record.op);
       const store = storeOf(begun?.name ?? "");
       if (!begun || store === undefined) continue;

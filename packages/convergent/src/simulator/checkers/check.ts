@@ -1,4 +1,5 @@
 /** All checkers over one history. Each is one pass and can be used alone. */
+import { unfinishedOf } from "../../service/saga-work.ts";
 import type { AnyService } from "../../service/service.ts";
 import type { AnyView } from "../../views/view.ts";
 import type { HistoryRecord, Violation } from "../history.ts";
@@ -10,6 +11,11 @@ import { Lineages } from "./lineages.ts";
 import { checkLeases } from "./leases.ts";
 import { checkLog } from "./log.ts";
 import { checkReaders } from "./readers.ts";
+import { checkSagaAnswers } from "./saga-answers.ts";
+import { checkSagaEffects } from "./saga-effects.ts";
+import { sagaMarks } from "./saga-marks.ts";
+import { type Story, storiesOf } from "./saga-stories.ts";
+import { checkSagas } from "./sagas.ts";
 import { checkSessions } from "./sessions.ts";
 
 /**
@@ -20,6 +26,7 @@ export function checkHistory(history: readonly HistoryRecord[], services: readon
   const lineages = new Lineages(history);
   const stores = new Map(services.flatMap(({ name, parts }) => Object.values(parts).map((part) => [part.name, name] as const)));
   const storeOf = (name: string): string | undefined => stores.get(name);
+  const stories = sagasOf(lineages, services);
   return [
     ...checkLog(lineages),
     ...checkAcknowledged(history, lineages, storeOf),
@@ -29,12 +36,27 @@ export function checkHistory(history: readonly HistoryRecord[], services: readon
     ...checkIds(history, lineages, storeOf),
     ...checkReaders(history, storeOf),
     ...checkLeases(history),
+    ...checkSagas(history, stories),
+    ...checkSagaEffects(lineages, stories),
+    ...checkSagaAnswers(history, lineages, { stories, storeOf }),
   ];
+}
+
+/** What happened to the sagas of a history, a line for each time. */
+export function marksIn(history: readonly HistoryRecord[], services: readonly AnyService[]): string[] {
+  return sagaMarks(history, sagasOf(new Lineages(history), services));
+}
+
+function sagasOf(lineages: Lineages, services: readonly AnyService[]): Story[] {
+  const parts = services.flatMap(({ name, parts: all }) => Object.values(all).map((part) => [part, name] as const));
+  return storiesOf(lineages, new Map(parts.flatMap(([part, store]) => (part.kind === "saga" ? [[part.name, store] as const] : []))));
 }
 
 /** Each version of each view once. */
 function viewsOf(services: readonly AnyService[]): AnyView[] {
-  const views = services.flatMap(({ parts }) => Object.values(parts).filter((part) => part.kind === "view"));
+  const views = services.flatMap(({ parts }) =>
+    Object.values(parts).flatMap((part) => (part.kind === "view" ? [part] : part.kind === "saga" ? [unfinishedOf(part)] : [])),
+  );
   return [...new Map(views.map((view) => [`${view.name} ${view.version}`, view])).values()];
 }
 

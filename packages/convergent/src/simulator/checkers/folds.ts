@@ -30,7 +30,7 @@ export function checkFolds(history: Iterable<HistoryRecord>, lineages: Lineages,
   for (const record of history) {
     if (record.kind === "invoke") invoked.set(record.op, record);
     else if (record.kind === "held") found.push(...folds.check(record));
-    else if (record.kind === "ok" && record.what !== "other") {
+    else if (record.kind === "ok" && record.what !== "other" && record.what !== "saga" && record.what !== "tell") {
       const begun = invoked.get(record.op);
       const store = storeOf(begun?.name ?? "");
       if (!begun || store === undefined) continue;
