@@ -160,4 +160,25 @@ export const sagaMutants: readonly Mutant[] = [
     replace: "    const { host }",
     suites: ["tests/contracts/sagas/sagas.test.ts"],
   },
+  {
+    name: "completed-behind-a-cancel",
+    reason: "Whoever cancels a saga is told that it will be undone, and what it is about to write is that it has completed.",
+    file: "sagas/saga-run.ts",
+    find: 'holds: ({ name }) => name !== "completed" || this.#journal.cancelled === undefined,',
+    replace: "",
+    also: {
+      find: "if (this.#journal.cancelled !== undefined) await this.#compensate",
+      replace: 'if (this.#journal.cancelled === "") await this.#compensate',
+    },
+    suites: [sagas],
+  },
+  {
+    name: "cancelled-taken-for-another-script",
+    reason:
+      "Whoever takes over a cancelled saga that is being undone asks for the step at which it was cancelled, and takes its script for another one.",
+    file: "sagas/saga-run.ts",
+    find: "      if (this.#cancelled.aborted) throw this.#cancelled.reason;\n      if (this.#journal.undoing !== undefined) throw",
+    replace: "      if (this.#journal.undoing !== undefined) throw",
+    suites: [sagas],
+  },
 ];

@@ -1,7 +1,16 @@
 // One seed of the repository's own simulation: a bank and a notary behind the real gateway, in each third seed with orders that sagas amend,
 // in each sixth with nothing but these, and in each thirtieth long enough that processes stand still while others take over from them.
 import { createGateway } from "@convergent/server";
-import { type Circumstances, shrink, type Shrunk, simulate, type SimulateOptions, type SimulationReport } from "convergent/simulator";
+import type { Running } from "convergent";
+import {
+  type Circumstances,
+  type Ended,
+  shrink,
+  type Shrunk,
+  simulate,
+  type SimulateOptions,
+  type SimulationReport,
+} from "convergent/simulator";
 import { bankConserves } from "./bank.ts";
 import { type Town, town, townWork } from "./notary.ts";
 import { type OrderHamlet, orderHamlet, ordersConserve, type OrderTown, orderTown } from "./orders.ts";
@@ -19,8 +28,8 @@ const longer = 2.5;
 const gateway: SimulateOptions<Town>["gateway"] = (services) => createGateway(services);
 const conserves = ([running]: readonly unknown[]): Promise<void> => bankConserves([running as never]);
 
-const invariants: NonNullable<SimulateOptions<OrderTown, Pace>["invariants"]> = {
-  "orders took what is gone": (running, _outside, ended) => ordersConserve(running, ended),
+const invariants = {
+  "orders took what is gone": (running: readonly Running[], _: unknown, ended: Ended): Promise<void> => ordersConserve(running, ended),
 };
 
 function sceneOf(seed: number, { scene }: Overrides): Scene {
@@ -80,7 +89,8 @@ const connect: Circumstances["connect"] = () => {
   throw new Error("nothing is asked of anybody while a history is judged");
 };
 
-/** The definitions of all releases of the town, which has all that any scene has. */
-export const releases: readonly OrderTown[] = [1, 9].flatMap((life) =>
-  orderTown({ life, server: 0, fails: () => false, mark: () => undefined, connect }),
-);
+/** The definitions of all releases, of every scene. */
+export const releases: ReadonlyArray<OrderTown | OrderHamlet> = [1, 9].flatMap((life) => {
+  const circumstances = { life, server: 0, fails: () => false, mark: () => undefined, connect };
+  return [...orderTown(circumstances), ...orderHamlet(circumstances)];
+});
