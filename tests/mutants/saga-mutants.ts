@@ -165,7 +165,7 @@ export const sagaMutants: readonly Mutant[] = [
     reason: "Whoever cancels a saga is told that it will be undone, and what it is about to write is that it has completed.",
     file: "sagas/saga-run.ts",
     find: 'holds: ({ name }) => name !== "completed" || this.#journal.cancelled === undefined,',
-    replace: "",
+    replace: "holds: () => true,",
     also: {
       find: "if (this.#journal.cancelled !== undefined) await this.#compensate",
       replace: 'if (this.#journal.cancelled === "") await this.#compensate',
@@ -178,7 +178,8 @@ export const sagaMutants: readonly Mutant[] = [
       "Whoever takes over a cancelled saga that is being undone asks for the step at which it was cancelled, and takes its script for another one.",
     file: "sagas/saga-run.ts",
     find: "      if (this.#cancelled.aborted) throw this.#cancelled.reason;\n      if (this.#journal.undoing !== undefined) throw",
-    replace: "      if (this.#journal.undoing !== undefined) throw",
+    replace:
+      "      if (this.#cancelled.aborted && this.#journal.undoing === undefined) throw this.#cancelled.reason;\n      if (this.#journal.undoing !== undefined) throw",
     suites: [sagas],
   },
 ];
