@@ -241,4 +241,16 @@ export const sagaMutants: readonly Mutant[] = [
     suites: ["packages/convergent/src/sagas/event-waits.test.ts"],
     beyondSimulator: true,
   },
+  {
+    name: "completed-behind-a-cancel",
+    reason: "Whoever cancels a saga is told that it will be undone, and what it is about to write is that it has completed.",
+    file: "sagas/saga-run.ts",
+    find: 'holds: ({ name }) => name !== "completed" || this.#journal.cancelled === undefined,',
+    replace: "holds: () => true,",
+    also: {
+      find: "if (this.#journal.cancelled !== undefined) await compensate",
+      replace: 'if (this.#journal.cancelled === "") await compensate',
+    },
+    suites: [sagas],
+  },
 ];

@@ -8,6 +8,7 @@ import {
   entity,
   isConvergentError,
   type Outcome,
+  reaction,
   reject,
   type Running,
   type RunningService,
@@ -208,12 +209,20 @@ export function orderTown(circumstances: Here) {
   return [{ ...amending, start }, service("notary", { parts: { ...notary.parts, ...parts.notary } })] as const;
 }
 
+const receipt = entity("receipt", { initial: () => ({ times: 0 }), events: { issued: Taken } })
+  .evolve({ issued: ({ times }) => ({ times: times + 1 }) })
+  .commands({ issue: command(Taken, (_, input, emit) => emit.issued(input)) });
+
+const issue = reaction("issue", { from: [purse], to: { receipt } }).on({
+  "purse.taken": (event, { commands }) => commands.receipt(event.entityId).issue(event.data),
+});
+
 /** Orders and nothing else: fewer readers, so that as many steps last longer, and processes stand still while others take over from them. */
 export function orderHamlet(circumstances: Here) {
   const parts = partsOf(circumstances);
   const amending = service("bank", { parts: parts.bank });
   const start: typeof amending.start = (options) => parts.open(amending.start(options));
-  return [{ ...amending, start }, service("notary", { parts: parts.notary })] as const;
+  return [{ ...amending, start }, service("notary", { parts: { ...parts.notary, receipt, issue } })] as const;
 }
 
 /** The services of the town and its orders. */

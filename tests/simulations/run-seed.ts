@@ -1,7 +1,16 @@
 // One seed of the repository's own simulation: a bank and a notary behind the real gateway, in each third seed with orders that sagas amend,
 // in each sixth with nothing but these, and in each thirtieth long enough that processes stand still while others take over from them.
 import { createGateway } from "@convergent/server";
-import { type Circumstances, shrink, type Shrunk, simulate, type SimulateOptions, type SimulationReport } from "convergent/simulator";
+import type { Running } from "convergent";
+import {
+  type Circumstances,
+  type Ended,
+  shrink,
+  type Shrunk,
+  simulate,
+  type SimulateOptions,
+  type SimulationReport,
+} from "convergent/simulator";
 import { bankConserves } from "./bank.ts";
 import { type Town, town, townWork } from "./notary.ts";
 import { type OrderHamlet, orderHamlet, ordersConserve, type OrderTown, orderTown } from "./orders.ts";
@@ -10,8 +19,9 @@ import { orderTownWork, orderWork, type Pace } from "./orders-work.ts";
 /** What is run. */
 type Scene = "town" | "town with orders" | "orders" | "orders while processes stand still";
 
-/** What a run may have otherwise than by its seed. */
-export type Overrides = Partial<Pick<SimulateOptions<Town>, "faults" | "servers" | "clients" | "steps">> & { readonly scene?: Scene };
+/** What a run may have otherwise than by its seed, beside the scene. */
+type Shape = Partial<Pick<SimulateOptions<Town>, "faults" | "servers" | "clients" | "steps">>;
+export type Overrides = Shape & { readonly scene?: Scene };
 
 /** How many times as many steps a run has in which processes stand still: others wait for some seconds before they take over. */
 const longer = 2.5;
@@ -19,60 +29,61 @@ const longer = 2.5;
 const gateway: SimulateOptions<Town>["gateway"] = (services) => createGateway(services);
 const conserves = ([running]: readonly unknown[]): Promise<void> => bankConserves([running as never]);
 
-const invariants: NonNullable<SimulateOptions<OrderTown, Pace>["invariants"]> = {
-  "orders took what is gone": (running, _outside, ended) => ordersConserve(running, ended),
+const invariants = {
+  "orders took what is gone": (running: readonly Running[], _: unknown, ended: Ended): Promise<void> => ordersConserve(running, ended),
 };
 
-function sceneOf(seed: number, { scene }: Overrides): Scene {
-  if (scene !== undefined) return scene;
+function sceneOf(seed: number): Scene {
   if (seed % 30 === 0) return "orders while processes stand still";
   return seed % 6 === 0 ? "orders" : seed % 3 === 0 ? "town with orders" : "town";
 }
 
-function townOptions(seed: number, { scene: _, ...overrides }: Overrides): SimulateOptions<Town> {
+function townOptions(seed: number, overrides: Shape): SimulateOptions<Town> {
   return { seed, gateway, workload: townWork, invariants: { "money is conserved": conserves }, ...overrides };
 }
 
-function orderTownOptions(seed: number, { scene: _, ...overrides }: Overrides): SimulateOptions<OrderTown, Pace> {
+function orderTownOptions(seed: number, overrides: Shape): SimulateOptions<OrderTown, Pace> {
   const all = { "money is conserved": conserves, ...invariants };
   return { seed, gateway, workload: orderTownWork, outside: () => ({ isSlow: false }), invariants: all, ...overrides };
 }
 
-function hamletOptions(seed: number, { scene: _, ...overrides }: Overrides): SimulateOptions<OrderHamlet, Pace> {
+function hamletOptions(seed: number, overrides: Shape): SimulateOptions<OrderHamlet, Pace> {
   const outside: SimulateOptions<OrderHamlet, Pace>["outside"] = ({ random }) => ({ isSlow: random.chance(0.6) });
   return { seed, gateway, workload: orderWork, outside, invariants, ...overrides };
 }
 
-function standstillOptions(seed: number, overrides: Overrides): SimulateOptions<OrderHamlet, Pace> {
+function standstillOptions(seed: number, overrides: Shape): SimulateOptions<OrderHamlet, Pace> {
   const faults = { "process paused": 4, "wake-up lost": 0.4, "handler failure": 0.03, "message lost": 0.02, "reply lost": 0.02 };
   const steps = Math.round(longer * (overrides.steps ?? 2000));
   return { servers: 3, faults, ...hamletOptions(seed, overrides), outside: () => ({ isSlow: true }), steps };
 }
 
 export function runSeed(seed: number, overrides: Overrides = {}): Promise<SimulationReport> {
-  switch (sceneOf(seed, overrides)) {
+  const { scene = sceneOf(seed), ...shape } = overrides;
+  switch (scene) {
     case "town":
-      return simulate(town, townOptions(seed, overrides));
+      return simulate(town, townOptions(seed, shape));
     case "town with orders":
-      return simulate(orderTown, orderTownOptions(seed, overrides));
+      return simulate(orderTown, orderTownOptions(seed, shape));
     case "orders":
-      return simulate(orderHamlet, hamletOptions(seed, overrides));
+      return simulate(orderHamlet, hamletOptions(seed, shape));
     case "orders while processes stand still":
-      return simulate(orderHamlet, standstillOptions(seed, overrides));
+      return simulate(orderHamlet, standstillOptions(seed, shape));
   }
 }
 
 /** A smaller run that fails in the same way. */
 export function shrinkSeed(failed: SimulationReport, overrides: Overrides = {}): Promise<Shrunk> {
-  switch (sceneOf(failed.seed, overrides)) {
+  const { scene = sceneOf(failed.seed), ...shape } = overrides;
+  switch (scene) {
     case "town":
-      return shrink(town, townOptions(failed.seed, overrides), failed);
+      return shrink(town, townOptions(failed.seed, shape), failed);
     case "town with orders":
-      return shrink(orderTown, orderTownOptions(failed.seed, overrides), failed);
+      return shrink(orderTown, orderTownOptions(failed.seed, shape), failed);
     case "orders":
-      return shrink(orderHamlet, hamletOptions(failed.seed, overrides), failed);
+      return shrink(orderHamlet, hamletOptions(failed.seed, shape), failed);
     case "orders while processes stand still":
-      return shrink(orderHamlet, standstillOptions(failed.seed, overrides), failed);
+      return shrink(orderHamlet, standstillOptions(failed.seed, shape), failed);
   }
 }
 
@@ -80,7 +91,8 @@ const connect: Circumstances["connect"] = () => {
   throw new Error("nothing is asked of anybody while a history is judged");
 };
 
-/** The definitions of all releases of the town, which has all that any scene has. */
-export const releases: readonly OrderTown[] = [1, 9].flatMap((life) =>
-  orderTown({ life, server: 0, fails: () => false, mark: () => undefined, connect }),
-);
+/** The definitions of all releases, of every scene. */
+export const releases: ReadonlyArray<OrderTown | OrderHamlet> = [1, 9].flatMap((life) => {
+  const circumstances = { life, server: 0, fails: () => false, mark: () => undefined, connect };
+  return [...orderTown(circumstances), ...orderHamlet(circumstances)];
+});

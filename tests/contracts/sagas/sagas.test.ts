@@ -396,4 +396,22 @@ describe.each(storeKinds.filter(({ severalProcesses }) => severalProcesses))("$n
     expect(types).toEqual(["started", "begun", "taken", "taken", "done", "completed"]);
     expect(told.map(({ aborted }) => aborted)).toEqual([true, false]);
   }, 30_000);
+
+  test("one that is cancelled by another process while it comes to its end is undone", async () => {
+    const place = newPlace();
+    const undone: string[] = [];
+    const { script } = await scriptedOn(
+      kind,
+      async (s) => {
+        await s.step("one", () => 1, { undo: () => void undone.push("one") });
+        const cancelled = { type: "script.cancelled", data: { reason: "changed my mind" } };
+        await other.append({ stream: "script/s-1", expected: "any", events: [cancelled] });
+      },
+      { place },
+    );
+    const other = await openLog(kind, place);
+    await script.start("s-1", {});
+    expect(await script.end("s-1", { wait })).toMatchObject({ status: "compensated", error: "the saga was cancelled: changed my mind" });
+    expect(undone).toEqual(["one"]);
+  }, 30_000);
 });

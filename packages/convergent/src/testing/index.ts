@@ -11,6 +11,7 @@ export type { Gateway } from "../simulator/server.ts";
 export {
   type Actor,
   type Circumstances,
+  type Ended,
   type Invariant,
   simulate,
   type SimulateOptions,
@@ -18,4 +19,5 @@ export {
   type SimulationReport,
   type Workload,
 } from "../simulator/simulate.ts";
+export type { Connect } from "../simulator/world.ts";
 export { traceOf } from "../simulator/trace.ts";

@@ -105,7 +105,7 @@ class Answers {
     const name = `${begun.name} ${begun.key}`;
     const known = this.#started.get(name);
     if (!known || known.lineage < story.lineage) this.#started.set(name, { t, lineage: story.lineage, version: 1 });
-    if (repeated) return;
+    if (repeated || this.#lineage(begun, t) === undefined) return;
     const other = this.#starts.get(story);
     if (other !== undefined) this.#wrong(begun, `it was started by operation ${other}, and once more`);
     this.#starts.set(story, begun.op);
