@@ -139,6 +139,11 @@ export class Reader<Item = StoredEvent> implements Participant {
     return places?.owned.has(places.slotOf(key)) ?? false;
   }
 
+  /** The slots that this process owns, as a text that changes with them. */
+  get ownedSlots(): string {
+    return [...(this.#rows?.places.owned ?? [])].map(([slot, fence]) => `${slot}:${fence}`).join();
+  }
+
   /** What the effects had reached in their own log by now, and what the source had seen. */
   get reach(): Reach {
     return this.#rows?.reach ?? { reached: origin, seen: {} };
@@ -302,8 +307,9 @@ export class Reader<Item = StoredEvent> implements Participant {
   async #gather(): Promise<void> {
     const { gatherMs = 0 } = this.options;
     const leftMs = this.#steppedAt + gatherMs - this.#host.clock.elapsed();
-    const mayRest = !this.#stopped && !this.#isFar && !this.#waiters.waiting;
-    if (gatherMs > 0 && leftMs > 0 && mayRest) await this.#nap.take(leftMs, () => !this.#waiters.waiting);
+    // What it is to take over, or has not taken over yet, is no matter of events.
+    const mayRest = (): boolean => this.#rows !== undefined && this.#assigned === undefined && !this.#waiters.waiting;
+    if (gatherMs > 0 && leftMs > 0 && !this.#stopped && !this.#isFar && mayRest()) await this.#nap.take(leftMs, mayRest);
     this.#steppedAt = this.#host.clock.elapsed();
   }
 

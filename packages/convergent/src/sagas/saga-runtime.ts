@@ -48,6 +48,8 @@ export interface SagaOptions {
     readonly running: () => AsyncIterable<Unfinished>;
     /** Whether this process is to see to a saga that nobody runs. */
     readonly isOurs: (id: string) => boolean;
+    /** A text that changes with the slots that are this process's. */
+    readonly slots: () => string;
     /** This process, and all that live. */
     readonly self: string;
     readonly live: () => ReadonlySet<string>;
@@ -400,9 +402,10 @@ export class SagaRuntime {
   }
 
   async #look(): Promise<void> {
-    const { running, isOurs, live, self } = this.#options.work;
+    const { running, isOurs, slots, live, self } = this.#options.work;
     const present = live();
-    const names = [...present].sort().join();
+    // What came before the slots were ours is nobody's but ours by now.
+    const names = `${[...present].sort().join()} ${slots()}`;
     if (names === this.#live && this.#looks++ % looksPerScan !== 0) return;
     let isWhole = true;
     for await (const { id, owner } of running()) {

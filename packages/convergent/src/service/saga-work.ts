@@ -65,6 +65,7 @@ export function workOf(unfinished: ViewRuntime, membership: Membership): SagaOpt
     self: membership.id,
     live: () => new Set(membership.live.map(({ id }) => id)),
     isOurs: (id) => unfinished.reader.owns(id),
+    slots: () => unfinished.reader.ownedSlots,
     running: async function* (): AsyncGenerator<Unfinished> {
       for (let cursor: string | undefined; ; ) {
         const page = await unfinished.find({ state: "running" }, { limit: pageDocuments, ...(cursor === undefined ? {} : { cursor }) });
