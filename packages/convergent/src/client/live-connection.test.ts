@@ -59,7 +59,10 @@ class World {
   }
 }
 
-const listener = (told: unknown[] = []): WatchListener => ({ terms: () => ({ view: "v", key: "k" }), told: (message) => told.push(message) });
+const listener = (told: unknown[] = []): WatchListener => ({
+  terms: () => ({ view: "v", key: "k" }),
+  told: (message) => told.push(message),
+});
 const reset = '{"id":1,"reset":"start"}';
 
 test("a connection that is opened and let go of without a word is tried twice, and then ever more rarely", async () => {
