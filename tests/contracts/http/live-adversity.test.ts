@@ -92,6 +92,14 @@ describe("a handshake", () => {
     }
   });
 
+  test("without credentials counts as a request of its address", async () => {
+    const { port } = await served({ authenticate, policy: () => true, limits: { requestsPerSecond: 0.01, burst: 2 } });
+    for (const status of ["401", "401", "429"]) {
+      const { heard } = raw(port, handshake("/live", port, key));
+      await expect.poll(() => heard().slice(0, 12), patient).toBe(`HTTP/1.1 ${status}`);
+    }
+  });
+
   test("during which the server closes is refused, and holds up nothing", async () => {
     let isAsked = false;
     const server = await served({

@@ -148,7 +148,7 @@ export class Live {
   }
 
   async #welcome(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
-    const { access, limiter, open, rules } = this.#parts;
+    const { limiter, open, rules } = this.#parts;
     if (this.#isEnded) throw stops();
     const request = requestOf(message);
     if (!request || new URL(request.url).pathname !== "/live")
@@ -158,7 +158,7 @@ export class Live {
     if (refusal) throw refusal;
     if (!offersProtocol(request))
       throw invalidInput(`offer the subprotocol ${live.subprotocol}`, [{ path: "", reason: "no known subprotocol" }]);
-    const visit = open ? anyone : await access.admit(request);
+    const visit = open ? anyone : await this.#admitted(request, message.socket);
     if (this.#isEnded) throw stops(); // while somebody was asked who that is
     const key = limitKey(visit, message.socket);
     limiter?.count(key);
@@ -183,6 +183,16 @@ export class Live {
       );
     });
     if (!isJoined) leave?.(); // the library has answered what is no handshake, or the sender is gone
+  }
+
+  // Whoever tries credentials is counted by its address, as over HTTP.
+  async #admitted(request: Request, sender: Sender): Promise<Visit> {
+    try {
+      return await this.#parts.access.admit(request);
+    } catch (error) {
+      this.#parts.limiter?.count(limitKey(anyone, sender));
+      throw error;
+    }
   }
 
   #session(way: Way, visit: Visit): Session {
