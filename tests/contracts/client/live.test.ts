@@ -194,3 +194,28 @@ test("a saga is watched to its end, through cuts, each stage at most once and in
   expect(["completed", "compensated"]).toContain(status);
   expect(versions).toEqual([...new Set(versions)].sort((one, other) => one - other));
 });
+
+test("a saga that ends where no socket gets through ends its watch, and is asked for no more", async () => {
+  const running = await travel(new World()).start({ store: memory() });
+  const server = await serve({ services: [running], port: 0 });
+  onTestFinished(async () => {
+    await server.close();
+    await running.stop();
+  });
+  const line = await Line.to(server.port);
+  line.isBlocked = true;
+  const client = connect<ReturnType<typeof travel>>(line.url, { host: nodeHost() });
+  const { id } = await client.approval.start("a-1", { amount: 3 });
+  const seen: string[] = [];
+  const watching = (async () => {
+    for await (const { version, status } of client.approval.watch(id)) {
+      seen.push(`${version} ${status}`);
+      if (seen.length > 50) return;
+    }
+  })();
+  await expect.poll(() => seen.length, patient).toBeGreaterThan(0);
+  await client.approval.cancel(id, { reason: "enough" });
+  await watching;
+  expect(seen.at(-1)).toContain("compensated");
+  expect(new Set(seen).size).toBe(seen.length);
+});

@@ -53,7 +53,12 @@ export class LiveConnection {
   #socket: NetworkSocket | undefined;
   #isOpen = false;
   #wasOpen = false;
+  /** Whether anything was said since it opened: some proxies open a connection and let go of it. */
+  #wasHeard = false;
+  /** Attempts in a row over which nothing was heard. */
   #attempts = 0;
+  /** Times in a row that it was closed for asking too much. */
+  #excesses = 0;
   #lastId = 0;
   #isOpening = false;
   #opening: Timer | undefined;
@@ -121,24 +126,35 @@ export class LiveConnection {
     const protocols = await this.#protocols();
     this.#isOpening = false;
     if (this.#watches.size === 0) return;
-    if (!protocols || !host.network.socket) {
-      this.#attempts = Math.max(this.#attempts + 1, attemptsMax);
-      this.#schedule();
-      return this.#tell();
-    }
+    if (!protocols || !host.network.socket) return this.#failed(attemptsMax);
     const late = host.timers.after(openMs, () => socket.close());
-    const socket: NetworkSocket = host.network.socket(url, protocols, {
-      opened: () => {
-        late.cancel();
-        this.#opened(socket);
-      },
-      heard: (text) => this.#heard(text),
-      closed: (code) => {
-        late.cancel();
-        this.#closed(socket, code);
-      },
-    });
+    let socket: NetworkSocket;
+    try {
+      socket = host.network.socket(url, protocols, {
+        opened: () => {
+          late.cancel();
+          this.#opened(socket);
+        },
+        heard: (text) => {
+          if (this.#socket === socket) this.#heard(text);
+        },
+        closed: (code) => {
+          late.cancel();
+          this.#closed(socket, code);
+        },
+      });
+    } catch {
+      // A page may open no such connection, by its policy or because it was loaded over https and the gateway was not.
+      late.cancel();
+      return this.#failed(attemptsMax);
+    }
     this.#socket = socket;
+  }
+
+  #failed(attempts: number): void {
+    this.#attempts = Math.max(this.#attempts + 1, attempts);
+    this.#schedule();
+    this.#tell();
   }
 
   /** The subprotocols to offer; `undefined` when credentials can go with no socket. */
@@ -164,7 +180,7 @@ export class LiveConnection {
     if (this.#socket !== socket) return;
     this.#isOpen = true;
     this.#wasOpen = true;
-    this.#attempts = 0;
+    this.#wasHeard = false;
     this.#heardAt = this.#options.host.clock.elapsed();
     this.#listen();
     for (const [id, listener] of this.#watches) this.#ask(id, listener);
@@ -174,13 +190,13 @@ export class LiveConnection {
 
   #closed(socket: NetworkSocket, code: number): void {
     if (this.#socket !== socket) return;
-    const wasOpen = this.#isOpen;
     this.#socket = undefined;
     this.#isOpen = false;
     this.#silence?.cancel();
     // What the server has against this caller, a poll is told in words.
-    if (code === closeCodes.tooMany || code === closeCodes.policy) this.#attempts = attemptsMax;
-    if (!wasOpen) this.#attempts++;
+    if (code === closeCodes.tooMany || code === closeCodes.policy) return this.#failed(attemptsMax + this.#excesses++);
+    if (!this.#wasHeard) return this.#failed(0);
+    this.#wasHeard = false;
     this.#schedule();
     this.#tell();
   }
@@ -202,6 +218,8 @@ export class LiveConnection {
 
   #heard(text: string): void {
     this.#heardAt = this.#options.host.clock.elapsed();
+    this.#wasHeard = true;
+    this.#attempts = 0;
     const message = toldOf(text);
     if (message && "id" in message && message.id !== undefined) this.#watches.get(message.id)?.told(message);
   }
@@ -210,6 +228,7 @@ export class LiveConnection {
   #listen(): void {
     const { timers, clock } = this.#options.host;
     this.#silence = timers.after(silentMs, () => {
+      this.#excesses = 0;
       if (clock.elapsed() - this.#heardAt < silentMs) return this.#listen();
       const askedAt = clock.elapsed();
       this.#send({ ping: Math.floor(askedAt) });

@@ -47,8 +47,9 @@ export class LiveSource implements WatchSource {
       return;
     }
     for (;;) {
-      if (this.#connection.isBlocked) yield* this.#polled(target, options);
-      else {
+      if (this.#connection.isBlocked) {
+        if ((yield* this.#polled(target, options)) === "ended") return;
+      } else {
         const end = yield* this.#heard({ target, terms }, options);
         if (end === "ended") return;
         if (end === "session") yield* this.#once(target, options);
@@ -59,7 +60,7 @@ export class LiveSource implements WatchSource {
   }
 
   /** By asking, until a socket gets through. */
-  async *#polled(target: WatchTarget, options: FollowOptions): AsyncGenerator<News, void, undefined> {
+  async *#polled(target: WatchTarget, options: FollowOptions): AsyncGenerator<News, "ended" | "open", undefined> {
     const polling = new AbortController();
     const stop = (): void => polling.abort(options.signal.aborted ? options.signal.reason : new Error("a socket got through"));
     const forget = this.#connection.onChange(() => {
@@ -70,8 +71,10 @@ export class LiveSource implements WatchSource {
     const knock = this.#connection.watch({ terms: () => liveTarget(target) as Terms, told: () => undefined });
     try {
       yield* this.#polling.follow(target, { ...options, signal: polling.signal });
+      return "ended";
     } catch (error) {
       if (!polling.signal.aborted || options.signal.aborted) throw error;
+      return "open";
     } finally {
       knock.leave();
       forget();

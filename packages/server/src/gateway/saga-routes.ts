@@ -213,9 +213,14 @@ async function requireHistory({ headers }: Request, { service }: SagaEntry): Pro
 }
 
 // To who may not see it, a saga that is there is not there, in the very words.
-function visible(reading: SagaReading, { name }: SagaEntry, { shows }: Grant): SagaReading {
+function visible(reading: SagaReading, saga: SagaEntry, { shows }: Grant): SagaReading {
   if (!shows || shows(reading.state)) return reading;
-  throw new ConvergentError("saga_not_found", `there is no ${name} "${reading.id}"`, { details: { id: reading.id } });
+  throw noSaga(saga, reading.id);
+}
+
+/** As the service itself says it of a saga that is not there. */
+export function noSaga({ name }: SagaEntry, id: string): ConvergentError {
+  return new ConvergentError("saga_not_found", `there is no ${name} "${id}"`, { details: { id } });
 }
 
 /** Ids that no address can end with would be started and never found again. */

@@ -1,5 +1,5 @@
 /** Puts a gateway on a port of this machine, and takes it off again without cutting off what is running. */
-import type { Server as HttpServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer } from "node:http";
 import { isIP, isIPv6, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
@@ -71,6 +71,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       headersTimeout: durationMs(options.slowAfter?.headers ?? "10s"),
       requestTimeout: durationMs(options.slowAfter?.request ?? "30s"),
       connectionsCheckingInterval: slowPollMs,
+      // Some clients offer HTTP/2 with every request (`upgrade: h2c`); that is answered as if they had not.
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
     },
   }) as HttpServer;
   server.maxHeadersCount = headersMax;

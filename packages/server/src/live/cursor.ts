@@ -27,6 +27,11 @@ export function cursorText({ target, epoch, version, position, tags }: Cursor): 
   return `${target}.${epoch}.${version}.${position}.${tags.join("")}`;
 }
 
+/** The cursor of somebody who has nothing, at the same position. */
+export function withoutTags(cursor: string): string {
+  return cursor.slice(0, cursor.lastIndexOf(".") + 1);
+}
+
 /** `undefined` for what is no cursor. */
 export function parseCursor(text: string): Cursor | undefined {
   const match = /^([\w-]{1,16})\.([\w-]{1,64})\.(\d{1,9})\.(\d{1,15})\.([\w-]*)$/.exec(text);

@@ -44,6 +44,9 @@ const frameBytesMax = 65_536;
 /** A handshake whose sender is not known by then is given up. */
 const handshakeMs = 10_000;
 
+/** How often credentials that have expired, and were accepted all the same, are looked at again. */
+const expiredMs = 5_000;
+
 /** Whether it is time to ping somebody, or to look at credentials. */
 const tickMs = 1_000;
 
@@ -57,6 +60,8 @@ interface Connection {
   close(code: number, reason: string): void;
   /** By the clock that only counts. */
   checkAt: number;
+  /** Counts the times that credentials were looked at: an answer that comes after a later one is none. */
+  checks: number;
   beatAt: number;
 }
 
@@ -71,6 +76,7 @@ export class Live {
     handleProtocols: (protocols) => (protocols.has(live.subprotocol) ? live.subprotocol : false),
   });
   readonly #connections = new Set<Connection>();
+  readonly #handshakes = new Set<Duplex>();
   readonly #watchesMax: number;
   readonly #recheckMs: number;
   readonly #heartbeatMs: number;
@@ -100,9 +106,13 @@ export class Live {
   upgrade(message: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on("error", () => undefined);
     const limit = setTimeout(() => stream.destroy(), handshakeMs).unref();
+    this.#handshakes.add(stream);
     void this.#welcome(message, stream, head)
       .catch((error: unknown) => refuse(stream, failure(error, "GET /live", this.#parts.onError)))
-      .finally(() => clearTimeout(limit));
+      .finally(() => {
+        this.#handshakes.delete(stream);
+        clearTimeout(limit);
+      });
   }
 
   /** `GET /live`: server-sent events. */
@@ -118,6 +128,10 @@ export class Live {
         },
       );
     const watches = watchesIn(request);
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
+    const { signal, method } = request;
+    // Nobody would read a stream, nor end it: by HEAD, and when the sender has left while it was found out who that is.
+    if (method === "HEAD" || signal.aborted) return new Response(null, { headers });
     const leave = this.#parts.limiter?.wait(limitKey(visit, sender));
     const connection = new EventStream(
       (way) => this.#session(way, visit),
@@ -128,27 +142,30 @@ export class Live {
     );
     const { session } = connection;
     const entry = this.#joined({ session, request, beat: () => connection.beat(), close: () => connection.close() }, visit);
+    signal.addEventListener("abort", () => connection.close());
     for (const watch of watches) void session.watch(watch);
-    const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
     return new Response(connection.body, { headers });
   }
 
   async #welcome(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
-    const { access, limiter, open, rules } = this.#parts;
-    if (this.#isEnded) throw new ConvergentError("closed", "this server stops; ask another one");
+    const { limiter, open, rules } = this.#parts;
+    if (this.#isEnded) throw stops();
     const request = requestOf(message);
-    if (new URL(request.url).pathname !== "/live")
+    if (!request || new URL(request.url).pathname !== "/live")
       throw new ConvergentError("not_found", "WebSockets are served at /live", { details: { known: ["/live"] } });
     // A page of another origin could watch in its visitor's name: it is judged as if it wrote.
     const refusal = guard({ method: "POST", headers: request.headers }, rules);
     if (refusal) throw refusal;
     if (!offersProtocol(request))
       throw invalidInput(`offer the subprotocol ${live.subprotocol}`, [{ path: "", reason: "no known subprotocol" }]);
-    const visit = open ? anyone : await access.admit(request);
+    const visit = open ? anyone : await this.#admitted(request, message.socket);
+    if (this.#isEnded) throw stops(); // while somebody was asked who that is
     const key = limitKey(visit, message.socket);
     limiter?.count(key);
     const leave = limiter?.wait(key);
+    let isJoined = false;
     this.#server.handleUpgrade(message, stream, head, (socket) => {
+      isJoined = true;
       const connection: SocketConnection = new SocketConnection({
         socket,
         stream,
@@ -165,6 +182,17 @@ export class Live {
         visit,
       );
     });
+    if (!isJoined) leave?.(); // the library has answered what is no handshake, or the sender is gone
+  }
+
+  // Whoever tries credentials is counted by its address, as over HTTP.
+  async #admitted(request: Request, sender: Sender): Promise<Visit> {
+    try {
+      return await this.#parts.access.admit(request);
+    } catch (error) {
+      this.#parts.limiter?.count(limitKey(anyone, sender));
+      throw error;
+    }
   }
 
   #session(way: Way, visit: Visit): Session {
@@ -180,8 +208,8 @@ export class Live {
     });
   }
 
-  #joined(connection: Omit<Connection, "checkAt" | "beatAt">, visit: Visit): Connection {
-    const entry: Connection = { ...connection, checkAt: this.#nextCheck(visit), beatAt: this.#now + this.#heartbeatMs };
+  #joined(connection: Omit<Connection, "checkAt" | "checks" | "beatAt">, visit: Visit): Connection {
+    const entry: Connection = { ...connection, checkAt: this.#nextCheck(visit), checks: 0, beatAt: this.#now + this.#heartbeatMs };
     this.#connections.add(entry);
     this.#ticking ??= this.#timers.after(tickMs, () => this.#tick());
     return entry;
@@ -202,7 +230,7 @@ export class Live {
         connection.beat();
       }
       if (connection.checkAt <= now) {
-        connection.checkAt = Number.POSITIVE_INFINITY; // until it is known what comes of it
+        connection.checkAt = now + this.#recheckMs; // an answer that never comes is not the last that was asked for
         void this.#check(connection);
       }
     }
@@ -210,11 +238,14 @@ export class Live {
 
   // Credentials that are not accepted any more end the connection; whoever has new ones connects again, and resumes.
   async #check(connection: Connection): Promise<void> {
+    const check = ++connection.checks;
     try {
       const visit = await this.#parts.access.admit(connection.request);
+      if (connection.checks !== check) return;
       connection.checkAt = this.#nextCheck(visit);
       await connection.session.judge(visit);
     } catch (error) {
+      if (connection.checks !== check) return;
       if (isConvergentError(error, "unauthenticated"))
         return connection.close(live.closeCodes.unauthenticated, "the credentials have expired or are not accepted any more");
       // Whoever vouches for callers does not answer: nobody is let in by that, and nobody is cut off.
@@ -227,14 +258,17 @@ export class Live {
   #nextCheck({ caller }: Visit): number {
     if (this.#parts.open || !caller) return Number.POSITIVE_INFINITY;
     const { exp } = caller.claims;
-    const leftMs = typeof exp === "number" ? Math.max(0, exp * 1000 - this.#host.clock.now()) : Number.POSITIVE_INFINITY;
-    return this.#now + Math.min(this.#recheckMs, leftMs);
+    if (typeof exp !== "number" || !Number.isFinite(exp)) return this.#now + this.#recheckMs;
+    const leftMs = exp * 1000 - this.#host.clock.now();
+    // What has expired may still be accepted, by whoever allows for clocks that differ.
+    return this.#now + Math.min(this.#recheckMs, leftMs > 0 ? leftMs : expiredMs);
   }
 
   #end(): void {
     this.#isEnded = true;
     this.#ticking?.cancel();
     for (const connection of [...this.#connections]) connection.close(live.closeCodes.goingAway, "this server stops; another one goes on");
+    for (const stream of this.#handshakes) refuse(stream, failure(stops(), "GET /live", this.#parts.onError));
   }
 
   get #host() {
@@ -252,15 +286,21 @@ export class Live {
   }
 }
 
-/** The handshake as a request, a bearer token in its subprotocols as the header that browsers cannot send. */
-function requestOf(message: IncomingMessage): Request {
+function stops(): ConvergentError {
+  return new ConvergentError("closed", "this server stops; ask another one");
+}
+
+/** The handshake as a request, a bearer token in its subprotocols as the header that browsers cannot send; `undefined` when its address is none. */
+function requestOf(message: IncomingMessage): Request | undefined {
+  const url = URL.parse(message.url ?? "/", "http://localhost");
+  if (!url) return undefined;
   const headers = new Headers();
   for (let index = 0; index < message.rawHeaders.length; index += 2)
     headers.append(message.rawHeaders[index] as string, message.rawHeaders[index + 1] as string);
   const bearer = protocolsOf(headers).find((protocol) => protocol.startsWith(live.bearerPrefix));
   if (bearer !== undefined && bearer.length <= bearerMax && !headers.has("authorization"))
     headers.set("authorization", `Bearer ${bearer.slice(live.bearerPrefix.length)}`);
-  return new Request(new URL(message.url ?? "/", "http://localhost"), { headers });
+  return new Request(url, { headers });
 }
 
 function offersProtocol({ headers }: Request): boolean {
@@ -298,6 +338,8 @@ function objectIn(text: string): Readonly<Record<string, unknown>> {
 
 function refuse(stream: Duplex, response: Response): void {
   void response.text().then((body) => {
+    if (!stream.writable) return;
+    stream.once("finish", () => stream.destroy()); // whoever was refused need not close its side
     const headers = [...response.headers, ["content-length", String(Buffer.byteLength(body))], ["connection", "close"]];
     const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
     stream.end(`HTTP/1.1 ${response.status} ${problemTitle(body)}\r\n${lines}\r\n${body}`);

@@ -32,8 +32,9 @@ export interface Told {
 export abstract class Newest {
   readonly standing: Standing;
   abstract readonly tags: readonly string[];
-  /** By what the receivers have in common. */
-  readonly #messages = new Map<unknown, Message>();
+  /** By what the receivers have in common: words, or the state that they have, which is not kept for that. */
+  readonly #messages = new Map<string, Message>();
+  readonly #messagesFrom = new WeakMap<object, Message>();
 
   constructor(standing: Standing) {
     this.standing = standing;
@@ -45,9 +46,12 @@ export abstract class Newest {
   /** Whether somebody for whom `shows` judges may see it. */
   abstract isShown(shows: (value: unknown) => boolean): boolean;
 
-  protected known(key: unknown, make: () => Message): Message {
-    let message = this.#messages.get(key);
-    if (!message) this.#messages.set(key, (message = make()));
+  protected known(key: string | object, make: () => Message): Message {
+    const known = typeof key === "string" ? this.#messages.get(key) : this.#messagesFrom.get(key);
+    if (known) return known;
+    const message = make();
+    if (typeof key === "string") this.#messages.set(key, message);
+    else this.#messagesFrom.set(key, message);
     return message;
   }
 
@@ -66,19 +70,32 @@ export abstract class Newest {
 /** Members of the message beside its value and its label. */
 export type Rest = Omit<live.ValueNews, keyof live.Label | "value">;
 
+export interface ValueParts {
+  readonly rest: Rest;
+  /** What else makes a difference to who watches. */
+  readonly parts?: string;
+  /** Of a subject that is not there. */
+  readonly absent?: Rest;
+  /** What is judged whether it may be seen; what the text says unless it is given. */
+  readonly seen?: unknown;
+}
+
 /** A document, a state or a saga. */
 export class NewestValue extends Newest {
   readonly #text: string;
   readonly #rest: string;
+  readonly #absent: string;
   readonly #tag: string;
   #value: { readonly parsed: unknown } | undefined;
 
-  /** `text`: the value in JSON. `parts`: what else makes a difference to who watches. */
-  constructor(standing: Standing, text: string, { rest, parts = "" }: { readonly rest: Rest; readonly parts?: string }) {
+  /** `text`: the value in JSON. */
+  constructor(standing: Standing, text: string, { rest, parts = "", absent = {}, seen }: ValueParts) {
     super(standing);
     this.#text = text;
-    this.#rest = JSON.stringify(rest).slice(1, -1);
+    this.#rest = membersOf(rest);
+    this.#absent = membersOf(absent);
     this.#tag = tagOf(text + parts);
+    if (seen !== undefined) this.#value = { parsed: seen };
   }
 
   get tags(): readonly string[] {
@@ -95,14 +112,19 @@ export class NewestValue extends Newest {
     const known = has instanceof Newest ? has.tags.includes(tag) : has?.has(tag);
     if (known) return this.progress(fresh, [tag]);
     const message = this.known(`${fresh} ${hidden}`, () => {
-      const rest = hidden || this.#rest === "" ? "" : `,${this.#rest}`;
-      return new Message(`"value":${hidden ? "null" : this.#text},${this.label(fresh, [tag])}${rest}`);
+      const rest = hidden ? this.#absent : this.#rest;
+      return new Message(`"value":${hidden ? "null" : this.#text},${this.label(fresh, [tag])}${rest === "" ? "" : `,${rest}`}`);
     });
     return { message, isProgress: false };
   }
 }
 
-const hiddenTag = tagOf("");
+function membersOf(rest: Rest): string {
+  return JSON.stringify(rest).slice(1, -1);
+}
+
+// As of what is not there: who may not see it cannot tell the two apart.
+const hiddenTag = tagOf("null");
 
 /** What may not be seen, as its receiver has it. */
 export const hidden: ReadonlySet<string> = new Set([hiddenTag]);

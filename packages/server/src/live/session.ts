@@ -2,7 +2,7 @@
  * The watches of one connection, whatever it is made of. Each is judged when it is asked for, and again whenever the caller's credentials are looked at
  * again. What goes wrong with one of them is told under its id, and touches no other.
  */
-import { ConvergentError, emptyToken, isConvergentError, parseToken, type ServiceRuntime } from "convergent";
+import { ConvergentError, isConvergentError, parseToken, type ServiceRuntime } from "convergent";
 import { type Grant, narrowed, type Question, type Visit } from "../gateway/access.ts";
 import type { Directory } from "../gateway/directory.ts";
 import { problemBody, unexpected } from "../gateway/problem.ts";
@@ -101,6 +101,7 @@ export class Session implements Outlet {
     try {
       await this.#begin(entry);
     } catch (error) {
+      entry.watch?.end();
       const shown = await this.#options.discreet(error, this.#visit);
       if (this.#entries.get(id) !== entry) return;
       this.#entries.delete(id);
@@ -122,11 +123,12 @@ export class Session implements Outlet {
       if (!watch) continue;
       try {
         const grant = await visit.judge(this.#subject(asked).question);
+        if (this.#visit !== visit) return; // it was judged by newer credentials meanwhile
         if (JSON.stringify(grant.conditions) !== conditions)
           throw new ConvergentError("forbidden", "what this caller may see has become another; watch it again");
         watch.granted(grant);
       } catch (error) {
-        if (this.#entries.get(id)?.watch === watch) watch.refuse(this.#problem(error));
+        if (this.#visit === visit && this.#entries.get(id)?.watch === watch) watch.refuse(this.#problem(error));
       }
     }
   }
@@ -151,6 +153,15 @@ export class Session implements Outlet {
     this.#entries.delete(watch.id);
   }
 
+  failed(watch: Watch, error: unknown): void {
+    watch.refuse(this.#problem(error));
+  }
+
+  moved(watch: Watch): void {
+    const entry = this.#entries.get(watch.id);
+    if (entry?.watch === watch) void this.#measure(entry, watch);
+  }
+
   /** Where each watch goes on. */
   cursors(): Record<number, string> {
     const cursors: Record<number, string> = {};
@@ -164,10 +175,11 @@ export class Session implements Outlet {
   async #begin(entry: Entry): Promise<void> {
     const { asked, ended } = entry;
     const { service, question, topic: topicOf } = this.#subject(asked);
-    const judging = this.#visit.judge(question);
-    const grant = judging instanceof Promise ? await judging : judging;
-    const token = asked.after === undefined ? emptyToken : parseToken(asked.after);
-    const level = asked.after === undefined ? undefined : await levelOf(service, token, 0);
+    const visit = this.#visit;
+    const judging = visit.judge(question);
+    let grant = judging instanceof Promise ? await judging : judging;
+    const level = asked.after === undefined ? undefined : await levelOf(service, parseToken(asked.after), 0);
+    if (this.#visit !== visit) grant = await this.#visit.judge(question); // the other watches were judged again meanwhile
     if (ended.signal.aborted) return;
     const topic = topicOf(grant);
     const watch = new Watch(asked.id, { topic, outlet: this, grant, level });
@@ -176,6 +188,19 @@ export class Session implements Outlet {
     topic.join(watch);
     watch.begin(verdictOf(topic, asked.from));
     if (level && !level.isWhole) void this.#reach(watch, { service, token: asked.after as string, ended });
+  }
+
+  // What `after` asks for in a history that a restore has begun; the watch ends when it is not in there.
+  async #measure({ asked, ended }: Entry, watch: Watch): Promise<void> {
+    const { service } = this.#subject(asked);
+    const token = asked.after as string;
+    try {
+      const level = await levelOf(service, parseToken(token), 0);
+      if (level.isWhole) watch.reached(level);
+      else await this.#reach(watch, { service, token, ended });
+    } catch (error) {
+      if (!ended.signal.aborted) watch.refuse(this.#problem(error));
+    }
   }
 
   // What the token names of other services may be on its way.

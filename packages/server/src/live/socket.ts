@@ -34,7 +34,10 @@ export class SocketConnection implements Way {
     this.#socket = socket;
     this.#stream = stream;
     this.session = session(this);
-    stream.on("drain", () => this.session.drained());
+    stream.on("drain", () => {
+      socket.resume();
+      this.session.drained();
+    });
     socket.on("pong", () => (this.#answered = true));
     socket.on("error", () => undefined); // what was malformed is answered with a close code by the library
     socket.on("close", () => {
@@ -44,6 +47,8 @@ export class SocketConnection implements Way {
     socket.on("message", (data, isBinary) => {
       if (isBinary) return socket.close(live.closeCodes.unsupported, "frames are text");
       void this.#receive((data as Buffer).toString("utf8"), count);
+      // Whoever does not read its answers is not read either.
+      if (this.isFull) socket.pause();
     });
   }
 
@@ -52,11 +57,11 @@ export class SocketConnection implements Way {
   }
 
   send(message: Message, id: number): void {
-    if (this.#stream.writable) this.#stream.write(message.frame(id));
+    this.#write(() => message.frame(id));
   }
 
   tell(text: string): void {
-    if (this.#stream.writable) this.#stream.write(frameOf(text));
+    this.#write(() => frameOf(text));
   }
 
   /** Pings; one that did not answer the ping before is cut off. */
@@ -70,6 +75,11 @@ export class SocketConnection implements Way {
     this.session.end();
     this.#socket.close(code, reason);
     setTimeout(() => this.#socket.terminate(), closeMs).unref();
+  }
+
+  // Nothing follows a close frame, whichever side sent it first.
+  #write(frame: () => Buffer): void {
+    if (this.#socket.readyState === this.#socket.OPEN && this.#stream.writable) this.#stream.write(frame());
   }
 
   async #receive(text: string, count: () => void): Promise<void> {

@@ -2,7 +2,7 @@
  * A subject that is watched: looked at once for all its watches, whatever connections they are of. It lives as long as somebody watches.
  * Whoever watches is listed before the subject is looked at, and every look is of now: nothing falls in between.
  */
-import { catalogue, isConvergentError, type Timer, type Timers } from "convergent";
+import { catalogue, type ConvergentError, isConvergentError, type Timer, type Timers } from "convergent";
 import { problemBody, unexpected } from "../gateway/problem.ts";
 import type { Newest } from "./newest.ts";
 import { progressMs, type Watch } from "./watch.ts";
@@ -13,6 +13,10 @@ export interface TopicOptions {
   /** Version of the view's definition; 0 of what has none. */
   readonly version: number;
   readonly epoch: () => string;
+  /** Asks the store for the head of the log. */
+  readonly head: () => Promise<number>;
+  /** What is told to those who may not see it, and ends their watch; without it they are told that there is no value. */
+  readonly unseen?: () => ConvergentError;
   readonly timers: Timers;
   readonly now: () => number;
   /** Asks the store; undefined where whoever follows publishes the present state, too. */
@@ -41,6 +45,7 @@ export class Topic {
   #looking: Promise<void> | undefined;
   #lookAgain = false;
   #later: Timer | undefined;
+  #retry: Timer | undefined;
   #lingering: Timer | undefined;
 
   constructor(options: TopicOptions) {
@@ -57,6 +62,14 @@ export class Topic {
 
   get epoch(): string {
     return this.#options.epoch();
+  }
+
+  get unseen(): (() => ConvergentError) | undefined {
+    return this.#options.unseen;
+  }
+
+  head(): Promise<number> {
+    return this.#options.head();
   }
 
   now(): number {
@@ -80,7 +93,7 @@ export class Topic {
     else this.#forget();
   }
 
-  /** Looks at the subject, and tells. A look that is asked for during another follows it. Never rejects. */
+  /** Looks at the subject, and tells. A look that is asked for during another follows it; one that failed comes again by itself. Never rejects. */
   look(): Promise<void> {
     const { look } = this.#options;
     if (!look) return Promise.resolve();
@@ -96,9 +109,15 @@ export class Topic {
     const before = this.newest?.standing;
     if (before && before.epoch === standing.epoch && standing.asOf < before.asOf) return;
     this.newest = newest;
-    let isLater = false;
-    for (const watch of this.#watches) isLater = watch.offer() || isLater;
-    if (isLater) this.#later ??= this.#options.timers.after(progressMs, () => this.#tellLater());
+    for (const watch of this.#watches) watch.offer();
+  }
+
+  /** Offers what is known once more, when somebody who was told of the position a moment ago may be told again. */
+  offerLater(): void {
+    this.#later ??= this.#options.timers.after(progressMs, () => {
+      this.#later = undefined;
+      for (const watch of this.#watches) watch.offer();
+    });
   }
 
   /** Ends every watch with a failure. */
@@ -111,18 +130,13 @@ export class Topic {
     this.#forget();
   }
 
+  // Once: by the time that a last look has failed, somebody else may watch the same subject anew.
   #forget(): void {
-    if (this.#watches.size > 0) return;
-    this.#unfollow?.();
+    if (this.#watches.size > 0 || !this.#unfollow) return;
+    this.#unfollow();
     this.#unfollow = undefined;
+    this.#retry?.cancel();
     this.#options.onLeft();
-  }
-
-  #tellLater(): void {
-    this.#later = undefined;
-    let isLater = false;
-    for (const watch of this.#watches) isLater = watch.offer() || isLater;
-    if (isLater) this.#later = this.#options.timers.after(progressMs, () => this.#tellLater());
   }
 
   async #looks(look: () => Promise<Newest>): Promise<void> {
@@ -132,10 +146,11 @@ export class Topic {
         this.publish(await look());
       } catch (error) {
         if (!passes(error)) return this.fail(error);
-        await this.#options.timers.sleep(retryMs);
-        this.#lookAgain = this.#watches.size > 0;
+        this.#lookAgain = false;
+        this.#retry?.cancel();
+        if (this.#unfollow) this.#retry = this.#options.timers.after(retryMs, () => void this.look());
       }
-    } while (this.#lookAgain && this.#watches.size > 0);
+    } while (this.#lookAgain && this.#unfollow); // whoever comes while it is still known is told what it knows
   }
 }
 

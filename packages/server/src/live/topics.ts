@@ -1,10 +1,10 @@
 /** The subjects of one gateway that are watched, each once. */
 import { catalogue, type FindOptions, hasEnded, isConvergentError, type Condition, type Page, type SagaReading } from "convergent";
 import type { EntityEntry, SagaEntry, ViewEntry } from "../gateway/directory.ts";
-import { sagaBodyOf } from "../gateway/saga-routes.ts";
+import { noSaga, sagaBodyOf } from "../gateway/saga-routes.ts";
 import { tagOf } from "./cursor.ts";
 import { EntityFeed } from "./entity-feed.ts";
-import { type Newest, NewestPage, NewestValue, type Standing } from "./newest.ts";
+import { type Newest, NewestPage, NewestValue, type Rest, type Standing } from "./newest.ts";
 import { Topic, type TopicOptions } from "./topic.ts";
 import { ViewFeed } from "./view-feed.ts";
 
@@ -67,10 +67,10 @@ export class Topics {
         try {
           const { state, version, pending } = await entity.runtime.read(id);
           const rest = { version, ...(pending.length > 0 ? { pending } : {}) };
-          return new NewestValue(standing, JSON.stringify(state), { rest, parts: String(version) });
+          return new NewestValue(standing, JSON.stringify(state), { rest, parts: String(version), absent: noEntity });
         } catch (error) {
           if (!isConvergentError(error, "entity_not_found")) throw error;
-          return new NewestValue(standing, "null", { rest: { version: 0 } });
+          return new NewestValue(standing, "null", { rest: noEntity });
         }
       },
       follow: (topic) => feedOf(this.#entityFeeds, service.name, () => new EntityFeed(service)).follow(topic, name, id),
@@ -83,11 +83,12 @@ export class Topics {
       const { log } = saga.service;
       const { token, version, ...body } = sagaBodyOf(reading);
       const standing = { target: targetOf(identity), epoch: log.epoch.id, version: 0, asOf: positionOf(reading), isWhole: true, token };
-      return new NewestValue(standing, JSON.stringify(body), { rest: { version }, parts: String(version) });
+      return new NewestValue(standing, JSON.stringify(body), { rest: { version }, parts: String(version), seen: reading.state });
     };
     return this.#topic(identity, {
       version: 0,
       ...this.#hostOf(saga.service),
+      unseen: () => noSaga(saga, id),
       follow: (topic) => followSaga(topic, saga, { id, newestOf }),
     });
   }
@@ -112,20 +113,23 @@ export class Topics {
     });
   }
 
-  #hostOf({ log }: ViewEntry["service"]): Pick<TopicOptions, "epoch" | "timers" | "now"> {
+  #hostOf({ log }: ViewEntry["service"]): Pick<TopicOptions, "epoch" | "head" | "timers" | "now"> {
     const { timers, clock } = log.host;
-    return { epoch: () => log.epoch.id, timers, now: () => clock.elapsed() };
+    return { epoch: () => log.epoch.id, head: async () => (await log.head()).position, timers, now: () => clock.elapsed() };
   }
 
   #topic(identity: readonly unknown[], options: Omit<TopicOptions, "target" | "onLeft" | "onError">): Topic {
     const key = JSON.stringify(identity);
     const known = this.#topics.get(key);
     if (known) return known;
-    const topic = new Topic({ ...options, target: targetOf(identity), onLeft: () => this.#topics.delete(key), onError: this.#onError });
+    const onLeft = (): void => void (this.#topics.get(key) === topic && this.#topics.delete(key));
+    const topic: Topic = new Topic({ ...options, target: targetOf(identity), onLeft, onError: this.#onError });
     this.#topics.set(key, topic);
     return topic;
   }
 }
+
+const noEntity: Rest = { version: 0 };
 
 function targetOf(identity: readonly unknown[]): string {
   return tagOf(JSON.stringify(identity));

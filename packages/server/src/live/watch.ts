@@ -18,6 +18,10 @@ export interface Outlet {
   late(watch: Watch): void;
   /** The watch has ended. */
   ended(watch: Watch): void;
+  /** Whether it may be seen could not be found out. */
+  failed(watch: Watch, error: unknown): void;
+  /** It is of another history by now: what its `after` asks for there is to be found out. */
+  moved(watch: Watch): void;
 }
 
 /** Of the position alone nobody is told more often than this, in milliseconds. */
@@ -42,6 +46,7 @@ export class Watch {
   #sentFresh: boolean | undefined;
   #sentPosition = -1;
   #isEnded = false;
+  #isDoubting = false;
 
   constructor(
     id: number,
@@ -85,23 +90,24 @@ export class Watch {
     this.offer();
   }
 
-  /** Tells what its topic knows by now, if that is news. Answers whether something is left to be told later. */
-  offer(): boolean {
+  /** Tells what its topic knows by now, if that is news and it is time for it. */
+  offer(): void {
     const { newest } = this.topic;
-    if (!newest || this.#isEnded) return false;
-    if (this.#outlet.isFull) {
-      this.#outlet.late(this);
-      return false;
-    }
+    if (!newest || this.#isEnded) return;
+    if (this.#outlet.isFull) return this.#outlet.late(this);
     const { asOf, epoch, isWhole } = newest.standing;
-    if (epoch !== this.#epoch || (asOf < this.#floor && isWhole)) this.#reset(epoch);
-    if (asOf < this.#floor) return false; // it has seen more already, elsewhere
+    if (epoch !== this.#epoch) this.#reset(epoch);
+    if (asOf < this.#floor) {
+      if (isWhole) void this.#doubt();
+      return; // it has seen more already, elsewhere
+    }
+    const isHidden = this.#isHidden(newest);
+    if (isHidden === undefined) return;
     const fresh = this.#level ? this.#level.isWhole && asOf >= this.#level.position : isWhole;
-    const isHidden = this.#grant.shows !== undefined && !newest.isShown(this.#grant.shows);
     const { message, isProgress } = newest.told(this.#has, fresh, isHidden);
     if (isProgress && fresh === this.#sentFresh) {
-      if (asOf === this.#sentPosition) return false;
-      if (this.topic.now() - this.#sentAt < progressMs) return true;
+      if (asOf === this.#sentPosition) return;
+      if (this.topic.now() - this.#sentAt < progressMs) return this.topic.offerLater();
     }
     this.#has = isHidden ? hidden : newest;
     this.#floor = asOf;
@@ -109,7 +115,6 @@ export class Watch {
     this.#sentFresh = fresh;
     this.#sentAt = this.topic.now();
     this.#outlet.send(message, this.id);
-    return false;
   }
 
   /** Where it goes on after what was sent so far; `undefined` before anything was. */
@@ -133,7 +138,39 @@ export class Watch {
     this.topic.leave(this);
   }
 
+  /** `undefined` when the watch has ended by that. */
+  #isHidden(newest: Newest): boolean | undefined {
+    const { shows } = this.#grant;
+    if (!shows) return false;
+    try {
+      if (newest.isShown(shows)) return false;
+    } catch (error) {
+      this.#outlet.failed(this, error); // the policy's failure about one caller is not everybody's
+      return undefined;
+    }
+    const { unseen } = this.topic;
+    if (!unseen) return true;
+    this.#outlet.failed(this, unseen());
+    return undefined;
+  }
+
+  // What this process has looked at may be older than what the watcher saw elsewhere. Only a cursor past the head of the log is of another history.
+  async #doubt(): Promise<void> {
+    if (this.#isDoubting) return;
+    this.#isDoubting = true;
+    const epoch = this.#epoch;
+    const head = await this.topic.head().catch(() => undefined);
+    this.#isDoubting = false;
+    if (head === undefined || head >= this.#floor || this.#isEnded || epoch !== this.#epoch) return;
+    this.#reset(epoch);
+    this.offer();
+  }
+
   #reset(epoch: string): void {
+    if (this.#level && epoch !== this.#epoch) {
+      this.#level = { ...this.#level, isWhole: false }; // its position is one of the other history
+      this.#outlet.moved(this);
+    }
     this.#epoch = epoch;
     this.#floor = 0;
     this.#has = undefined;
