@@ -101,3 +101,8 @@ export class Pages<Item> {
     }
   }
 }
+
+/** Which events it reads. */
+export function filterOf({ types, others }: Pick<ReaderOptions<never>, "types" | "others">): EventFilter {
+  return { ...(types ? { types } : {}), ...(others ? { others } : {}) };
+}

@@ -20,17 +20,18 @@ import { comparePositions, laterPosition, origin, type Position } from "../posit
 import { Batches } from "./batches.ts";
 import { CheckpointRows, ensureRows, type Reach, requireSameHistory } from "./checkpoint.ts";
 import { gatheredOf } from "./gathered.ts";
+import { Gathering } from "./gathering.ts";
 import { revoke } from "./fence.ts";
 import type { Percentiles } from "./histogram.ts";
 import { Membership, type Participant } from "./membership.ts";
 import type { ReaderFailure, ReaderOptions, ReaderState, ReaderStatus, SlotCounts } from "./reader-options.ts";
 import { LazyRows, restMs } from "./lazy-rows.ts";
 import { Nap } from "./nap.ts";
-import { Pages } from "./pages.ts";
+import { filterOf, Pages } from "./pages.ts";
 import { QuietRoute } from "./quiet-route.ts";
 import { SeenBySource } from "./seen-by-source.ts";
 import { SetAside } from "./set-aside.ts";
-import { rowsPlace } from "./slot-places.ts";
+import { rowsPlace, type SlotPlaces } from "./slot-places.ts";
 import { slotsDefault } from "./slots.ts";
 import { slotsOf, statusOf } from "./status.ts";
 import { messageOf } from "./verdict.ts";
@@ -48,6 +49,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly version: number;
   readonly source: LogSource;
   readonly checkpointKey: CheckpointKey;
+  readonly filter: EventFilter;
   readonly options: ReaderOptions<Item>;
   readonly aside: SetAside;
   readonly #host: Host;
@@ -57,6 +59,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   readonly #visibility: Visibility;
   readonly #waiters: Waiters;
   readonly #nap: Nap;
+  readonly #gathering: Gathering;
   readonly #seen: SeenBySource;
   readonly #quiet: QuietRoute;
   #first: Position = origin;
@@ -69,9 +72,6 @@ export class Reader<Item = StoredEvent> implements Participant {
   #failure: ReaderFailure | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
-  #steppedAt = -Infinity;
-  /** The last page was full. */
-  #isFar = false;
   #paused = false;
   readonly #lazy: LazyRows;
 
@@ -83,11 +83,13 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#host = options.effects.host;
     this.membership = options.membership ?? new Membership(options.effects);
     this.checkpointKey = { reader: options.name, version: options.version, source: options.source.store };
+    this.filter = filterOf(options);
     this.aside = new SetAside(this.checkpointKey, this.#host);
     this.pages = new Pages(options, this.filter);
     this.#batches = new Batches<Item>(this);
     this.#waiters = new Waiters(this.#host.timers);
     this.#nap = new Nap(this.#host);
+    this.#gathering = new Gathering({ clock: this.#host.clock, nap: this.#nap, everyMs: options.gatherMs });
     this.#quiet = new QuietRoute(options, this.filter);
     this.#seen = new SeenBySource(options.source, this.#host.clock);
     this.#lazy = new LazyRows(this.#host.clock);
@@ -133,15 +135,9 @@ export class Reader<Item = StoredEvent> implements Participant {
     return this.#moved?.places.of(key) ?? origin;
   }
 
-  /** Whether an order key's slot is this process's. */
-  owns(key: string): boolean {
-    const places = this.#rows?.places;
-    return places?.owned.has(places.slotOf(key)) ?? false;
-  }
-
-  /** The slots that this process owns, as a text that changes with them. */
-  get ownedSlots(): string {
-    return [...(this.#rows?.places.owned ?? [])].map(([slot, fence]) => `${slot}:${fence}`).join();
+  /** Its slots; undefined until this process was told which of them it owns. */
+  get places(): SlotPlaces | undefined {
+    return this.#rows?.places;
   }
 
   /** What the effects had reached in their own log by now, and what the source had seen. */
@@ -196,7 +192,7 @@ export class Reader<Item = StoredEvent> implements Participant {
   waitUntil(met: () => boolean, waitMs: number, signal?: CancelSignal): Promise<boolean> {
     const waiting = this.#waiters.wait(met, waitMs, signal);
     this.#quiet.tell(this.#waiters);
-    if (this.options.gatherMs) this.#nap.signal();
+    if (this.#gathering.isOn) this.#nap.signal();
     if (this.watches) this.membership.watch(this);
     return waiting;
   }
@@ -276,16 +272,15 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   /** The rows, once the reader has passed what its log holds of no interest. */
   get #moved(): CheckpointRows | undefined {
-    const rows = this.#rows;
-    if (rows) this.#quiet.move(rows.places);
-    return rows;
+    if (this.#rows) this.#quiet.move(this.#rows.places);
+    return this.#rows;
   }
 
   async #run(): Promise<void> {
     let limit = this.pages.eventsMax;
     while (!this.#stopped) {
       try {
-        await this.#gather();
+        await this.#gathering.rest(() => this.#mayGather);
         if (this.#paused) this.#state = "paused";
         else if (await this.#step(limit)) this.#state = "moving";
         else this.#state = this.#atRest;
@@ -304,13 +299,9 @@ export class Reader<Item = StoredEvent> implements Participant {
     await this.#saveLazily(true).catch(() => undefined); // what is not written is read again at the next start
   }
 
-  async #gather(): Promise<void> {
-    const { gatherMs = 0 } = this.options;
-    const leftMs = this.#steppedAt + gatherMs - this.#host.clock.elapsed();
-    // What it is to take over, or has not taken over yet, is no matter of events.
-    const mayRest = (): boolean => this.#rows !== undefined && this.#assigned === undefined && !this.#waiters.waiting;
-    if (gatherMs > 0 && leftMs > 0 && !this.#stopped && !this.#isFar && mayRest()) await this.#nap.take(leftMs, mayRest);
-    this.#steppedAt = this.#host.clock.elapsed();
+  // What it is to take over, or has not taken over yet, is no matter of events.
+  get #mayGather(): boolean {
+    return !this.#stopped && this.#rows !== undefined && this.#assigned === undefined && !this.#waiters.waiting;
   }
 
   // Woken for all that it wants, it has only its rows to bring up to date now and then.
@@ -349,7 +340,7 @@ export class Reader<Item = StoredEvent> implements Participant {
     }
     const page = await this.pages.read({ after, limit });
     this.#host.reached("reader.read");
-    this.#isFar = page.events.length >= limit;
+    this.#gathering.read(page.events.length >= limit);
     if (this.source !== this.options.effects) await this.#seen.look(page, this.position);
     if (comparePositions(page.scanned, after) <= 0) {
       await this.#idle(rows);
@@ -383,9 +374,9 @@ export class Reader<Item = StoredEvent> implements Participant {
 
   async #save(reach: Reach): Promise<void> {
     const rows = this.#rows as CheckpointRows;
-    const slots = [...rows.places.owned.keys()];
+    const { cursor, owned } = rows.places;
+    const slots = [...owned.keys()];
     if (slots.length === 0) return;
-    const { cursor } = rows.places;
     const written = slots.map((slot) => ({ slot, position: laterPosition(rows.places.storedOf(slot), cursor) }));
     // Not waited for by the disk: at worst it is read again.
     const believe = await gatheredOf(this.options.effects).commit(1, async (tx) =>
@@ -455,11 +446,5 @@ export class Reader<Item = StoredEvent> implements Participant {
     this.#first = first;
     this.#lazy.saved();
     this.membership.join(this);
-  }
-
-  /** Which events it reads. */
-  get filter(): EventFilter {
-    const { types, others } = this.options;
-    return { ...(types ? { types } : {}), ...(others ? { others } : {}) };
   }
 }

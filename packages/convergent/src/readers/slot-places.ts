@@ -46,6 +46,16 @@ export class SlotPlaces {
     return this.#slots.length;
   }
 
+  /** Whether an order key's slot is this process's. */
+  owns(key: string): boolean {
+    return this.#owned.has(this.slotOf(key));
+  }
+
+  /** The slots that this process owns, as a text that changes with them. */
+  get ownedText(): string {
+    return [...this.#owned].map(([slot, fence]) => `${slot}:${fence}`).join();
+  }
+
   /** Slots that this process owns, with the fences of their leases. */
   get owned(): ReadonlyMap<number, number> {
     return this.#owned;

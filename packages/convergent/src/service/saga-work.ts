@@ -64,8 +64,8 @@ export function workOf(unfinished: ViewRuntime, membership: Membership): SagaOpt
   return {
     self: membership.id,
     live: () => new Set(membership.live.map(({ id }) => id)),
-    isOurs: (id) => unfinished.reader.owns(id),
-    slots: () => unfinished.reader.ownedSlots,
+    isOurs: (id) => unfinished.reader.places?.owns(id) ?? false,
+    slots: () => unfinished.reader.places?.ownedText ?? "",
     running: async function* (): AsyncGenerator<Unfinished> {
       for (let cursor: string | undefined; ; ) {
         const page = await unfinished.find({ state: "running" }, { limit: pageDocuments, ...(cursor === undefined ? {} : { cursor }) });
