@@ -1,5 +1,5 @@
 /**
- * The shop's two pages, for customers and for agents. `npm start` builds them in memory (`src/pages.ts`);
+ * The shop's pages: for customers, for agents, and the life of an order. `npm start` builds them in memory (`src/pages.ts`);
  * `npm run dev` serves them with hot reload in front of a shop that `npm start` has opened.
  */
 import react from "@vitejs/plugin-react";
@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "src", "web");
 
 /** What the gateway of a running shop answers. */
 const shop = `http://localhost:${process.env["PORT"] ?? "4000"}`;
-const addresses = ["/entities", "/views", "/definition", "/readers", "/metrics", "/catalogue", "/lab"];
+const addresses = ["/entities", "/views", "/sagas", "/ids", "/definition", "/readers", "/metrics", "/catalogue", "/lab"];
 
 export default defineConfig({
   root,
@@ -19,7 +19,10 @@ export default defineConfig({
   resolve: { conditions: ["convergent-source", "module", "browser", "production|development"] },
   build: {
     target: "es2024",
-    rolldownOptions: { input: { customer: join(root, "index.html"), agent: join(root, "agent.html") } },
+    rolldownOptions: { input: { customer: join(root, "index.html"), agent: join(root, "agent.html"), life: join(root, "life.html") } },
   },
-  server: { port: 5173, proxy: Object.fromEntries(addresses.map((address) => [address, shop])) },
+  server: {
+    port: 5173,
+    proxy: { ...Object.fromEntries(addresses.map((address) => [address, shop])), "/live": { target: shop, ws: true } },
+  },
 });

@@ -9,7 +9,8 @@ import { fallback } from "./fallback.ts";
 import { Laboratory } from "./laboratory.ts";
 import { buildPages } from "./pages.ts";
 import { runProgram } from "./shop-problem.ts";
-import { startShop } from "./shop.ts";
+import { servicesOf, startShop } from "./shop.ts";
+import { StepSwitches } from "./step-switches.ts";
 import { stopAsked } from "./stop-asked.ts";
 
 await runProgram(async () => {
@@ -20,18 +21,21 @@ await runProgram(async () => {
   const building = buildPages();
   building.catch(() => undefined); // told below, once the stores are open
   try {
+    const switches = new StepSwitches();
     const shop = await startShop({
+      switches,
       storeOf: (service) => sqlite(folder.fileOf(service)),
       onRefusal: ({ reaction, command, entity, entityId, reason }) =>
         console.warn(`${reaction}: ${command} of ${entity} ${JSON.stringify(entityId)} was refused: ${reason}`),
       onStuck: ({ service, reader, message, attempts }) =>
         console.warn(`${service}: ${reader} is stuck after ${attempts} attempts: ${message}`),
+      onParkedSaga: ({ saga, id, step, error }) =>
+        console.warn(`${saga} ${id} waits for somebody${step === undefined ? "" : ` at the undo of "${step}"`}: ${error}`),
     });
     try {
       await addDemoData(shop);
-      const { orders, inventory, payments, shipping } = shop;
-      const services = [orders, inventory, payments, shipping];
-      const laboratory = isLaboratory ? new Laboratory(services) : undefined;
+      const services = servicesOf(shop);
+      const laboratory = isLaboratory ? new Laboratory(services, switches) : undefined;
       const server = await serve({ services, port, fallback: fallback({ pages: await building, ...(laboratory ? { laboratory } : {}) }) });
       console.log(welcome(server.port, folder.path));
       await stop;
@@ -55,6 +59,7 @@ The shop is open: ${url}
 
   for customers         ${url}/
   for agents            ${url}/agent
+  the life of an order  ${url}/life?order=demo-1
   an order              ${url}/views/order-summary/demo-1
   a customer's orders   ${url}/views/customer-orders/Mina
   the stock             ${url}/views/availability

@@ -1,5 +1,5 @@
 /**
- * The two pages, built when the shop starts: a process of its own runs Vite (about a second, its memory is given back),
+ * The pages, built when the shop starts: a process of its own runs Vite (about a second, its memory is given back),
  * and hands over the files, which are served from memory. Nothing built lies about that could be older than its source.
  */
 import { fork } from "node:child_process";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { BuiltFile } from "./build-pages.ts";
 import { ShopProblem } from "./shop-problem.ts";
 
-/** The files of the pages by their address: `/`, `/agent`, `/assets/…`. */
+/** The files of the pages by their address: `/`, `/agent`, `/life`, `/assets/…`. */
 export type Pages = ReadonlyMap<string, { readonly type: string; readonly body: string; readonly immutable: boolean }>;
 
 const types: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-const addresses: Readonly<Record<string, string>> = { "index.html": "/", "agent.html": "/agent" };
+const addresses: Readonly<Record<string, string>> = { "index.html": "/", "agent.html": "/agent", "life.html": "/life" };
 
 /** Builds the pages. Throws a `ShopProblem` with what the build said when it fails. */
 export async function buildPages(): Promise<Pages> {

@@ -8,14 +8,16 @@ import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { addDemoData } from "./demo-data.ts";
 import { fallback } from "./fallback.ts";
 import type { inventory } from "./inventory/inventory.ts";
-import type { orders } from "./orders/orders.ts";
+import type { Desk } from "./desk/desk.ts";
+import type { Orders } from "./orders/orders.ts";
 import { Laboratory } from "./laboratory.ts";
 import { buildPages, type Pages } from "./pages.ts";
 import type { payments } from "./payments/payments.ts";
 import type { shipping } from "./shipping/shipping.ts";
-import { type Shop, startShop } from "./shop.ts";
+import { servicesOf, type Shop, startShop } from "./shop.ts";
+import { StepSwitches } from "./step-switches.ts";
 
-type Services = typeof orders | typeof inventory | typeof payments | typeof shipping;
+type Services = Orders | typeof inventory | typeof payments | typeof shipping | Desk;
 
 const lines = [{ product: "tea", quantity: 2, price: 450 }];
 let directory: string;
@@ -26,10 +28,10 @@ let laboratory: Laboratory;
 let pages: Pages;
 
 async function open(): Promise<void> {
-  shop = await startShop({ storeOf: (service) => sqlite(join(directory, `${service}.db`)) });
-  const { orders, inventory, payments, shipping } = shop;
-  const services = [orders, inventory, payments, shipping];
-  laboratory = new Laboratory(services);
+  const switches = new StepSwitches();
+  shop = await startShop({ storeOf: (service) => sqlite(join(directory, `${service}.db`)), switches });
+  const services = servicesOf(shop);
+  laboratory = new Laboratory(services, switches);
   server = await serve({ services, port: 0, fallback: fallback({ pages, laboratory }) });
   client = connect<Services>(server.url);
 }
@@ -114,7 +116,7 @@ test("demo data are added once", async () => {
 });
 
 test("the pages and all they load are served beside the gateway", async () => {
-  for (const address of ["/", "/agent"]) {
+  for (const address of ["/", "/agent", "/life"]) {
     const page = await fetch(server.url + address);
     expect(page.headers.get("content-type")).toMatch(/^text\/html/);
     expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'self'/);
@@ -141,7 +143,7 @@ test("the laboratory pauses a reader, and lets it go", async () => {
   expect(await client.orderSummary.get("o-1", { wait: "0s" })).toMatchObject({ value: undefined, fresh: false });
   expect(await client.customerOrders.get("ada", { wait: "5s" })).toMatchObject({ fresh: true });
   const lab = (await (await fetch(`${server.url}/lab`)).json()) as { readers: unknown[] };
-  expect(lab.readers).toHaveLength(7);
+  expect(lab.readers).toHaveLength(12);
   expect(lab.readers).toContainEqual({ service: "orders", name: "order-summary", delayMs: 0, paused: true });
   expect((await fetch(`${server.url}/lab/reset`, { method: "POST" })).status).toBe(200);
   expect(await client.orderSummary.get("o-1", { wait: "5s" })).toMatchObject({ value: { order: "o-1" }, fresh: true });
@@ -159,6 +161,12 @@ test("a delayed reader shows an order no earlier than its delay, also when nothi
 });
 
 test("what the laboratory cannot do is refused with the way out", async () => {
+  for (const [address, change] of [
+    ["steps/reserve%20stock", { does: "sleeps" }],
+    ["pace", { paceMs: 2001 }],
+  ] as const)
+    expect((await fetch(`${server.url}/lab/${address}`, { method: "PUT", body: JSON.stringify(change) })).status).toBe(400);
+  expect((await fetch(`${server.url}/lab/steps/dance`, { method: "PUT", body: "{}" })).status).toBe(404);
   for (const change of [{ delayMs: -1 }, { delayMs: 10_001 }, { delay: 1 }, "paused"])
     expect((await brake("orders/order-summary", change)).status).toBe(400);
   const unknown = await brake("orders/nobody", { paused: true });

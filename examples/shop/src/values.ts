@@ -41,6 +41,11 @@ export function quantitiesOf(lines: readonly Line[]): ReadonlyMap<string, number
   return quantities;
 }
 
+/** What is packed for these lines. */
+export function itemsOf(lines: readonly Line[]): Array<{ product: string; quantity: number }> {
+  return [...quantitiesOf(lines)].map(([product, quantity]) => ({ product, quantity }));
+}
+
 /** Cents as a person reads them. */
 export function money(cents: number): string {
   return (cents / 100).toFixed(2);

@@ -6,6 +6,8 @@
 export interface Reservation {
   readonly order: string;
   readonly quantity: number;
+  /** The amendment that it was made for, as long as that may yet be undone. */
+  readonly amendment?: string;
 }
 
 /** Only drawers with something in them. An order that reserved twice is there twice. */
@@ -18,15 +20,20 @@ export function withReservation(all: Reservations, reservation: Reservation): Re
   return { ...all, [drawer]: [...(all[drawer] ?? []), reservation] };
 }
 
-export function withoutOrder(all: Reservations, order: string): Reservations {
+/** Without what the order holds, or holds for one amendment. */
+export function withoutOrder(all: Reservations, order: string, amendment?: string): Reservations {
   const { [drawerOf(order)]: drawer = [], ...others } = all;
-  const left = drawer.filter((reservation) => reservation.order !== order);
+  const left = drawer.filter((reservation) => !isOf(reservation, order, amendment));
   return left.length === 0 ? others : { ...others, [drawerOf(order)]: left };
 }
 
-/** The pieces that an order holds. */
-export function heldBy(all: Reservations, order: string): number {
-  return (all[drawerOf(order)] ?? []).reduce((sum, held) => (held.order === order ? sum + held.quantity : sum), 0);
+/** The pieces that an order holds, or holds for one amendment. */
+export function heldBy(all: Reservations, order: string, amendment?: string): number {
+  return (all[drawerOf(order)] ?? []).reduce((sum, held) => (isOf(held, order, amendment) ? sum + held.quantity : sum), 0);
+}
+
+function isOf(reservation: Reservation, order: string, amendment: string | undefined): boolean {
+  return reservation.order === order && (amendment === undefined || reservation.amendment === amendment);
 }
 
 function drawerOf(order: string): number {

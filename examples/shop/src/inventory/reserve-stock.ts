@@ -14,7 +14,8 @@ export const reserveStock = reaction("reserve-stock", { from: [order], to: { sto
       commands.stock(product).reserve({ order: entityId, quantity, backorder: true }),
     ),
   "order.amended": ({ entityId, data }, { commands }) => [
-    ...[...quantitiesOf(data.before).keys()].map((product) => commands.stock(product).release({ order: entityId })),
+    // What an amendment reserved of new products is part of what the order holds from now on.
+    ...[...quantitiesOf(data.amendment === undefined ? data.before : [...data.before, ...data.lines]).keys()].map((product) => commands.stock(product).release({ order: entityId })),
     ...[...quantitiesOf(data.lines)].map(([product, quantity]) =>
       commands.stock(product).reserve({ order: entityId, quantity, backorder: true }),
     ),

@@ -22,6 +22,7 @@ const Details = { address: TextOrNone.optional(), note: TextOrNone.optional() };
 const Place = z.object({ customer: Text, lines: Lines, ...Details });
 /** What is left out stays as it is. */
 const Amend = z.object({ lines: Lines.optional(), ...Details });
+const Finish = z.object({ amendment: Text, lines: Lines, ...Details });
 const Cancel = z.object({ reason: Text });
 
 type Amend = z.infer<typeof Amend>;
@@ -37,7 +38,8 @@ export const order = entity("order", {
   initial: (): Order => ({ status: "none", customer: "", lines: [], total: 0 }),
   events: {
     placed: Place,
-    amended: z.object({ customer: Text, lines: Lines, before: Lines }),
+    // With `amendment` money, goods and parcel have followed already, step by step, in the saga of this id.
+    amended: z.object({ customer: Text, lines: Lines, before: Lines, amendment: Text.optional() }),
     // Apart from the lines: a new address moves neither stock nor money.
     detailed: z.object({ customer: Text, ...Details }),
     cancelled: z.object({ customer: Text, lines: Lines, reason: Text }),
@@ -66,17 +68,21 @@ export const order = entity("order", {
       (state, { lines, address, note }, emit) => {
         if (state.status !== "placed") return reject(`this order cannot be amended: ${whyNot(state)}`);
         const { customer } = state;
-        const details = {
-          ...(address !== undefined && address !== (state.address ?? "") ? { address } : {}),
-          ...(note !== undefined && note !== (state.note ?? "") ? { note } : {}),
-        };
+        const details = changedDetails(state, { address, note });
         return [
           ...(lines && !sameLines(lines, state.lines) ? [emit.amended({ customer, lines, before: state.lines })] : []),
-          ...(Object.keys(details).length > 0 ? [emit.detailed({ customer, ...details })] : []),
+          ...(details ? [emit.detailed({ customer, ...details })] : []),
         ];
       },
       { onConflict: amendments },
     ),
+    /** The last step of the saga `amend-order`. */
+    finishAmendment: command(Finish, (state, { amendment, lines, ...given }, emit) => {
+      if (state.status !== "placed") return reject(`this order cannot be amended: ${whyNot(state)}`);
+      const { customer, lines: before } = state;
+      const details = changedDetails(state, given);
+      return [emit.amended({ customer, lines, before, amendment }), ...(details ? [emit.detailed({ customer, ...details })] : [])];
+    }),
     cancel: command(Cancel, (state, { reason }, emit) =>
       state.status === "placed"
         ? emit.cancelled({ customer: state.customer, lines: state.lines, reason })
@@ -84,7 +90,20 @@ export const order = entity("order", {
     ),
   });
 
-function detailsOf(details: { address?: string | undefined; note?: string | undefined }): Pick<Order, "address" | "note"> {
+interface GivenDetails {
+  readonly address?: string | undefined;
+  readonly note?: string | undefined;
+}
+
+function changedDetails(state: Order, { address, note }: GivenDetails): Pick<Order, "address" | "note"> | undefined {
+  const changed = {
+    ...(address !== undefined && address !== (state.address ?? "") ? { address } : {}),
+    ...(note !== undefined && note !== (state.note ?? "") ? { note } : {}),
+  };
+  return Object.keys(changed).length > 0 ? changed : undefined;
+}
+
+function detailsOf(details: GivenDetails): Pick<Order, "address" | "note"> {
   const { address, note } = details;
   return { ...(address === undefined ? {} : { address }), ...(note === undefined ? {} : { note }) };
 }

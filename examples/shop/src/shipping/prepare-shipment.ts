@@ -1,7 +1,7 @@
 /** What orders mean for the parcels. */
 import { reaction } from "convergent";
 import { order } from "../orders/order.ts";
-import { type Line, quantitiesOf } from "../values.ts";
+import { itemsOf } from "../values.ts";
 import { shipment } from "./shipment.ts";
 
 export const prepareShipment = reaction("prepare-shipment", { from: [order], to: { shipment } }).on({
@@ -15,7 +15,3 @@ export const prepareShipment = reaction("prepare-shipment", { from: [order], to:
     address ? commands.shipment(entityId).update({ order: entityId, address }) : [],
   "order.cancelled": ({ entityId, data }, { commands }) => commands.shipment(entityId).stop({ order: entityId, reason: data.reason }),
 });
-
-function itemsOf(lines: readonly Line[]): Array<{ product: string; quantity: number }> {
-  return [...quantitiesOf(lines)].map(([product, quantity]) => ({ product, quantity }));
-}
