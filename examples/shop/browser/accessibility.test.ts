@@ -54,6 +54,31 @@ test.each([1280, 360])("the customer's page, with an order and the panel open, h
   await page.context().close();
 });
 
+test.each([1280, 360])("an amendment that waits for somebody, and the order's life, have no violation: %i px", async (width) => {
+  const order = `demo-${width === 360 ? 9 : 8}`;
+  shop.switches.turn("update shipping", { does: "refuses" });
+  shop.switches.turn("reserve stock", { undoFails: true });
+  const page = await open(`/agent?order=${order}`, width);
+  await page
+    .getByRole("group", { name: /^Pieces of/ })
+    .first()
+    .getByRole("button", { name: "One more" })
+    .click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("button", { name: "Retry undo" }).waitFor();
+  expect(await violations(page)).toEqual([]);
+  expect(await isTooWide(page)).toBe(false);
+  await page.getByRole("button", { name: /^Lag/ }).click();
+  await page.locator(".panel-steps select").first().waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.goto(`${shop.url}/life?order=${order}`);
+  await page.getByText("Amendment waits for somebody").waitFor();
+  expect(await violations(page)).toEqual([]);
+  expect(await isTooWide(page)).toBe(false);
+  shop.switches.reset();
+  await page.context().close();
+});
+
 test.each([1280, 360])("the agents' page, with an order open and in conflict, has no violation: %i px", async (width) => {
   const page = await open("/agent", width);
   await page.getByRole("row").nth(3).waitFor();

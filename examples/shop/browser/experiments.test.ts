@@ -87,6 +87,18 @@ test.each(sizes)("a lost update: the buttons that it needs are seen: %i x %i", a
   await expect.poll(uncovered(ben)).toBe(true);
 });
 
+test.each(sizes)("a step that fails: its undos are seen as they come: %i x %i", async (...size) => {
+  const page = await setUp("A step that fails", size);
+  await page
+    .getByRole("group", { name: /^Pieces of/ })
+    .first()
+    .getByRole("button", { name: "One more" })
+    .click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.locator('[data-step="reserve stock"][data-undo="undone"]').waitFor();
+  await expect.poll(uncovered(page.locator('[data-step="reserve stock"][data-undo="undone"]'))).toBe(true);
+});
+
 test.each(sizes.filter(([width]) => width > 900))("a gap after a write: the order's row is seen: %i x %i", async (...size) => {
   const page = await setUp("A gap after your own write", size);
   await expect.poll(uncovered(page.locator('tr[aria-selected="true"]'))).toBe(true);
@@ -114,6 +126,6 @@ test("while an experiment runs, the panel shows its reader alone, and all of the
   await readers.first().waitFor();
   expect(await readers.count()).toBe(1);
   await expect.poll(uncovered(page.getByRole("button", { name: "Let go: Your orders" }))).toBe(true);
-  await page.getByRole("button", { name: "Show all 7 readers" }).click();
-  expect(await readers.count()).toBe(7);
+  await page.getByRole("button", { name: "Show all 12 readers" }).click();
+  expect(await readers.count()).toBe(12);
 });

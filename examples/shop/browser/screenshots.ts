@@ -22,7 +22,7 @@ interface Stage {
 mkdirSync(folder, { recursive: true });
 const stage: Stage = { browser: await openBrowser(), shop: await openShop() };
 try {
-  for (const scene of [confirmation, phones, stalePage, lostUpdate, ownWriteGap, desk]) await scene(stage);
+  for (const scene of [confirmation, phones, stalePage, lostUpdate, ownWriteGap, desk, failingStep]) await scene(stage);
 } finally {
   await stage.browser.close();
   await stage.shop.close();
@@ -127,6 +127,36 @@ async function desk({ shop, ...stage }: Stage): Promise<void> {
   const page = await open(stage, `${shop.url}/agent`, { ...phone, colorScheme: "light" });
   await page.getByRole("row").nth(8).waitFor();
   await shoot(page, "desk-phone");
+}
+
+async function failingStep({ shop, ...stage }: Stage): Promise<void> {
+  const page = await open(stage, shop.url, { viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+  await page.getByRole("button", { name: /^Lag/ }).click();
+  await page.getByRole("button", { name: "Set it up: A step that fails" }).click();
+  await page.waitForURL(/order=demo-9/);
+  await page
+    .getByRole("group", { name: /^Pieces of/ })
+    .first()
+    .getByRole("button", { name: "One more" })
+    .click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.locator('[data-step="capture amount"][data-undo="undoing"]').waitFor();
+  await shoot(page, "amendment");
+  await page.getByText(/^Undone: nothing of it is left/).waitFor();
+  await page.goto(`${shop.url}/life?order=demo-9`);
+  await page.getByText("Amendment undone").waitFor();
+  await shoot(page, "life");
+  const narrow = await open(stage, `${shop.url}/agent?order=demo-10`, { ...phone, colorScheme: "dark" });
+  await narrow
+    .getByRole("group", { name: /^Pieces of/ })
+    .first()
+    .getByRole("button", { name: "One more" })
+    .click();
+  await narrow.getByRole("button", { name: "Save", exact: true }).click();
+  await narrow.getByText(/^Undone: nothing of it is left/).waitFor();
+  await narrow.evaluate("document.querySelector('.amendment').scrollIntoView({ block: 'center' })");
+  await shoot(narrow, "amendment-phone");
+  await shop.letAllGo();
 }
 
 async function open({ browser }: Pick<Stage, "browser">, url: string, options: BrowserContextOptions): Promise<Page> {

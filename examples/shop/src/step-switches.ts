@@ -44,7 +44,8 @@ export class StepSwitches {
     // Given up when the step's time is over.
     if (does === "hangs") return new Promise<never>(() => undefined);
     const answer = await run();
-    if (does === "loses its reply") throw new ConvergentError("outcome_unknown", `a switch of the laboratory has lost the reply to "${name}"`);
+    if (does === "loses its reply")
+      throw new ConvergentError("outcome_unknown", `a switch of the laboratory has lost the reply to "${name}"`);
     return answer;
   }
 

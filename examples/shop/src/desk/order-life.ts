@@ -68,7 +68,17 @@ function orderOf({ entity: of, entityId, data }: Envelope): string {
   return of === "amend-order" ? orderOfAmendment(entityId) : entityId;
 }
 
-function entryOf({ id, entity: of, entityId, type, version, position, at, data, metadata: { actor, cause, correlation } }: Envelope): Entry {
+function entryOf({
+  id,
+  entity: of,
+  entityId,
+  type,
+  version,
+  position,
+  at,
+  data,
+  metadata: { actor, cause, correlation },
+}: Envelope): Entry {
   return {
     ...{ id, service: services[of] ?? of, type, entityId, version, position, at, data },
     ...(actor === undefined ? {} : { actor }),

@@ -15,7 +15,9 @@ export const reserveStock = reaction("reserve-stock", { from: [order], to: { sto
     ),
   "order.amended": ({ entityId, data }, { commands }) => [
     // What an amendment reserved of new products is part of what the order holds from now on.
-    ...[...quantitiesOf(data.amendment === undefined ? data.before : [...data.before, ...data.lines]).keys()].map((product) => commands.stock(product).release({ order: entityId })),
+    ...[...quantitiesOf(data.amendment === undefined ? data.before : [...data.before, ...data.lines]).keys()].map((product) =>
+      commands.stock(product).release({ order: entityId }),
+    ),
     ...[...quantitiesOf(data.lines)].map(([product, quantity]) =>
       commands.stock(product).reserve({ order: entityId, quantity, backorder: true }),
     ),

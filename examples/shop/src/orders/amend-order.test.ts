@@ -51,7 +51,8 @@ async function amend(order: string, input: { lines: Line[]; version?: number; no
   return ended;
 }
 
-const stagesOf = ({ steps }: Pick<SagaView<unknown, unknown>, "steps">) => Object.fromEntries(steps.map(({ name, state }) => [name, state]));
+const stagesOf = ({ steps }: Pick<SagaView<unknown, unknown>, "steps">) =>
+  Object.fromEntries(steps.map(({ name, state }) => [name, state]));
 
 /** What an order has in all services. */
 async function everywhere(order: string) {
@@ -274,7 +275,10 @@ test("over many amendments of which many fail, money and goods are conserved", {
     expect(sum("payment.difference-captured")).toBeGreaterThan(0);
     expect(sum("payment.difference-captured") - sum("payment.difference-refunded")).toBe(payment.captured + payment.owed);
   }
-  for (const [product, onHand] of [["tea", 20], ["teapot", 4]] as const)
+  for (const [product, onHand] of [
+    ["tea", 20],
+    ["teapot", 4],
+  ] as const)
     expect((await shop.inventory.stock.state(product)).state).toMatchObject({ onHand, reserved: wanted.get(product) ?? 0 });
   expect(parked).toEqual([]);
 });

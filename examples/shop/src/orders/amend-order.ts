@@ -46,7 +46,11 @@ export function orderOfAmendment(id: string): string {
 export function amendOrder(reach: Reach, switches: StepSwitches): Saga<"amend-order", typeof Amendment, { version: number }> {
   return saga("amend-order", { input: Amendment }, async (s, { order, lines, address, note, version, agent }) => {
     const amendment = s.id;
-    const sent = (id: string): { id: string; scope: string; metadata: Metadata } => ({ id, scope, metadata: { correlation: s.id, cause: id } });
+    const sent = (id: string): { id: string; scope: string; metadata: Metadata } => ({
+      id,
+      scope,
+      metadata: { correlation: s.id, cause: id },
+    });
     const step = switchedStep(s, switches);
 
     const found = await s.step("check order", () => reach(({ orders }) => checked(orders, { order, amendment, version })), limits);
@@ -107,7 +111,8 @@ export function amendOrder(reach: Reach, switches: StepSwitches): Saga<"amend-or
       {
         ...limits,
         // Only when nobody knows whether it took effect, and it did.
-        undo: (id) => reach(async ({ orders }) => void accepted(await orders.order(order).amend({ lines: before }, { ...sent(id), ...by }))),
+        undo: (id) =>
+          reach(async ({ orders }) => void accepted(await orders.order(order).amend({ lines: before }, { ...sent(id), ...by }))),
         void: (id) => reach(({ orders }) => orders.voidId(id, { scope })),
       },
     );

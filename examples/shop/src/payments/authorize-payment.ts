@@ -9,10 +9,7 @@ export const authorizePayment = reaction("authorize-payment", { from: [order], t
     commands.payment(entityId).authorize({ order: entityId, amount: totalOf(data.lines) }),
   "order.amended": ({ entityId, data: { lines, before, amendment } }, { commands }) =>
     amendment === undefined
-      ? [
-          commands.payment(entityId).release({}),
-          commands.payment(entityId).authorize({ order: entityId, amount: totalOf(lines) }),
-        ]
+      ? [commands.payment(entityId).release({}), commands.payment(entityId).authorize({ order: entityId, amount: totalOf(lines) })]
       : // What it costs more was captured before the order was amended.
         commands.payment(entityId).settleAmendment({ amendment, amount: Math.max(0, totalOf(before) - totalOf(lines)) }),
   "order.cancelled": ({ entityId }, { commands }) => commands.payment(entityId).release({}),

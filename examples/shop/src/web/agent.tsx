@@ -29,6 +29,7 @@ function AgentPage(): ReactElement {
     const address = new URL(location.href);
     if (order === undefined) address.searchParams.delete("order");
     else address.searchParams.set("order", order);
+    address.searchParams.delete("amendment");
     history.replaceState(null, "", address);
   };
   return (

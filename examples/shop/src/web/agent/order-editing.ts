@@ -1,29 +1,26 @@
 /**
  * One order being edited. It is read from its entity, which is never behind; a save names the version it was made from,
- * so that what somebody else saved meanwhile is shown and not overwritten, unless the panel says otherwise.
+ * so that what somebody else saved meanwhile is shown and not overwritten, unless the panel says otherwise. A change of
+ * the lines moves money, goods and the parcel: it is an amendment, which is watched until it has ended.
  */
 import { isConvergentError, redo } from "convergent/client";
 import { useEffect, useState } from "react";
 import { untilStopped } from "../parts/pace.ts";
-import { client, type OrderState, strangersClient, useSwitches } from "../parts/shop-client.ts";
+import { client, strangersClient, useSwitches } from "../parts/shop-client.ts";
 import { failureText } from "../parts/wording.ts";
+import { type Amended, type Base, clashOf, type Conflict, inputOf, useAmending } from "./amending.ts";
+import type { Watched } from "./amendment.ts";
 import type { Clash } from "./conflict-dialog.tsx";
-import { differences, type Draft, draftOf, mergedDraft, type Side } from "./draft.ts";
-
-type Amended = Awaited<ReturnType<ReturnType<typeof client.order>["amend"]>>;
-type Conflict = Extract<Amended, { kind: "conflict" }>;
-
-/** The order as it was read or saved last: what a draft is made from. */
-interface Base {
-  readonly state: OrderState;
-  readonly version: number;
-}
+import { type Draft, draftOf, isSame, mergedDraft, type Side } from "./draft.ts";
 
 export interface Editing {
   readonly base: Base | undefined;
   readonly draft: Draft | undefined;
   readonly clash: Clash | undefined;
   readonly saving: boolean;
+  /** The amendment that was begun last, here or before the page was opened again. */
+  readonly amendment: Watched | undefined;
+  readonly dismissAmendment: () => void;
   /** What was done last. */
   readonly message: string;
   readonly problem: string;
@@ -55,14 +52,15 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
         async (signal) => {
           const { state, version } = await client.order.state(order, { signal });
           if (signal.aborted) return;
-          setBase({ state, version });
-          setDraft(draftOf(state));
+          setBase((known) => known ?? { state, version });
+          setDraft((known) => known ?? draftOf(state));
         },
         (error) => setProblem(isConvergentError(error, "entity_not_found") ? `There is no order ${order}.` : failureText(error)),
       ),
     [order],
   );
-  // Amendments and cancellations answer alike.
+  const amending = useAmending({ order, agent, saved }, { setBase, setDraft, setClash, setMessage, setProblem });
+  // Changes of details and cancellations answer alike.
   const settle = async (sending: Promise<Amended>, sent: Draft, how: string): Promise<void> => {
     setSaving(true);
     setProblem("");
@@ -76,6 +74,7 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
         setBase(outcome);
         setDraft(draftOf(outcome.state));
         setMessage(`${how} as version ${outcome.version}.`);
+        amending.dismiss();
         saved(order);
       }
     } catch (error) {
@@ -91,12 +90,21 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
   const save = (): void => {
     if (!base || !draft) return;
     if (draft.lines.length === 0) setProblem("An order has at least one line; cancel it instead.");
+    else if (amends(base, draft)) void amending.begin(draft, versions ? base.version : undefined);
     else void settle(client.order(order).amend(inputOf(draft), { ...condition, actor: agent }), draft, "Saved");
   };
   const merge: Editing["merge"] = (choices) => {
     if (!clash || !draft) return;
     const { conflict, fields } = clash;
-    const { lines, address, note } = inputOf(mergedDraft(draftOf(conflict.state), draft, fields, choices));
+    const merged = mergedDraft(draftOf(conflict.state), draft, fields, choices);
+    if (amends(conflict, merged)) {
+      setClash(undefined);
+      setBase(conflict);
+      setDraft(merged);
+      void amending.begin(merged, conflict.version);
+      return;
+    }
+    const { lines, address, note } = inputOf(merged);
     const chosen = { lines: { value: lines }, address: { value: address }, note: { value: note } };
     const { amend } = client.order(order);
     const named: typeof amend = (input, options) => amend(input, { ...options, onConflict: "reject", actor: agent });
@@ -118,19 +126,14 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
     if (clash) setMessage("Nothing was saved. Your changes are still here.");
     setClash(undefined);
   };
-  return { base, draft, clash, saving, message, problem, setDraft, tell: setMessage, save, merge, takeTheirs, cancel, dismiss };
+  const busy = saving || amending.runs;
+  const shown = { base, draft, clash, saving: busy, amendment: amending.watched, message, problem };
+  return { ...shown, setDraft, tell: setMessage, save, merge, takeTheirs, cancel, dismiss, dismissAmendment: amending.dismiss };
 }
 
-function inputOf({ lines, address, note }: Draft): { lines: Draft["lines"][number][]; address: string; note: string } {
-  return { lines: [...lines], address, note };
-}
-
-function clashOf(conflict: Conflict, mine: Draft): Clash {
-  const theirs = draftOf(conflict.state);
-  const fields = differences(conflict.base ? draftOf(conflict.base) : theirs, theirs, mine);
-  const { changed, more } = conflict;
-  const actors = [...new Set(changed.flatMap(({ metadata: { actor } }) => (actor === undefined ? [] : [actor])))];
-  return { version: conflict.version, fields, others: actors.join(" and ") || "Somebody", at: more ? undefined : changed.at(-1)?.at };
+/** Whether a draft changes the lines. */
+function amends(base: Base, draft: Draft): boolean {
+  return !isSame(draftOf(base.state), { ...draftOf(base.state), lines: draft.lines });
 }
 
 const addresses = ["7 Lighthouse Steps", "21 Ropewalk", "4 Tanner Row", "15 Chapel Hill"];

@@ -4,6 +4,7 @@ import type { Product } from "../../catalogue.ts";
 import { wantedExperiment } from "../panel/experiments.ts";
 import { useInView } from "../panel/in-view.ts";
 import { failureText } from "../parts/wording.ts";
+import { AmendmentStages } from "./amendment-stages.tsx";
 import { CancelButton } from "./cancel-button.tsx";
 import { ConflictDialog } from "./conflict-dialog.tsx";
 import { draftOf, isSame } from "./draft.ts";
@@ -57,9 +58,9 @@ export function OrderEditor({ order, agent, products, saved, close }: OrderEdito
           editing.save();
         }}
       >
-        <OrderFields draft={draft} setDraft={setDraft} products={products} titleOf={titleOf} disabled={!editable} />
+        <OrderFields draft={draft} setDraft={setDraft} products={products} titleOf={titleOf} disabled={!editable || saving} />
         <p className={problem ? "problem" : "desk-message"} role={problem ? "alert" : "status"}>
-          {problem || message || (clean ? "" : "Not saved yet.")}
+          {problem || message || (clean ? "" : saving ? "Being saved." : "Not saved yet.")}
         </p>
         <div ref={actions} className="desk-actions">
           {wantedExperiment() === "lost-update" && (
@@ -76,7 +77,8 @@ export function OrderEditor({ order, agent, products, saved, close }: OrderEdito
           </button>
         </div>
       </form>
-      <History order={order} version={version} />
+      {editing.amendment && <AmendmentStages watched={editing.amendment} agent={agent} close={editing.dismissAmendment} />}
+      <History order={order} />
       {clash && (
         <ConflictDialog
           key={clash.version}

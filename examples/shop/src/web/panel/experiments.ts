@@ -1,8 +1,8 @@
-/** Three things that go wrong with copies, each set up by one click, and each healed by turning a switch back on. */
+/** Four things that go wrong, three with copies and one with a step, each set up by one click and healed by turning a switch back on. */
 import { type Switches, turn } from "../parts/shop-client.ts";
-import type { Laboratory } from "./laboratory-client.ts";
+import type { Laboratory, LabStep } from "./laboratory-client.ts";
 
-export type ExperimentName = "stale-page" | "lost-update" | "own-write-gap";
+export type ExperimentName = "stale-page" | "lost-update" | "own-write-gap" | "failing-step";
 
 export interface Experiment {
   readonly name: ExperimentName;
@@ -10,9 +10,11 @@ export interface Experiment {
   readonly title: string;
   readonly setUp: string;
   readonly steps: readonly string[];
-  readonly off: keyof Switches;
+  readonly off?: keyof Switches;
   /** The order that the agent's page opens. */
   readonly order?: string;
+  /** The step of amendments that is refused. */
+  readonly failing?: LabStep["name"];
   readonly brake?: { readonly service: string; readonly name: string; readonly delayMs?: number; readonly paused?: boolean };
 }
 
@@ -56,7 +58,23 @@ export const experiments: readonly Experiment[] = [
     order: "demo-6",
     brake: { service: "orders", name: "order-summary", delayMs: 4000 },
   },
+  {
+    name: "failing-step",
+    page: "agent",
+    title: "A step that fails",
+    setUp: "Lets shipping refuse what amendments ask of it, slows their steps down, opens an order.",
+    steps: [
+      "Add a piece and save. Money and goods are taken, shipping refuses, and both are given back, in reverse order.",
+      "Reload the page in the middle, or cut the network: the picture goes on where the amendment is.",
+      "Let the step hang, lose its reply, or its undo fail; let it work, and save again.",
+    ],
+    order: "demo-9",
+    failing: "update shipping",
+  },
 ];
+
+/** Slow enough to be watched. */
+const experimentPaceMs = 1200;
 
 /** The experiment that this page was opened for. */
 export function wantedExperiment(): ExperimentName | undefined {
@@ -73,6 +91,10 @@ export async function begin(experiment: Experiment, laboratory: Laboratory): Pro
   if (brake) {
     const { delayMs, paused } = brake;
     await laboratory.change(brake, { ...(delayMs === undefined ? {} : { delayMs }), ...(paused === undefined ? {} : { paused }) });
+  }
+  if (experiment.failing) {
+    await laboratory.turnStep(experiment.failing, { does: "refuses" });
+    await laboratory.setPace(experimentPaceMs);
   }
   const query = new URLSearchParams({ try: experiment.name, ...(experiment.order ? { order: experiment.order } : {}) });
   location.assign(`${experiment.page === "customer" ? "/" : "/agent"}?${query.toString()}`);

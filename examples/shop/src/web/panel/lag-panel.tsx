@@ -1,6 +1,6 @@
 /**
- * The panel of both pages: how far each reader is, live; a brake for each of them; and the two switches with which this
- * tab does without tokens or without expected versions. Closed, it is one line at the foot; opened, it stands beside the
+ * The panel of all pages: how far each reader is, live; a brake for each of them; switches for the steps of amendments; and the two with
+ * which this tab does without tokens or without expected versions. Closed, it is one line at the foot; opened, it stands beside the
  * page where there is room, else below it, and while an experiment runs it shows no more than that one needs.
  */
 import { type ReactElement, useId, useState } from "react";
@@ -9,8 +9,9 @@ import { count, duration } from "../parts/wording.ts";
 import { begin, type Experiment, experiments, wantedExperiment } from "./experiments.ts";
 import { type Laboratory, type LabReader, useLaboratory } from "./laboratory-client.ts";
 import { ReaderRow } from "./reader-row.tsx";
+import { StepSwitches } from "./step-switches.tsx";
 
-export function LagPanel({ page }: { readonly page: "customer" | "agent" }): ReactElement {
+export function LagPanel({ page }: { readonly page: "customer" | "agent" | "life" }): ReactElement {
   const wanted = wantedExperiment();
   const [open, setOpen] = useState(wanted !== undefined);
   const laboratory = useLaboratory(open);
@@ -30,6 +31,7 @@ export function LagPanel({ page }: { readonly page: "customer" | "agent" }): Rea
       </button>
       <div className="panel-body" id={body} hidden={!open}>
         {laboratory.open && <Experiments running={running} laboratory={laboratory} />}
+        {laboratory.open && (running === undefined || running.failing !== undefined) && <StepSwitches laboratory={laboratory} />}
         <SwitchList switches={switches} />
         <Readers running={running} laboratory={laboratory} />
       </div>
@@ -57,7 +59,10 @@ function Readers({ running, laboratory }: PartProps): ReactElement {
   const { readers } = laboratory;
   const concerned = ({ service, name }: LabReader): boolean => running?.brake?.service === service && running.brake.name === name;
   const shown = running && !unfolded ? readers.filter(concerned) : readers;
-  const held = readers.some(({ brake }) => brake && (brake.paused || brake.delayMs > 0));
+  const held =
+    readers.some(({ brake }) => brake && (brake.paused || brake.delayMs > 0)) ||
+    laboratory.steps.some(({ does, undoFails }) => does !== "works" || undoFails) ||
+    laboratory.paceMs > 0;
   return (
     <section className="panel-readers" aria-labelledby="readers-title">
       <header className="card-head">

@@ -1,13 +1,11 @@
-/** What both pages share: the way past the header, the header, and the panel at the foot. */
+/** What all pages share: the way past the header, the header, and the panel at the foot. */
 import { type ReactElement, type ReactNode, StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { LagPanel } from "../panel/lag-panel.tsx";
 
-export function PageFrame(props: {
-  readonly page: "customer" | "agent";
-  readonly aside?: ReactNode;
-  readonly children: ReactNode;
-}): ReactElement {
+export type PageName = "customer" | "agent" | "life";
+
+export function PageFrame(props: { readonly page: PageName; readonly aside?: ReactNode; readonly children: ReactNode }): ReactElement {
   const { page, aside, children } = props;
   return (
     <>
@@ -25,6 +23,9 @@ export function PageFrame(props: {
           </a>
           <a href="/agent" aria-current={page === "agent" ? "page" : undefined}>
             Orders desk
+          </a>
+          <a href="/life" aria-current={page === "life" ? "page" : undefined}>
+            An order’s life
           </a>
         </nav>
         <div className="masthead-aside">{aside}</div>

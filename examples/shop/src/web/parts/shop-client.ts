@@ -1,15 +1,16 @@
 /**
- * The client of both pages. What this tab has written outlives a page: the next one, or a reload, reads no less.
+ * The client of all pages. What this tab has written outlives a page: the next one, or a reload, reads no less.
  * The panel's two switches live here too, because they change what the client asks for.
  */
 import { connect, type Client, type HistoryLost } from "convergent/client";
 import { useSyncExternalStore } from "react";
+import type { Desk } from "../../desk/desk.ts";
 import type { inventory } from "../../inventory/inventory.ts";
-import type { orders } from "../../orders/orders.ts";
+import type { Orders } from "../../orders/orders.ts";
 import type { payments } from "../../payments/payments.ts";
 import type { shipping } from "../../shipping/shipping.ts";
 
-type Services = typeof orders | typeof inventory | typeof payments | typeof shipping;
+type Services = Orders | typeof inventory | typeof payments | typeof shipping | Desk;
 
 export type OrderState = Awaited<ReturnType<Client<Services>["order"]["state"]>>["state"];
 export type Line = OrderState["lines"][number];
