@@ -91,7 +91,8 @@ function reachOf<S>(): { readonly reach: Reach<S>; readonly open: (services: S) 
       const answer = await work(await opened.promise);
       return isClosed ? await nowhere : answer;
     } catch (error) {
-      return isClosed ? nowhere : Promise.reject(error);
+      if (isClosed) return nowhere;
+      throw error;
     }
   };
   return { reach, open: opened.resolve, close: () => (isClosed = true) };

@@ -7,7 +7,6 @@ import { payment } from "../payments/payment.ts";
 import { shipment } from "../shipping/shipment.ts";
 import { noting, orderLife } from "./order-life.ts";
 
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the parts are the type
 export function deskService(amendments: AnyEntity) {
   return service("desk", {
     parts: {

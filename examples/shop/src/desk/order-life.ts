@@ -49,7 +49,6 @@ export const orderLife = entity("order-life", { initial: (): Life => ({ entries:
   });
 
 /** Notes what happens in one service. */
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the reaction is the type
 export function noting<const Name extends string>(name: Name, from: readonly AnyEntity[]) {
   const types = from.flatMap(({ name: of, events }) => Object.keys(events as object).map((event) => `${of}.${event}`));
   const note: Handler = (event, { commands }) => {

@@ -8,7 +8,6 @@ import { issueReturnCode, orderReturn } from "./order-return.ts";
 import { orderSummary } from "./order-summary.ts";
 
 /** `reach` leads to the services that amendments need. */
-// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the parts are the type
 export function ordersService(reach: Reach, switches: StepSwitches) {
   return service("orders", {
     parts: { order, orderReturn, orderSummary, customerOrders, issueReturnCode, amendOrder: amendOrder(reach, switches) },

@@ -45,13 +45,7 @@ export const payment = entity("payment", {
       const captured = payment.captured + amount;
       return { ...payment, captured, status: captured === payment.authorized ? "captured" : "authorized" };
     },
-    released: ({ amendments: _, ...payment }, { owed }) => ({
-      ...payment,
-      status: "released",
-      authorized: 0,
-      captured: 0,
-      owed: payment.owed + owed,
-    }),
+    released: ({ order, owed: before }, { owed }) => ({ status: "released", order, authorized: 0, captured: 0, owed: before + owed }),
     "difference-captured": (payment, difference) => ({
       ...changed(payment, { authorized: difference.amount, captured: difference.amount }),
       amendments: [...(payment.amendments ?? []), difference],

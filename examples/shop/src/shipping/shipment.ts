@@ -32,7 +32,7 @@ export const shipment = entity("shipment", {
 })
   .evolve(
     {
-      prepared: ({ amendments: _, ...shipment }, { order, items }) => ({ ...shipment, status: "preparing", order, items }),
+      prepared: ({ address }, { order, items }) => settled("preparing", { order, items, address }),
       updated: (shipment, { order, address }) => ({ ...shipment, status: "preparing", order, address }),
       amended: (shipment, { order, amendment, items }) => ({
         ...shipment,
@@ -42,7 +42,7 @@ export const shipment = entity("shipment", {
         amendments: [...(shipment.amendments ?? []), { amendment, items: shipment.items }],
       }),
       restored: (shipment, { amendment }) => withoutAmendment(shipment, amendment),
-      stopped: ({ amendments: _, ...shipment }, { order }) => ({ ...shipment, status: "stopped", order }),
+      stopped: ({ items, address }, { order }) => settled("stopped", { order, items, address }),
     },
     { pending: (shipment) => (shipment.status === "preparing" && shipment.address === undefined ? ["address"] : []) },
   )
@@ -57,6 +57,14 @@ export const shipment = entity("shipment", {
     ),
     stop: command(Stop, (shipment, input, emit) => (shipment.status === "stopped" ? stopped(input.order) : emit.stopped(input))),
   });
+
+/** A shipment without amendments. */
+function settled(
+  status: Shipment["status"],
+  { order, items, address }: Pick<Shipment, "order" | "items"> & { readonly address: string | undefined },
+): Shipment {
+  return { status, order, items, ...(address === undefined ? {} : { address }) };
+}
 
 function withoutAmendment({ amendments = [], ...shipment }: Shipment, amendment: string): Shipment {
   const index = amendments.findIndex((open) => open.amendment === amendment);

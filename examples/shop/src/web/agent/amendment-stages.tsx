@@ -12,10 +12,10 @@ export function AmendmentStages(props: {
 }): ReactElement {
   const { watched, agent, close } = props;
   const { amendment, problem, resume } = watched;
-  const section = useInView<HTMLElement>("failing-step", `${amendment?.status} ${amendment?.steps.length}`);
+  const now = useInView<HTMLDivElement>("failing-step", `${amendment?.status} ${amendment?.steps.length}`);
   const status = amendment?.status ?? "asking";
   return (
-    <section ref={section} className="amendment" data-status={status} aria-labelledby="amendment-title">
+    <section className="amendment" data-status={status} aria-labelledby="amendment-title">
       <header className="card-head">
         <h3 id="amendment-title">Amendment</h3>
         {status !== "running" && status !== "undoing" && (
@@ -30,10 +30,12 @@ export function AmendmentStages(props: {
         </p>
       )}
       {amendment && <Steps amendment={amendment} />}
-      {amendment && <Undos amendment={amendment} />}
-      <p className="amendment-end" role="status">
-        {amendment ? endSays(amendment) : "Asking for it."}
-      </p>
+      <div ref={now} className="amendment-now">
+        {amendment && <Undos amendment={amendment} />}
+        <p className="amendment-end" role="status">
+          {amendment ? endSays(amendment) : "Asking for it."}
+        </p>
+      </div>
       {status === "parked" && <Operator resume={(how, reason) => void resume(how, { reason, actor: agent })} />}
     </section>
   );
@@ -52,10 +54,12 @@ function Steps({ amendment }: { readonly amendment: Amendment }): ReactElement {
             <span className="stage-title">
               {title} <small>{service}</small>
             </span>
-            <span className="stage-says">{stageSays(step, amendment)}</span>
-            <span className="quiet number stage-time">
-              {step && timeOfDay(step.begunAt)}
-              {took === undefined ? "" : `, ${duration(took)}`}
+            <span className="stage-says">
+              <strong>{stageSays(step, amendment)}</strong>
+              <span className="quiet number stage-time">
+                {step && timeOfDay(step.begunAt)}
+                {took === undefined ? "" : `, ${duration(took)}`}
+              </span>
             </span>
             {step?.error !== undefined && <small className="stage-error">{step.error}</small>}
           </li>
@@ -76,9 +80,11 @@ function Undos({ amendment }: { readonly amendment: Amendment }): ReactElement |
           <li key={step.name} data-step={step.name} data-undo={step.state}>
             <span className="stage-mark" aria-hidden="true" />
             <span className="stage-title">{stages.find((stage) => stage.step === step.name)?.title ?? step.name}</span>
-            <span className="stage-says">{says}</span>
-            <span className="quiet number stage-time">
-              {step.endedAt !== undefined && step.state !== "done" && step.state !== "undoing" ? timeOfDay(step.endedAt) : ""}
+            <span className="stage-says">
+              <strong>{says}</strong>
+              <span className="quiet number stage-time">
+                {step.endedAt !== undefined && step.state !== "done" && step.state !== "undoing" ? timeOfDay(step.endedAt) : ""}
+              </span>
             </span>
           </li>
         ))}
@@ -94,7 +100,7 @@ function Operator({ resume }: { readonly resume: (how: "retry" | "resolve", reas
       className="operator"
       onSubmit={(event) => {
         event.preventDefault();
-        const { submitter } = event.nativeEvent as SubmitEvent;
+        const { submitter } = event.nativeEvent;
         resume((submitter as HTMLButtonElement | null)?.value === "resolve" ? "resolve" : "retry", reason);
       }}
     >

@@ -83,7 +83,7 @@ export function stageSays(step: SagaStep | undefined, { status }: Pick<Amendment
   if (step.state === "begun") return `under way${attemptOf(step)}`;
   if (step.state === "done") return "done";
   if (step.state === "failed") return "failed";
-  return step.state === "void" ? "in doubt" : "done, and taken back";
+  return step.state === "void" ? "in doubt" : "taken back";
 }
 
 function attemptOf({ retries }: SagaStep): string {

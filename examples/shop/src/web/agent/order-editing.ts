@@ -4,7 +4,7 @@
  * the lines moves money, goods and the parcel: it is an amendment, which is watched until it has ended.
  */
 import { isConvergentError, redo } from "convergent/client";
-import { useEffect, useState } from "react";
+import { type Dispatch, type SetStateAction, useEffect, useState } from "react";
 import { untilStopped } from "../parts/pace.ts";
 import { client, strangersClient, useSwitches } from "../parts/shop-client.ts";
 import { failureText } from "../parts/wording.ts";
@@ -46,19 +46,7 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
   const [clash, setClash] = useState<Clash & { readonly conflict: Conflict }>();
   const { versions } = useSwitches();
 
-  useEffect(
-    () =>
-      untilStopped(
-        async (signal) => {
-          const { state, version } = await client.order.state(order, { signal });
-          if (signal.aborted) return;
-          setBase((known) => known ?? { state, version });
-          setDraft((known) => known ?? draftOf(state));
-        },
-        (error) => setProblem(isConvergentError(error, "entity_not_found") ? `There is no order ${order}.` : failureText(error)),
-      ),
-    [order],
-  );
+  useLoaded(order, { setBase, setDraft, setProblem });
   const amending = useAmending({ order, agent, saved }, { setBase, setDraft, setClash, setMessage, setProblem });
   // Changes of details and cancellations answer alike.
   const settle = async (sending: Promise<Amended>, sent: Draft, how: string): Promise<void> => {
@@ -129,6 +117,31 @@ export function useOrderEditing(order: string, agent: string, saved: (order: str
   const busy = saving || amending.runs;
   const shown = { base, draft, clash, saving: busy, amendment: amending.watched, message, problem };
   return { ...shown, setDraft, tell: setMessage, save, merge, takeTheirs, cancel, dismiss, dismissAmendment: amending.dismiss };
+}
+
+/** Reads the order once; what an amendment said before that counts. */
+function useLoaded(
+  order: string,
+  set: {
+    readonly setBase: Dispatch<SetStateAction<Base | undefined>>;
+    readonly setDraft: Dispatch<SetStateAction<Draft | undefined>>;
+    readonly setProblem: (problem: string) => void;
+  },
+): void {
+  const { setBase, setDraft, setProblem } = set;
+  useEffect(
+    () =>
+      untilStopped(
+        async (signal) => {
+          const { state, version } = await client.order.state(order, { signal });
+          if (signal.aborted) return;
+          setBase((known) => known ?? { state, version });
+          setDraft((known) => known ?? draftOf(state));
+        },
+        (error) => setProblem(isConvergentError(error, "entity_not_found") ? `There is no order ${order}.` : failureText(error)),
+      ),
+    [order],
+  );
 }
 
 /** Whether a draft changes the lines. */
