@@ -125,7 +125,7 @@ test("with the socket cut in the middle, the picture goes on when it is back, an
 });
 
 test("a page that is closed in the middle and opened again shows how it goes on", async () => {
-  shop.switches.paceMs = 700;
+  shop.switches.paceMs = 2000;
   const { order, page } = await draft();
   await save(page);
   await stage(page, "reserve stock", "begun").waitFor();

@@ -95,7 +95,7 @@ test("reset refuses while the shop runs, and afterwards the shop begins anew", a
 
   const reset = run("reset.ts");
   expect(await reset.ended).toBe(0);
-  expect(reset.text()).toMatch(/Deleted 4 databases/);
+  expect(reset.text()).toMatch(/Deleted 5 databases/);
   expect(existsSync(join(directory, "data"))).toBe(false);
 
   const second = run("main.ts");

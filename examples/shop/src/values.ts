@@ -1,5 +1,5 @@
 /**
- * The few values that all four services speak of. They meet at the services' borders, so what one accepts the others
+ * The few values that all services speak of. They meet at the services' borders, so what one accepts the others
  * must be able to take in: a reaction whose command is malformed would be retried for ever.
  */
 import { z } from "zod";

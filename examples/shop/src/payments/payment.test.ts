@@ -50,3 +50,15 @@ test("without an authorization there is nothing to capture and nothing to releas
   expect(await payment.capture({ amount: 1 })).toMatchObject({ kind: "rejected" });
   expect(await payment.release({})).toMatchObject({ kind: "rejected" });
 });
+
+test("an amendment gives back what it captured itself, once, and nothing after the payment was released", async () => {
+  const payment = shop.payments.payment("o-1");
+  await payment.authorize({ order: "o-1", amount: 1000 });
+  await payment.captureDifference({ amendment: "o-1:a", amount: 200 });
+  await payment.captureDifference({ amendment: "o-1:b", amount: 300 });
+  expect(accepted(await payment.refundDifference({ amendment: "o-1:a" })).state).toMatchObject({ authorized: 1300, captured: 300 });
+  expect(accepted(await payment.refundDifference({ amendment: "o-1:a" })).events).toEqual([]);
+  expect(accepted(await payment.release({})).state).toEqual({ status: "released", order: "o-1", authorized: 0, captured: 0, owed: 300 });
+  expect(accepted(await payment.refundDifference({ amendment: "o-1:b" })).events).toEqual([]);
+  expect(await payment.captureDifference({ amendment: "o-1:c", amount: 1 })).toMatchObject({ kind: "rejected" });
+});

@@ -37,3 +37,21 @@ test("a stopped shipment takes nothing any more", async () => {
     reason: expect.stringMatching(/was cancelled/),
   });
 });
+
+test("an amendment that is undone hands what was before it to the one above it; what the order says counts for good", async () => {
+  const shipment = shop.shipping.shipment("o-1");
+  const of = (quantity: number) => [{ product: "tea", quantity }];
+  await shipment.prepare({ order: "o-1", items });
+  await shipment.amend({ order: "o-1", amendment: "o-1:a", items: of(3) });
+  await shipment.amend({ order: "o-1", amendment: "o-1:b", items: of(4) });
+  expect(accepted(await shipment.putBack({ order: "o-1", amendment: "o-1:a" })).state.items).toEqual(of(4));
+  expect(accepted(await shipment.putBack({ order: "o-1", amendment: "o-1:a" })).events).toEqual([]);
+  expect(accepted(await shipment.putBack({ order: "o-1", amendment: "o-1:b" })).state).toEqual({
+    status: "preparing",
+    order: "o-1",
+    items,
+  });
+  await shipment.amend({ order: "o-1", amendment: "o-1:c", items: of(5) });
+  await shipment.prepare({ order: "o-1", items: of(6) });
+  expect(accepted(await shipment.putBack({ order: "o-1", amendment: "o-1:c" })).state.items).toEqual(of(6));
+});
