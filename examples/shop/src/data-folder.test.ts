@@ -43,7 +43,7 @@ test("the folder is made, and one process at a time has it", () => {
 
 test("deleting takes all that the shop made, and the folder with it", async () => {
   await shopWasHere();
-  expect(deleteData(path)).toEqual({ databases: 4, others: [] });
+  expect(deleteData(path)).toEqual({ databases: 5, others: [] });
   expect(existsSync(path)).toBe(false);
   expect(deleteData(path)).toEqual({ databases: 0, others: [] });
 });
@@ -77,7 +77,7 @@ test("a file that only has the mark's name is left alone", () => {
 test("a broken database can be deleted", async () => {
   await shopWasHere();
   writeFileSync(join(path, "orders.db"), "garbage");
-  expect(deleteData(path)).toMatchObject({ databases: 4 });
+  expect(deleteData(path)).toMatchObject({ databases: 5 });
 });
 
 test("a folder that cannot be used is named, with the way out", () => {
