@@ -146,16 +146,6 @@ async function failingStep({ shop, ...stage }: Stage): Promise<void> {
   await page.goto(`${shop.url}/life?order=demo-9`);
   await page.getByText("Amendment undone").waitFor();
   await shoot(page, "life");
-  const narrow = await open(stage, `${shop.url}/agent?order=demo-10`, { ...phone, colorScheme: "dark" });
-  await narrow
-    .getByRole("group", { name: /^Pieces of/ })
-    .first()
-    .getByRole("button", { name: "One more" })
-    .click();
-  await narrow.getByRole("button", { name: "Save", exact: true }).click();
-  await narrow.getByText(/^Undone: nothing of it is left/).waitFor();
-  await narrow.evaluate("document.querySelector('.amendment').scrollIntoView({ block: 'center' })");
-  await shoot(narrow, "amendment-phone");
   await shop.letAllGo();
 }
 
