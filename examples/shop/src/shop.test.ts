@@ -1,7 +1,7 @@
 import { accepted, type Refusal, runtimeOf } from "convergent";
 import { memory } from "convergent/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Shop, startShop } from "./shop.ts";
+import { servicesOf, type Shop, startShop } from "./shop.ts";
 
 const lines = [
   { product: "tea", quantity: 2, price: 450 },
@@ -89,9 +89,11 @@ test("an order as odd as its schema allows is one that every service can take in
   expect(id).toHaveLength(512);
   await shop.orders.order(id).place({ customer: "constructor", lines: odd });
   await shop.orders.order(id).amend({ lines: odd.slice(2) });
-  await arrived(accepted(await shop.orders.order(id).cancel({ reason: "!" })).token);
+  const { token } = accepted(await shop.orders.order(id).cancel({ reason: "!" }));
+  await arrived(token);
+  expect(await shop.desk.waitFor(token, "5s")).toBe(true);
   expect(await available(product)).toMatchObject({ reserved: 0 });
   expect(await available("__proto__")).toMatchObject({ reserved: 0 });
-  for (const service of [shop.orders, shop.inventory, shop.payments, shop.shipping])
+  for (const service of servicesOf(shop))
     for (const reader of runtimeOf(service).readers()) expect((await reader.status()).failure).toBeUndefined();
 });

@@ -23,6 +23,9 @@ export const TextOrNone = z.literal("").or(Text);
 /** The id of an order, as another service holds it: whatever the log accepts as an id. */
 export const OrderId = z.string().min(1).max(512);
 
+/** The id of an amendment: that of its order, and what tells it from the others. */
+export const AmendmentId = z.string().min(1).max(512);
+
 export const Line = z.object({ product: Text, quantity: Quantity, price: Cents });
 export type Line = z.infer<typeof Line>;
 

@@ -5,7 +5,7 @@
  */
 import { command, entity, reject } from "convergent";
 import { z } from "zod";
-import { OrderId, Quantity, Text } from "../values.ts";
+import { AmendmentId, OrderId, Quantity } from "../values.ts";
 import { heldBy, type Reservations, withoutOrder, withReservation } from "./reservations.ts";
 
 interface Stock {
@@ -15,10 +15,15 @@ interface Stock {
 }
 
 const Receive = z.object({ quantity: Quantity });
-const Reserve = z.object({ order: OrderId, quantity: z.int().min(1), backorder: z.boolean().optional(), amendment: Text.optional() });
+const Reserve = z.object({
+  order: OrderId,
+  quantity: z.int().min(1),
+  backorder: z.boolean().optional(),
+  amendment: AmendmentId.optional(),
+});
 const Release = z.object({ order: OrderId });
-const GiveBack = z.object({ order: OrderId, amendment: Text });
-const Reservation = z.object({ order: OrderId, quantity: z.int(), amendment: Text.optional() });
+const GiveBack = z.object({ order: OrderId, amendment: AmendmentId });
+const Reservation = z.object({ order: OrderId, quantity: z.int(), amendment: AmendmentId.optional() });
 
 export const stock = entity("stock", {
   initial: (): Stock => ({ onHand: 0, reserved: 0, reservations: {} }),

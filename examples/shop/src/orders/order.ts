@@ -4,7 +4,7 @@
  */
 import { command, entity, merge, mergeList, reject } from "convergent";
 import { z } from "zod";
-import { type Line, Lines, Text, TextOrNone, totalOf } from "../values.ts";
+import { AmendmentId, type Line, Lines, Text, TextOrNone, totalOf } from "../values.ts";
 
 interface Order {
   readonly status: "none" | "placed" | "cancelled";
@@ -22,7 +22,7 @@ const Details = { address: TextOrNone.optional(), note: TextOrNone.optional() };
 const Place = z.object({ customer: Text, lines: Lines, ...Details });
 /** What is left out stays as it is. */
 const Amend = z.object({ lines: Lines.optional(), ...Details });
-const Finish = z.object({ amendment: Text, lines: Lines, ...Details });
+const Finish = z.object({ amendment: AmendmentId, lines: Lines, ...Details });
 const Cancel = z.object({ reason: Text });
 
 type Amend = z.infer<typeof Amend>;
@@ -39,7 +39,7 @@ export const order = entity("order", {
   events: {
     placed: Place,
     // With `amendment` money, goods and parcel have followed already, step by step, in the saga of this id.
-    amended: z.object({ customer: Text, lines: Lines, before: Lines, amendment: Text.optional() }),
+    amended: z.object({ customer: Text, lines: Lines, before: Lines, amendment: AmendmentId.optional() }),
     // Apart from the lines: a new address moves neither stock nor money.
     detailed: z.object({ customer: Text, ...Details }),
     cancelled: z.object({ customer: Text, lines: Lines, reason: Text }),

@@ -7,7 +7,7 @@
  */
 import { command, entity, reject } from "convergent";
 import { z } from "zod";
-import { money, OrderId, Text } from "../values.ts";
+import { AmendmentId, money, OrderId } from "../values.ts";
 
 interface Payment {
   readonly status: "none" | "authorized" | "captured" | "released";
@@ -24,7 +24,7 @@ const Amount = z.int().min(0);
 const Authorize = z.object({ order: OrderId, amount: Amount });
 const Capture = z.object({ amount: Amount.min(1) });
 const Release = z.object({});
-const Amendment = z.object({ amendment: Text });
+const Amendment = z.object({ amendment: AmendmentId });
 const Difference = Amendment.extend({ amount: Amount });
 const LetGo = z.object({ letGo: Amount, owed: Amount });
 
@@ -36,7 +36,7 @@ export const payment = entity("payment", {
     released: LetGo,
     "difference-captured": Difference,
     "difference-refunded": Difference,
-    "amendment-settled": LetGo.extend({ amendment: Text }),
+    "amendment-settled": LetGo.extend({ amendment: AmendmentId }),
   },
 })
   .evolve({

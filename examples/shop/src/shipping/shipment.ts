@@ -7,7 +7,7 @@
  */
 import { command, entity, reject } from "convergent";
 import { z } from "zod";
-import { OrderId, Text } from "../values.ts";
+import { AmendmentId, OrderId, Text } from "../values.ts";
 
 const Items = z.array(z.object({ product: Text, quantity: z.int() }));
 
@@ -22,8 +22,8 @@ interface Shipment {
 
 const Prepare = z.object({ order: OrderId, items: Items });
 const Update = z.object({ order: OrderId, address: Text });
-const Amend = z.object({ order: OrderId, amendment: Text, items: Items });
-const PutBack = z.object({ order: OrderId, amendment: Text });
+const Amend = z.object({ order: OrderId, amendment: AmendmentId, items: Items });
+const PutBack = z.object({ order: OrderId, amendment: AmendmentId });
 const Stop = z.object({ order: OrderId, reason: Text });
 
 export const shipment = entity("shipment", {
