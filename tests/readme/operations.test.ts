@@ -1,6 +1,6 @@
 // The page for operators: its blocks run one after another on a store, and every command there is stands on it.
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { command, entity, inProcess, Log, reaction, service } from "convergent";
@@ -27,6 +27,17 @@ const stock = entity("stock", { initial: () => 0, events: { reserved: Placed } }
 const reserveStock = reaction("reserve-stock", { from: [order], to: { stock } }).on({
   "order.placed": (event, { commands }) => commands.stock("tea").reserve(event.data),
 });
+
+/** The module that the page names: the service with a saga. */
+const ordersModule = `import { entity, saga, service } from "convergent";
+import { z } from "zod";
+const Placed = z.object({ by: z.string() });
+const order = entity("order", { initial: () => 0, events: { placed: Placed, shipped: Placed } })
+  .evolve({ placed: () => 1, shipped: () => 2 })
+  .commands({});
+const amendOrder = saga("amend-order", { input: z.object({}) }, async (s) => s.step("capture", () => "captured"));
+export const orders = service("orders", { parts: { order, amendOrder } });
+`;
 
 /** Another service, whose reaction has reacted to the orders there are. */
 async function letInventoryFollow(directory: string): Promise<void> {
@@ -55,6 +66,8 @@ test("the blocks of the page run in its order on one store", async () => {
   const command = join(directory, "convergent");
   writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" --conditions=convergent-source "${main}" "$@"\n`);
   chmodSync(command, 0o755);
+  writeFileSync(join(directory, "orders.ts"), ordersModule);
+  symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
   expect(blocks.length).toBeGreaterThan(5);
   for (const block of blocks) {
     const here = block.replaceAll(pageDatabase, `${testDatabase()}?schema=${basename(directory)}`);
