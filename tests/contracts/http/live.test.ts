@@ -248,6 +248,32 @@ describe("a saga", () => {
       await travel.running.stop();
     }
   });
+
+  test("that is parked is told on when an operator lets it go on, also to whoever joins just then", async () => {
+    const travel = await Travel.open();
+    const served = await serve({ services: [travel.running], port: 0 });
+    try {
+      travel.world.behaviour.set("car", "refuses");
+      travel.world.behaviour.set("cancel hotel", "breaks");
+      await travel.post("/sagas/book-trip/t-1", trip);
+      await travel.ended("/sagas/book-trip/t-1");
+      const statusOf = ({ value }: Heard): unknown => (value as { status?: string } | undefined)?.status;
+      const first = await Watcher.open(served.url);
+      first.watch({ saga: "book-trip", key: "t-1" });
+      await first.until((heard) => statusOf(heard) === "parked");
+      travel.world.behaviour.delete("cancel hotel");
+      await travel.post("/sagas/book-trip/t-1/retry", { reason: "the desk is back" });
+      const second = await Watcher.open(served.url);
+      second.watch({ saga: "book-trip", key: "t-1" });
+      for (const watcher of [first, second]) await watcher.until((heard) => statusOf(heard) === "compensated");
+      expect(second.of(1).map(statusOf)).not.toContain("parked");
+      first.cut();
+      second.cut();
+    } finally {
+      await served.close();
+      await travel.running.stop();
+    }
+  });
 });
 
 describe("server-sent events", () => {

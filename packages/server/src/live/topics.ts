@@ -168,6 +168,8 @@ function followSaga(
           topic.publish(newestOf(reading));
           if (hasEnded(reading.state.status) && reading.state.status !== "parked") return;
         }
+        // Nobody tells when an operator lets it go on: who joins is told what it is then, and not that it is parked.
+        topic.newest = undefined;
       } catch (error) {
         if (!isConvergentError(error) || catalogue[error.code].retry !== "later") return topic.fail(error);
         pauseMs = retryMs;
