@@ -1,10 +1,11 @@
 // `npm run verify`: every check of the repository, in the order in which they are cheapest to fail. A failing step does not stop the
-// later ones, so that one run shows everything. The last line of the output is always `N passed, N failed, N skipped`: tests and
+// later ones, so that one run shows everything. Simulations and torture run beside each other. The last line of the output is always `N passed, N failed, N skipped`: tests and
 // rounds of torture by number, and each other step that fails as one more failure. Anything failed or skipped makes the exit code 1.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { summarize, summarizeSimulations, type Counts, type SimulationFigures, type VitestReport } from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -20,7 +21,7 @@ type Step = {
   readonly onlyIfFailed?: boolean;
 };
 
-const steps: readonly Step[] = [
+const checks: readonly Step[] = [
   { name: "lint", commands: [["npm", "run", "--silent", "lint"]] },
   { name: "format", commands: [["npm", "run", "--silent", "format:check"]] },
   { name: "types", commands: [["npm", "run", "--silent", "typecheck"]] },
@@ -30,11 +31,17 @@ const steps: readonly Step[] = [
     commands: [["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]],
     counts: () => summarize(JSON.parse(readFileSync(report, "utf8")) as VitestReport),
   },
+];
+
+// One core each, and the torture waits much of the time.
+const simulations: readonly Step[] = [
   {
     name: "simulations",
     commands: [["npm", "run", "--silent", "simulate", "--", "--seeds", "3000", "--twice", "100", "--least", "30", "--json", figures]],
     counts: () => summarizeSimulations(JSON.parse(readFileSync(figures, "utf8")) as SimulationFigures),
   },
+];
+const tortures: readonly Step[] = [
   {
     name: "torture: sqlite",
     commands: [torture("sqlite", ["--kills", "40", "--power-cuts", "30"])],
@@ -45,6 +52,9 @@ const steps: readonly Step[] = [
     commands: [torture("postgres", ["--kills", "10", "--database-kills", "10", "--cuts", "20", "--power-cuts", "3"])],
     counts: () => JSON.parse(readFileSync(tortured.postgres, "utf8")) as Counts,
   },
+];
+
+const packages: readonly Step[] = [
   { name: "unused", commands: [["knip"]] },
   {
     name: "package",
@@ -67,11 +77,16 @@ const env = { ...process.env, ...compiled, PATH: `${join(root, "node_modules", "
 const outcomes: { readonly name: string; readonly ok: boolean; readonly seconds: number }[] = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
-for (const { name, commands, counts, onlyIfFailed = false } of steps) {
+/** One after another; `named`: each line says which one it is of, because others run beside it. */
+async function all(steps: readonly Step[], named?: "named"): Promise<void> {
+  for (const step of steps) await take(step, named !== undefined);
+}
+
+async function take({ name, commands, counts, onlyIfFailed = false }: Step, isNamed: boolean): Promise<void> {
   console.log(`\n── ${name}`);
   const startedAt = performance.now();
-  const statuses = commands.map((command) => run(command, onlyIfFailed));
-  let ok = statuses.every((status) => status === 0);
+  let ok = true;
+  for (const command of commands) ok = (await run(command, onlyIfFailed ? "if failed" : isNamed ? name : "as it comes")) && ok;
   const counted = counts === undefined ? undefined : countOrNone(counts);
   if (counted !== undefined) {
     total.passed += counted.passed;
@@ -83,21 +98,29 @@ for (const { name, commands, counts, onlyIfFailed = false } of steps) {
   if (!ok && !isCounted) total.failed += 1;
   outcomes.push({ name, ok, seconds: (performance.now() - startedAt) / 1000 });
 }
-rmSync(scratch, { recursive: true, force: true });
 
-/** `onlyIfFailed` is for commands that say a page when all is well. */
-function run([command = "", ...args]: readonly string[], onlyIfFailed: boolean): number | null {
-  const stdio = onlyIfFailed ? "pipe" : "inherit";
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
+/** Answers whether it succeeded. What it says is shown as it comes, behind a name, or only if it failed: some say a page when all is well. */
+async function run([command = "", ...args]: readonly string[], shown: string): Promise<boolean> {
+  const isKept = shown === "if failed";
+  const child = spawn(command, args, {
     cwd: root,
     env,
-    stdio,
-    encoding: "utf8",
+    stdio: shown === "as it comes" ? "inherit" : ["ignore", "pipe", "pipe"],
     shell: process.platform === "win32",
   });
-  if (error !== undefined) console.error(`verify: ${command} could not be started:`, error.message);
-  else if (onlyIfFailed) console.log(status === 0 ? `${[command, ...args].join(" ")}: ok` : `${stdout}${stderr}`);
-  return status;
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    if (stream)
+      createInterface({ input: stream }).on("line", (line) => (isKept ? void lines.push(line) : console.log(`${shown}: ${line}`)));
+  const status = await new Promise<number | null>((resolve) => {
+    child.once("close", resolve);
+    child.once("error", (error) => {
+      console.error(`verify: ${command} could not be started:`, error.message);
+      resolve(null);
+    });
+  });
+  if (isKept) console.log(status === 0 ? `${[command, ...args].join(" ")}: ok` : lines.join("\n"));
+  return status === 0;
 }
 
 function countOrNone(counts: () => Counts): Counts | undefined {
@@ -109,6 +132,11 @@ function countOrNone(counts: () => Counts): Counts | undefined {
   }
 }
 
+await all(checks);
+await Promise.all([all(simulations, "named"), all(tortures, "named")]);
+await all(packages);
+
+rmSync(scratch, { recursive: true, force: true });
 console.log("");
 for (const { name, ok, seconds } of outcomes)
   console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(18)} ${seconds.toFixed(1).padStart(6)} s`);

@@ -7,8 +7,8 @@ import { storeKind } from "../contracts/stores/store-kinds.ts";
 import { violations } from "./judge.ts";
 import type { Orders } from "./process.ts";
 
-/** How long the last process has to bring everything to its end. */
-const endsWithinMs = 60_000;
+/** The last process brings everything to its end; when none has ended for so long, those that are left never will. */
+const standstillMs = 60_000;
 const pageEvents = 5_000;
 
 export interface Plan {
@@ -34,7 +34,6 @@ export interface Outcome {
 
 export async function killed({ kind, place, kills, sagas, fraction, said = () => undefined }: Plan): Promise<Outcome> {
   const started: string[] = [];
-  let unfinished = 0;
   for (let kill = 1; kill <= kills; kill++) {
     const one = run({ kind, place, first: (kill - 1) * sagas, count: sagas }, started);
     await one.first;
@@ -48,11 +47,14 @@ export async function killed({ kind, place, kills, sagas, fraction, said = () =>
   await last.all;
   const log = await Log.open(storeKind(kind).driver(place), "orders");
   try {
-    const until = performance.now() + endsWithinMs;
     let events = await eventsOf(log);
-    for (unfinished = open(events); unfinished > 0 && performance.now() < until; unfinished = open(events)) {
+    let movedAt = performance.now();
+    for (let unfinished = open(events); unfinished > 0 && performance.now() < movedAt + standstillMs; ) {
       await new Promise((resolve) => setTimeout(resolve, 250));
       events = await eventsOf(log);
+      const left = open(events);
+      if (left < unfinished) movedAt = performance.now();
+      unfinished = left;
     }
     last.tell();
     await last.ended;

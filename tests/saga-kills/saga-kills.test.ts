@@ -16,5 +16,5 @@ test.each(storeKinds.filter(({ severalProcesses }) => severalProcesses))(
     expect(outcome.taken).toBeGreaterThan(kills);
     expect(outcome.compensated).toBeGreaterThan(outcome.started / 10);
   },
-  180_000,
+  300_000,
 );
