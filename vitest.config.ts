@@ -1,8 +1,28 @@
 // One configuration for every test of the repository. Packages are read as sources, by the condition `convergent-source`.
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 // Vitest hands these to Node for what it does not load itself: "import" among them would give `require` the wrong files.
 const conditions = ["convergent-source", "node"];
+
+/** The suites that take a minute and more: begun last, one of them would run alone in the end. */
+const longest: readonly string[] = [
+  "saga-kills",
+  "rebuild-crashes",
+  "stores/stores",
+  "experiments",
+  "stores/crashes",
+  "amendment",
+  "docs/pages",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((name) => moduleId.endsWith(`${name}.test.ts`));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   resolve: { conditions },
@@ -19,6 +39,7 @@ export default defineConfig({
     globalSetup: ["tests/services.ts"],
     // Tests wait as much as they compute: three at a time keep two cores busy.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     pool: "forks",
     execArgv: ["--conditions=convergent-source"],
     testTimeout: 30_000,

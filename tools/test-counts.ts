@@ -5,8 +5,14 @@ export type Counts = { readonly passed: number; readonly failed: number; readonl
 export type VitestReport = {
   readonly success: boolean;
   readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 };
 
@@ -24,6 +30,16 @@ export function summarize(report: VitestReport): Counts {
   }
   if (!report.success && total.failed + total.skipped === 0) total.failed = 1;
   return total;
+}
+
+/** Of each test that failed a line with its file and one with what it said: a run's output is long, and often only its end is kept. */
+export function failuresIn(report: VitestReport): string[] {
+  const line = (text: string): string => text.split("\n", 1)[0] as string;
+  return report.testResults.flatMap(({ name, message, status, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    if (status === "failed" && failed.length === 0) return [`${name}`, `  ${line(message)}`];
+    return failed.flatMap(({ fullName, failureMessages }) => [`${name}: ${fullName}`, `  ${line(failureMessages[0] ?? "")}`]);
+  });
 }
 
 /** What `npm run simulate` writes. */

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { summarize, summarizeSimulations, type Counts, type SimulationFigures, type VitestReport } from "./test-counts.ts";
+import { failuresIn, summarize, summarizeSimulations, type Counts, type SimulationFigures, type VitestReport } from "./test-counts.ts";
 
 const root = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "convergent-verify-"));
@@ -18,6 +18,8 @@ type Step = {
   readonly name: string;
   readonly commands: readonly (readonly string[])[];
   readonly counts?: () => Counts;
+  /** Lines about what failed. */
+  readonly failures?: () => readonly string[];
   readonly onlyIfFailed?: boolean;
 };
 
@@ -29,7 +31,8 @@ const checks: readonly Step[] = [
   {
     name: "tests",
     commands: [["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`]],
-    counts: () => summarize(JSON.parse(readFileSync(report, "utf8")) as VitestReport),
+    counts: () => summarize(testReport()),
+    failures: () => failuresIn(testReport()),
   },
 ];
 
@@ -67,6 +70,10 @@ const packages: readonly Step[] = [
   },
 ];
 
+function testReport(): VitestReport {
+  return JSON.parse(readFileSync(report, "utf8")) as VitestReport;
+}
+
 function torture(store: keyof typeof tortured, rounds: readonly string[]): readonly string[] {
   return ["npm", "run", "--silent", "torture", "--", "--store", store, ...rounds, "--json", tortured[store]];
 }
@@ -75,6 +82,7 @@ function torture(store: keyof typeof tortured, rounds: readonly string[]): reado
 const compiled = { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(scratch, "compiled") };
 const env = { ...process.env, ...compiled, PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env["PATH"] ?? ""}` };
 const outcomes: { readonly name: string; readonly ok: boolean; readonly seconds: number }[] = [];
+const failed: string[] = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 /** One after another; `named`: each line says which one it is of, because others run beside it. */
@@ -82,7 +90,7 @@ async function all(steps: readonly Step[], named?: "named"): Promise<void> {
   for (const step of steps) await take(step, named !== undefined);
 }
 
-async function take({ name, commands, counts, onlyIfFailed = false }: Step, isNamed: boolean): Promise<void> {
+async function take({ name, commands, counts, failures, onlyIfFailed = false }: Step, isNamed: boolean): Promise<void> {
   console.log(`\n── ${name}`);
   const startedAt = performance.now();
   let ok = true;
@@ -94,6 +102,7 @@ async function take({ name, commands, counts, onlyIfFailed = false }: Step, isNa
     total.skipped += counted.skipped;
     ok &&= counted.failed === 0 && counted.skipped === 0;
   }
+  if (!ok && counted && failures) failed.push(...failures());
   const isCounted = counted !== undefined && counted.failed + counted.skipped > 0;
   if (!ok && !isCounted) total.failed += 1;
   outcomes.push({ name, ok, seconds: (performance.now() - startedAt) / 1000 });
@@ -140,6 +149,7 @@ rmSync(scratch, { recursive: true, force: true });
 console.log("");
 for (const { name, ok, seconds } of outcomes)
   console.log(`${ok ? "ok    " : "FAILED"}  ${name.padEnd(18)} ${seconds.toFixed(1).padStart(6)} s`);
+for (const line of failed) console.log(line);
 if (total.skipped > 0) console.log("What is skipped counts as a failure: make it run here, or remove it.");
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = outcomes.every(({ ok }) => ok) ? 0 : 1;

@@ -93,27 +93,29 @@ export function lockWaitIn(rows: readonly Values[]): number {
   return rows[0]?.[12] as number;
 }
 
-/** The append that `append_one` may write: one event, of no person, and one of the types in `known`. */
+/** The append that `append_one` may write: it comes alone, its events are of no person, and their types are in `known`. */
 export function soleOf(batch: readonly Prepared[], known: ReadonlySet<string>): PreparedAppend | undefined {
   const [append] = batch;
-  if (batch.length !== 1 || !append || "parts" in append || append.events.length !== 1) return undefined;
-  const [{ type, metadata }] = append.events as [PreparedAppend["events"][number]];
-  return known.has(type) && personIn(metadata) === undefined ? append : undefined;
+  if (batch.length !== 1 || !append || "parts" in append) return undefined;
+  return append.events.every(({ type, metadata }) => known.has(type) && personIn(metadata) === undefined) ? append : undefined;
 }
 
 /** The parameters of `callAppendOne`. */
 export function parametersOfOne({ request, events, idKey, digest }: PreparedAppend, options: Omit<CallOptions, "newTypes">): Parameter[] {
-  const [event] = events as [PreparedAppend["events"][number]];
+  const [event, ...more] = events as [PreparedAppend["events"][number]];
   const { lock, lockMs, now, idsBefore } = options;
   const id = [idKey?.scope ?? null, idKey?.id ?? null, digest];
-  const content = [event.id, event.type, event.data, event.metadata, event.digest];
-  return [lock, lockMs, now, Math.ceil(idsBefore), request.stream, numberOf(request.expected), ...id, ...content];
+  const first = [event.id, event.type, event.data, event.metadata, event.digest];
+  const others = (["id", "type", "data", "metadata", "digest"] as const).map((column) =>
+    more.length === 0 ? null : more.map((other) => other[column]),
+  );
+  return [lock, lockMs, now, Math.ceil(idsBefore), request.stream, numberOf(request.expected), ...id, ...first, ...others];
 }
 
 /** What `append_one` answered, in the form of what `append_batch` does. */
 export function outcomeOfOne(append: PreparedAppend, row: Values): { admitted: Admitted; generation: unknown; waitedMs: number } {
   const [version, last, at, generation, waitedMs] = row as [number, number, number, unknown, number];
-  return { admitted: admittedAt(append, { before: last - 1, version, at }), generation, waitedMs };
+  return { admitted: admittedAt(append, { before: last - append.events.length, version, at }), generation, waitedMs };
 }
 
 /** What the function answered, in order: one row an append, or one in all when each is admitted at the version that it expected. */

@@ -6,7 +6,7 @@ import { appendFunction, appendOneFunction } from "./append-function.ts";
 import { stagedAppends } from "./staged-appends.ts";
 
 /** Version of the tables below; a schema with a higher one is refused (`store_newer`). */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /**
  * - Texts compare by their bytes (`COLLATE "C"`), which for UTF-8 is by code point: the order of every index value, as in every
@@ -195,8 +195,11 @@ CREATE TABLE discards (
 );
 `;
 
-/** Steps from each older version to the next, in order; the first one makes a new store. */
+/**
+ * Steps from each older version to the next, in order; the first one makes a new store. What a step replaces stays where processes of the
+ * release before may still call it: version 2 brought an `append_one` of one event, which has another signature.
+ */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [
   { to: 1, script: version1 + appendFunction + stagedAppends },
-  { to: 2, script: appendOneFunction },
+  { to: 3, script: appendOneFunction },
 ];
