@@ -1,7 +1,7 @@
 // Watching: what it costs to tell a thousand, to take a thousand back, and to hold five thousand.
 import type { Bench, Subject } from "../bench.ts";
 
-type Sample = "sagaFanOut" | "bareFanOut" | "resumed" | "readAgain" | "connectionMemory";
+type Sample = "sagaFanOut" | "bareFanOut" | "resumed" | "watchedAnew" | "bareComing" | "readAgain" | "connectionMemory";
 
 function subject(name: string, figures: Readonly<Record<string, string>>, sample: Sample, boxMs = 8_000): Subject {
   return { name, figures, boxMs, load: async () => (await import("../live/samples.ts"))[sample] };
@@ -21,6 +21,8 @@ export const live: Bench = {
       name: "resume",
       subjects: [
         subject("convergent, resumed", { ms: "ms" }, "resumed"),
+        subject("convergent, watched anew", { ms: "ms" }, "watchedAnew"),
+        subject("ws, a handshake and a word", { ms: "ms" }, "bareComing"),
         subject("convergent, read again over HTTP", { ms: "ms" }, "readAgain"),
       ],
     },
@@ -40,6 +42,11 @@ export const live: Bench = {
       floor: 3,
       aim: 10,
       ratio: (median) => median("convergent, read again over HTTP/ms") / median("convergent, resumed/ms"),
+    },
+    {
+      label: "resume-bare",
+      basis: "the bare handshake of ws and a word to and fro, by watches resumed: the most that there is to be had",
+      ratio: (median) => median("ws, a handshake and a word/ms") / median("convergent, resumed/ms"),
     },
     {
       label: "memory",

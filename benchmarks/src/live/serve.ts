@@ -51,6 +51,7 @@ async function startBare(): Promise<Obedient> {
   webSockets.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
+    socket.on("message", () => socket.send("{}"));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

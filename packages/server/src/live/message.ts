@@ -13,6 +13,8 @@ const framesMax = 8;
 export class Message {
   readonly #rest: string;
   readonly #frames = new Map<number, Buffer>();
+  /** What was last sent that ended with this one: most receivers lack the same. */
+  #joined: { readonly messages: readonly Message[]; readonly id: number; readonly frames: Buffer } | undefined;
 
   /** Everything behind the id: `"asOf":7,…`. */
   constructor(rest: string) {
@@ -22,6 +24,17 @@ export class Message {
   /** Of an object without an id. */
   static of(body: object): Message {
     return new Message(JSON.stringify(body).slice(1, -1));
+  }
+
+  /** The frames of several messages, behind each other. */
+  static frames(messages: readonly Message[], id: number): Buffer {
+    const last = messages.at(-1) as Message;
+    const joined = last.#joined;
+    if (joined?.id === id && joined.messages.length === messages.length && joined.messages.every((each, index) => each === messages[index]))
+      return joined.frames;
+    const frames = Buffer.concat(messages.map((each) => each.frame(id)));
+    last.#joined = { messages, id, frames };
+    return frames;
   }
 
   text(id: number): string {

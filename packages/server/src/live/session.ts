@@ -18,6 +18,8 @@ export interface Way {
   /** What was sent lies in this process's memory. */
   readonly isFull: boolean;
   send(message: Message, id: number): void;
+  /** Several, in their order, with one write. */
+  sendAll?(messages: readonly Message[], id: number): void;
   /** About no watch in particular. */
   tell(text: string): void;
 }
@@ -141,6 +143,13 @@ export class Session implements Outlet {
 
   send(message: Message, id: number): void {
     if (!this.#isEnded) this.#options.way.send(message, id);
+  }
+
+  sendAll(messages: readonly Message[], id: number): void {
+    const { way } = this.#options;
+    if (this.#isEnded) return;
+    if (way.sendAll) way.sendAll(messages, id);
+    else for (const message of messages) way.send(message, id);
   }
 
   late(watch: Watch): void {

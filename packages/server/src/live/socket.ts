@@ -5,7 +5,7 @@
 import type { Duplex } from "node:stream";
 import { live } from "convergent";
 import type { WebSocket } from "ws";
-import { frameOf, type Message } from "./message.ts";
+import { frameOf, Message } from "./message.ts";
 import type { Session, Way } from "./session.ts";
 
 /** Frames that were not understood before the connection is closed. */
@@ -58,6 +58,10 @@ export class SocketConnection implements Way {
 
   send(message: Message, id: number): void {
     this.#write(() => message.frame(id));
+  }
+
+  sendAll(messages: readonly Message[], id: number): void {
+    this.#write(() => Message.frames(messages, id));
   }
 
   tell(text: string): void {

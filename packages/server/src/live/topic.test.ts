@@ -58,9 +58,18 @@ class Heard implements Outlet {
   isFull = false;
   readonly told: Array<Readonly<Record<string, unknown>>> = [];
   readonly moves: Watch[] = [];
+  /** How many were sent at a time. */
+  readonly together: number[] = [];
+  /** Called before something is told. */
+  telling: () => void = () => undefined;
   #late: Watch[] = [];
 
+  sendAll(messages: readonly Message[], id: number): void {
+    for (const message of messages) this.send(message, id);
+    this.together.push(messages.length);
+  }
   send(message: Message, id: number): void {
+    this.telling();
     this.told.push(JSON.parse(message.text(id)) as Readonly<Record<string, unknown>>);
   }
   late(watch: Watch): void {
@@ -139,6 +148,51 @@ test("who is told of the position late, because there was no room, is told it al
   expect(outlet.told.at(-1)).toMatchObject({ asOf: 1 });
   looks.elapse(100);
   expect(outlet.told.at(-1)).toMatchObject({ asOf: 2 });
+});
+
+test("what comes while telling everybody takes its time is told together, in order, and twice to nobody", () => {
+  const looks = new Looks();
+  const [outlet, slow, late] = [new Heard(), new Heard(), new Heard()];
+  watchOf(looks.topic, outlet);
+  watchOf(looks.topic, slow);
+  outlet.telling = () => (looks.now += 5);
+  looks.topic.publish(valueAt(1));
+  outlet.telling = () => undefined;
+  looks.topic.publish(valueAt(2));
+  looks.topic.publish(valueAt(3));
+  watchOf(looks.topic, late);
+  expect(outlet.told.at(-1)).toMatchObject({ asOf: 1 });
+  slow.isFull = true;
+  looks.elapse(5);
+  slow.drain();
+  const positions = ({ told }: Heard): unknown[] => told.filter((each) => "asOf" in each).map(({ asOf }) => asOf);
+  expect([outlet, slow, late].map(positions)).toEqual([[1, 2, 3], [1, 3], [3]]);
+  expect(outlet.together).toEqual([2]);
+  looks.topic.publish(valueAt(4));
+  expect([outlet, slow, late].map((each) => positions(each).at(-1))).toEqual([4, 4, 4]);
+  for (let asOf = 5; asOf < 40; asOf++) {
+    if (asOf === 5) outlet.telling = () => (looks.now += 5);
+    looks.topic.publish(valueAt(asOf));
+    outlet.telling = () => undefined;
+  }
+  // The first one at once, then as many together as are kept, and by then telling them takes no time.
+  expect(positions(outlet).slice(-35)).toEqual(Array.from({ length: 35 }, (_, index) => index + 5));
+  expect(outlet.together).toEqual([2, 32]);
+});
+
+test("of states that are told together each is judged by itself", () => {
+  const looks = new Looks();
+  const outlet = new Heard();
+  const watch = new Watch(1, { topic: looks.topic, outlet, grant: { shows: (value) => value !== 3 }, level: undefined });
+  looks.topic.join(watch);
+  watch.begin({ reset: "start" });
+  outlet.telling = () => (looks.now += 5);
+  looks.topic.publish(valueAt(1));
+  outlet.telling = () => undefined;
+  looks.topic.publish(valueAt(2));
+  looks.topic.publish(valueAt(3));
+  looks.elapse(5);
+  expect(outlet.told.slice(-3)).toMatchObject([{ value: 1 }, { value: 2 }, { value: null }]);
 });
 
 test("what `after` names is not taken for seen in another history by its position there", () => {

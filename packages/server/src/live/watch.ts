@@ -14,6 +14,8 @@ export interface Outlet {
   /** What was sent lies here instead of on its way. */
   readonly isFull: boolean;
   send(message: Message, id: number): void;
+  /** Several, in their order, as one. */
+  sendAll(messages: readonly Message[], id: number): void;
   /** There was no room: to be offered again when there is. */
   late(watch: Watch): void;
   /** The watch has ended. */
@@ -90,15 +92,23 @@ export class Watch {
     this.offer();
   }
 
-  /** Tells what its topic knows by now, if that is news and it is time for it. */
-  offer(): void {
-    const { newest } = this.topic;
-    if (!newest || this.#isEnded) return;
+  /** Tells what its topic knows by now, or the `states` that lead there, if that is news and it is time for it. */
+  offer(states: readonly Newest[] = known(this.topic)): void {
+    if (this.#isEnded || states.length === 0) return;
     if (this.#outlet.isFull) return this.#outlet.late(this);
+    const messages: Message[] = [];
+    for (const state of states) this.#tell(state, messages);
+    if (this.#isEnded || messages.length === 0) return; // a refusal was the last word
+    if (messages.length === 1) this.#outlet.send(messages[0] as Message, this.id);
+    else this.#outlet.sendAll(messages, this.id);
+  }
+
+  #tell(newest: Newest, messages: Message[]): void {
     const { asOf, epoch, isWhole } = newest.standing;
-    if (epoch !== this.#epoch) this.#reset(epoch);
+    if (this.#isEnded) return;
+    if (epoch !== this.#epoch) messages.push(this.#reset(epoch));
     if (asOf < this.#floor) {
-      if (isWhole) void this.#doubt();
+      if (isWhole && newest === this.topic.newest) void this.#doubt();
       return; // it has seen more already, elsewhere
     }
     const isHidden = this.#isHidden(newest);
@@ -114,7 +124,7 @@ export class Watch {
     this.#sentPosition = asOf;
     this.#sentFresh = fresh;
     this.#sentAt = this.topic.now();
-    this.#outlet.send(message, this.id);
+    messages.push(message);
   }
 
   /** Where it goes on after what was sent so far; `undefined` before anything was. */
@@ -162,11 +172,11 @@ export class Watch {
     const head = await this.topic.head().catch(() => undefined);
     this.#isDoubting = false;
     if (head === undefined || head >= this.#floor || this.#isEnded || epoch !== this.#epoch) return;
-    this.#reset(epoch);
+    this.#outlet.send(this.#reset(epoch), this.id);
     this.offer();
   }
 
-  #reset(epoch: string): void {
+  #reset(epoch: string): Message {
     if (this.#level && epoch !== this.#epoch) {
       this.#level = { ...this.#level, isWhole: false }; // its position is one of the other history
       this.#outlet.moved(this);
@@ -175,8 +185,12 @@ export class Watch {
     this.#floor = 0;
     this.#has = undefined;
     this.#sentPosition = -1;
-    this.#outlet.send(Message.of({ reset: "history" satisfies live.ResetReason }), this.id);
+    return Message.of({ reset: "history" satisfies live.ResetReason });
   }
+}
+
+function known({ newest }: Topic): readonly Newest[] {
+  return newest ? [newest] : [];
 }
 
 const resumed = Message.of({ resumed: true });
