@@ -75,9 +75,13 @@ export class Watch {
       this.#floor = verdict.from.position;
       this.#sentPosition = verdict.from.position;
       this.#has = new Set(verdict.from.tags);
-      this.#outlet.send(resumed, this.id);
-    } else this.#outlet.send(Message.of({ reset: verdict.reset }), this.id);
-    this.offer();
+    }
+    const said = "from" in verdict ? resumed : Message.of({ reset: verdict.reset });
+    // What is known already goes out with it.
+    const messages = [said];
+    if (this.#outlet.isFull) this.#outlet.late(this);
+    else if (this.topic.newest) this.#tell(this.topic.newest, messages);
+    this.#say(messages);
   }
 
   /** What it waits for has become another: `after` names effects that have arrived. */
@@ -98,7 +102,11 @@ export class Watch {
     if (this.#outlet.isFull) return this.#outlet.late(this);
     const messages: Message[] = [];
     for (const state of states) this.#tell(state, messages);
-    if (this.#isEnded || messages.length === 0) return; // a refusal was the last word
+    this.#say(messages);
+  }
+
+  #say(messages: readonly Message[]): void {
+    if (this.#isEnded || messages.length === 0) return;
     if (messages.length === 1) this.#outlet.send(messages[0] as Message, this.id);
     else this.#outlet.sendAll(messages, this.id);
   }
@@ -111,7 +119,7 @@ export class Watch {
       if (isWhole && newest === this.topic.newest) void this.#doubt();
       return; // it has seen more already, elsewhere
     }
-    const isHidden = this.#isHidden(newest);
+    const isHidden = this.#isHidden(newest, messages);
     if (isHidden === undefined) return;
     const fresh = this.#level ? this.#level.isWhole && asOf >= this.#level.position : isWhole;
     const { message, isProgress } = newest.told(this.#has, fresh, isHidden);
@@ -148,18 +156,20 @@ export class Watch {
     this.topic.leave(this);
   }
 
-  /** `undefined` when the watch has ended by that. */
-  #isHidden(newest: Newest): boolean | undefined {
+  /** `undefined` when the watch has ended by that, after the `messages` before it. */
+  #isHidden(newest: Newest, messages: Message[]): boolean | undefined {
     const { shows } = this.#grant;
     if (!shows) return false;
     try {
       if (newest.isShown(shows)) return false;
     } catch (error) {
+      this.#say(messages.splice(0));
       this.#outlet.failed(this, error); // the policy's failure about one caller is not everybody's
       return undefined;
     }
     const { unseen } = this.topic;
     if (!unseen) return true;
+    this.#say(messages.splice(0));
     this.#outlet.failed(this, unseen());
     return undefined;
   }
