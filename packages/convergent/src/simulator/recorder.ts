@@ -115,7 +115,8 @@ function okOf({ t, op, what }: { t: number; op: number; what: Invoked["what"] },
   }
 }
 
-function shownOf({
+/** A saga as it was shown, times left out. */
+export function shownOf({
   id: _id,
   version: _version,
   token: _token,

@@ -94,6 +94,8 @@ export interface SimulateOptions<S extends AnyService & Served, Outside = undefi
   readonly faults?: FaultChoice;
   /** Kinds that the random subset leaves out. */
   readonly except?: readonly FaultKind[];
+  /** Whether clients have sockets, by which they watch; without them they ask again and again. Default true. */
+  readonly sockets?: boolean;
   /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. Asked of the services of each server. */
   readonly invariants?: Readonly<Record<string, Invariant<S, Outside>>>;
   /** Virtual time within which everything that was healed must have settled. Default 60,000 ms. */
@@ -227,13 +229,14 @@ class Simulation<S extends AnyService & Served, Outside> {
   }
 
   #worldOptions(shape: { readonly servers: number; readonly onePlace: boolean }): ConstructorParameters<typeof World>[0] {
-    const { seed, faults = "swarm", except = [], gateway } = this.#options;
+    const { seed, faults = "swarm", except = [], gateway, sockets = true } = this.#options;
     return {
       seed,
       faults,
       except,
       ...shape,
       gateway,
+      sockets,
       stores: this.#definitions().map(({ name }) => name),
       services: (life, server, connect) => {
         this.#releases.push(...this.#services({ life, server, ...quiet }));
