@@ -14,7 +14,7 @@ import type { HistoryRecord, Violation } from "./history.ts";
 import { beginNemesis } from "./nemesis.ts";
 import { ProcessDied, type SimulatedProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
-import { readersBehind, sagasUnderWay } from "./resting.ts";
+import { readersBehind, sagasUnderWay, watchesBehind } from "./resting.ts";
 import type { Gateway, Server } from "./server.ts";
 import { type Connect, World } from "./world.ts";
 
@@ -366,6 +366,7 @@ class Simulation<S extends AnyService & Served, Outside> {
       const head = await runtime.log.head();
       behind.push(...(await readersBehind(runtime)).map((what) => `${server.name}: ${what}`));
       if (behind.length === 0) behind.push(...(await sagasUnderWay(runtime, until)).map((what) => `${server.name}: ${what}`));
+      if (behind.length === 0) behind.push(...(await watchesBehind(runtime, this.#world.watches.standing)));
       if (head.position < 0) behind.push(server.name);
     }
     return behind;

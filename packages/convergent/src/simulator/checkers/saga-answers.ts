@@ -148,7 +148,8 @@ class Answers {
   }
 }
 
-function statesOf({ facts }: Story): ShownSaga[] {
+/** What whoever looks at a saga is shown of it, by its version less one. */
+export function statesOf({ facts }: Story): ShownSaga[] {
   let state: SagaState | undefined;
   return facts.map((fact) => {
     state = shown(state, fact);
