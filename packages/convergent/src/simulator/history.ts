@@ -153,6 +153,8 @@ export interface WatchTold {
   readonly changed?: ReadonlyArray<{ readonly key: string; readonly value: unknown }>;
   readonly gone?: readonly string[];
   readonly keys?: readonly string[];
+  /** Order keys of the query's view that are set aside. */
+  readonly parked?: number;
 }
 
 /** A watch is no more: the client left it, or it was ended by a failure. */

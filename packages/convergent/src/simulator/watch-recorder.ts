@@ -24,6 +24,7 @@ export interface RecordedConnection {
 type Message = { readonly id: number } & Partial<Pick<Refusal, "error"> & Omit<ValueNews & PageNews, "id" | "parked">> & {
     readonly resumed?: boolean;
     readonly reset?: ResetReason;
+    readonly parked?: unknown;
   };
 
 export class WatchRecorder {
@@ -113,7 +114,7 @@ export class WatchRecorder {
     const t = this.#now();
     if (told.reset !== undefined) return this.#write({ kind: "verdict", t, watch, reset: told.reset });
     if (told.resumed) return this.#write({ kind: "verdict", t, watch });
-    const { asOf, fresh = false, cursor = "", token = "", value, version, changed, gone, keys } = told;
+    const { asOf, fresh = false, cursor = "", token = "", value, version, changed, gone, keys, parked } = told;
     if (asOf === undefined) return;
     const epoch = token === "" ? undefined : parseToken(token).entries[0]?.epoch;
     const record: WatchTold = {
@@ -129,6 +130,7 @@ export class WatchRecorder {
       ...(changed ? { changed } : {}),
       ...(gone ? { gone } : {}),
       ...(keys ? { keys } : {}),
+      ...(typeof parked === "number" ? { parked } : {}),
     };
     standing.told = record;
     this.#write(record);

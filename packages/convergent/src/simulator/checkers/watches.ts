@@ -4,6 +4,7 @@
  * rest, who still watches was told of all that was committed.
  */
 import { sameJson } from "../../merge/same-json.ts";
+import type { Epoch } from "../../log/store.ts";
 import type { ResetReason } from "../../protocol/live.ts";
 import type { AnyView } from "../../views/view.ts";
 import type { HistoryRecord, ShownSaga, Violation, WatchAsked, WatchTold } from "../history.ts";
@@ -19,9 +20,14 @@ export interface WatchesOptions extends FoldOptions {
 /** Documents of a page; whether a longer one is whole, is not asked. */
 const pageMax = 50;
 
+/** A watch that was asked for so shortly before everything came to rest may not have been answered. */
+const newMs = 5_000;
+
 export function checkWatches(history: Iterable<HistoryRecord>, lineages: Lineages, options: WatchesOptions): Violation[] {
-  const watches = new Watches(lineages, options);
-  for (const record of history) watches.note(record);
+  const records = [...history];
+  const epochs = new Map(records.flatMap((record) => (record.kind === "epochs" ? [[record.store, record.epochs] as const] : [])));
+  const watches = new Watches(lineages, { ...options, epochs });
+  for (const record of records) watches.note(record);
   return watches.found.map((message) => ({ checker: "watches", message }));
 }
 
@@ -34,6 +40,8 @@ interface Has {
   readonly saga?: ShownSaga | undefined;
   readonly page: ReadonlyMap<string, unknown>;
   readonly keys: readonly string[];
+  /** What is set aside stands where it stood. */
+  readonly parked: number;
 }
 
 interface Watched {
@@ -55,8 +63,13 @@ class Watches {
   /** What who was given a cursor has. */
   readonly #cursors = new Map<string, Has>();
   readonly #committed = new Set<string>();
+  readonly #epochs: ReadonlyMap<string, readonly Epoch[]>;
 
-  constructor(lineages: Lineages, { views, entities, stories, storeOf }: WatchesOptions) {
+  constructor(
+    lineages: Lineages,
+    { views, entities, stories, storeOf, epochs }: WatchesOptions & { readonly epochs: ReadonlyMap<string, readonly Epoch[]> },
+  ) {
+    this.#epochs = epochs;
     this.#lineages = lineages;
     this.#storeOf = storeOf;
     this.#views = views;
@@ -89,7 +102,7 @@ class Watches {
         for (const id of record.events) this.#committed.add(id);
         break;
       case "settled":
-        if (record.behind.length === 0) this.#settled();
+        if (record.behind.length === 0) this.#settled(record.t - newMs);
         break;
       default:
     }
@@ -134,7 +147,7 @@ class Watches {
     const { asked, has } = watched;
     if (!watched.isJudged) this.#wrong(asked, "was told something before it was told where it goes on");
     if (record.asOf < has.asOf) this.#wrong(asked, `was told ${record.asOf} after ${has.asOf}`);
-    if (has.epoch !== undefined && record.epoch !== undefined && record.epoch !== has.epoch)
+    if (this.#isLost(asked, has, record))
       this.#wrong(asked, `goes on in another history, at ${record.asOf}, and was not told so`);
     if (record.saga && (record.version ?? 0) <= has.version)
       this.#wrong(asked, `was told of version ${record.version} after version ${has.version}`);
@@ -142,6 +155,14 @@ class Watches {
     watched.has = after(has, record);
     this.#cursors.set(record.cursor, watched.has);
     this.#compare(watched, record.t);
+  }
+
+  /** Whether what it had seen is gone from the history that it is told of now. A token names the epoch that its position was written in. */
+  #isLost({ name }: WatchAsked, has: Has, { epoch }: WatchTold): boolean {
+    if (has.epoch === undefined || epoch === undefined || epoch === has.epoch) return false;
+    const epochs = this.#epochs.get(this.#storeOf(name) ?? "") ?? [];
+    const next = epochs[epochs.findIndex(({ id }) => id === has.epoch) + 1];
+    return next !== undefined && next !== epochs[0] && has.asOf >= next.first;
   }
 
   /** With the logs that it may come from. */
@@ -184,8 +205,9 @@ class Watches {
     }
   }
 
-  #settled(): void {
+  #settled(askedBefore: number): void {
     for (const { asked, has } of this.#standing.values()) {
+      if (asked.t > askedBefore) continue;
       const store = this.#storeOf(asked.name) ?? "";
       const lineage = this.#lineages.of(store).length - 1;
       const story = this.#stories.get(`${asked.name} ${asked.key}`)?.find((each) => each.lineage === lineage);
@@ -206,10 +228,10 @@ class Watches {
   }
 }
 
-const nothing: Has = { asOf: -1, version: 0, page: new Map(), keys: [] };
+const nothing: Has = { asOf: -1, version: 0, page: new Map(), keys: [], parked: 0 };
 
 /** What who has that has after it was told more. */
-function after(has: Has, { asOf, epoch = has.epoch, value, version, saga, changed, gone, keys }: WatchTold): Has {
+function after(has: Has, { asOf, epoch = has.epoch, value, version, saga, changed, gone, keys, parked = 0 }: WatchTold): Has {
   const told = value === undefined && !saga ? {} : { value, saga, version: version ?? has.version };
   if (!changed) return { ...has, asOf, epoch, ...told };
   const page = new Map(has.page);
@@ -217,16 +239,17 @@ function after(has: Has, { asOf, epoch = has.epoch, value, version, saga, change
   for (const key of gone ?? []) page.delete(key);
   const present = new Set(keys ?? has.keys);
   for (const key of page.keys()) if (keys && !present.has(key)) page.delete(key);
-  return { ...has, asOf, epoch, page, keys: keys ?? has.keys };
+  return { ...has, asOf, epoch, page, keys: keys ?? has.keys, parked };
 }
 
-/** Of documents that are not all as of one position, each is as it was then or later. */
+/** Of documents that are not all as of one position, each is as it was then or later; where some are set aside, which ones is not told. */
 function pageDifference(
-  { page, keys }: Has,
+  { page, keys, parked }: Has,
   documents: ReadonlyMap<string, readonly unknown[]>,
   { where, isExact }: { readonly where: Readonly<Record<string, unknown>>; readonly isExact: boolean },
 ): string[] {
   if (keys.length !== page.size || !keys.every((key) => page.has(key))) return [`the keys ${keys.join(", ")} with ${page.size} values`];
+  if (parked > 0) return [];
   const isIn = (value: unknown): boolean =>
     value !== undefined && Object.entries(where).every(([field, wanted]) => (value as Readonly<Record<string, unknown>>)[field] === wanted);
   const found: string[] = [];
