@@ -9,7 +9,7 @@ import type { ResetReason } from "../protocol/live.ts";
 import type { Condition } from "../protocol/reading.ts";
 import type { SagaState, SagaStep } from "../protocol/saga.ts";
 
-/** Something that a client asked. A command that is repeated under its id is one operation. */
+/** Something that a client asked. A command that is repeated under its id is one operation, and so is a read that is repeated until it is answered. */
 export interface Invoked {
   readonly kind: "invoke";
   /** Milliseconds since the run began: virtual ones in the simulator. */
@@ -74,6 +74,8 @@ export interface SagaOk {
   /** Events in its stream. */
   readonly version: number;
   readonly state: ShownSaga;
+  /** By its tag it is of another history than the version that whoever asked knows. */
+  readonly anew?: boolean;
 }
 
 /** What a saga was asked to do is durable. */
