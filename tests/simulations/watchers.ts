@@ -17,22 +17,24 @@ const accounts = ["a", "b", "cc", "dd", "eee"];
 /** What somebody watches of the town, beside what it does there. */
 export function ofTown({ client, random, name }: Actor<Town, unknown>): Watch<unknown> {
   const id = random.pick(accounts);
+  // Some want what there is, whatever this session wrote.
+  const how = random.chance(0.4) ? { after: null } : {};
   switch (random.below(8)) {
     case 0:
     case 1:
-      return client.statement.watch(id);
+      return client.statement.watch(id, how);
     case 2:
-      return client.owners.watchFind({});
+      return client.owners.watchFind({}, how);
     case 3:
-      return client.owners.watchFind({ owner: `${name}-${random.below(4)}` });
+      return client.owners.watchFind({ owner: `${name}-${random.below(4)}` }, how);
     case 4:
-      return client.statement.watchFind({ owner: `${name}-${random.below(4)}` });
+      return client.statement.watchFind({ owner: `${name}-${random.below(4)}` }, how);
     case 5:
-      return client.till.watch(`till-${random.below(2)}`);
+      return client.till.watch(`till-${random.below(2)}`, how);
     case 6:
-      return client.deeds.watch(id);
+      return client.deeds.watch(id, how);
     default:
-      return client.account.watch(id);
+      return client.account.watch(id, how);
   }
 }
 

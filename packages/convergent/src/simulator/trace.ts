@@ -20,7 +20,11 @@ export function traceOf(history: readonly HistoryRecord[]): string[] {
       return [timed(record.t, line)];
     }
     if (record.kind === "watch") watches.set(record.watch, record);
-    const text = lineOf(record, "op" in record ? invoked.get(record.op) : undefined, "watch" in record ? watches.get(record.watch) : undefined);
+    const text = lineOf(
+      record,
+      "op" in record ? invoked.get(record.op) : undefined,
+      "watch" in record ? watches.get(record.watch) : undefined,
+    );
     return text === undefined ? [] : [timed("t" in record ? record.t : undefined, text)];
   });
 }

@@ -217,7 +217,10 @@ export class Live {
       },
     });
     const { session } = connection;
-    const entry = this.#joined({ session, request, beat: () => connection.beat(), close: (code, why) => connection.close(code, why) }, visit);
+    const entry = this.#joined(
+      { session, request, beat: () => connection.beat(), close: (code, why) => connection.close(code, why) },
+      visit,
+    );
     return connection;
   }
 

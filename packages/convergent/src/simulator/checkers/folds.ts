@@ -89,7 +89,9 @@ export class Folds {
     const versions = this.#views.filter((each) => each.name === which.view && each.sql === undefined);
     return versions.map((view) => {
       const keys = [...this.#of(which, view)];
-      return new Map(keys.map(([key, all]) => [key, [valueAt(all, position), ...all.filter(({ from }) => from > position).map(({ value }) => value)]]));
+      return new Map(
+        keys.map(([key, all]) => [key, [valueAt(all, position), ...all.filter(({ from }) => from > position).map(({ value }) => value)]]),
+      );
     });
   }
 

@@ -147,8 +147,7 @@ class Watches {
     const { asked, has } = watched;
     if (!watched.isJudged) this.#wrong(asked, "was told something before it was told where it goes on");
     if (record.asOf < has.asOf) this.#wrong(asked, `was told ${record.asOf} after ${has.asOf}`);
-    if (this.#isLost(asked, has, record))
-      this.#wrong(asked, `goes on in another history, at ${record.asOf}, and was not told so`);
+    if (this.#isLost(asked, has, record)) this.#wrong(asked, `goes on in another history, at ${record.asOf}, and was not told so`);
     if (record.saga && (record.version ?? 0) <= has.version)
       this.#wrong(asked, `was told of version ${record.version} after version ${has.version}`);
     if (record.gone?.some((key) => !has.page.has(key))) this.#wrong(asked, `was told that ${record.gone.join(", ")} is gone, and had none`);
@@ -193,7 +192,8 @@ class Watches {
       }
       case "saga": {
         const story = (this.#stories.get(`${name} ${key}`) ?? []).find(({ lineage }) => lineage === where.lineage);
-        if (story?.events[has.version - 1]?.position !== has.asOf) return [`version ${has.version}, and its stream has nothing of it there`];
+        if (story?.events[has.version - 1]?.position !== has.asOf)
+          return [`version ${has.version}, and its stream has nothing of it there`];
         return is(has.saga, this.#shownOf(story)[has.version - 1]);
       }
       case "query": {
