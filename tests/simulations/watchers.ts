@@ -40,8 +40,8 @@ export function ofTown({ client, random, name }: Actor<Town, unknown>): Watch<un
 
 /** The same where there are orders. */
 export function ofOrderTown(actor: Actor<OrderTown, Pace>): Watch<unknown> {
-  if (actor.random.chance(0.5)) return ofTown(actor as never); // whose client has all that the town's has
-  return ofHamlet(actor as never);
+  if (actor.random.chance(0.5)) return ofTown(actor);
+  return ofHamlet(actor as never); // whose client has all that the hamlet's has
 }
 
 /** Of orders and nothing else. */

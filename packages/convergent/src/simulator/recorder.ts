@@ -75,14 +75,15 @@ export class Recorder {
     return operation;
   }
 
-  #answered(operation: Operation, { status, body, header }: NetworkResponse): void {
+  #answered(operation: Operation, response: NetworkResponse): void {
     if (operation.closed) return;
     const { op, what, tag, arrivals } = operation;
+    const { status, body } = response;
     const value = JSON.parse(body === "" ? "{}" : body) as Readonly<Record<string, unknown>>;
     const t = this.#now();
     const none = status === 404 && what === "document" && value["asOf"] !== undefined;
-    const anew = tag !== undefined && historyOf(tag) !== historyOf(header("etag"));
-    if (status < 300 || none) this.#write({ ...okOf({ t, op, what }, value), ...(what === "saga" && anew ? { anew } : {}) } as Ok);
+    const anew = tag !== undefined && historyOf(tag) !== historyOf(response.header("etag"));
+    if (status < 300 || none) this.#write({ ...okOf({ t, op, what }, value), ...(what === "saga" && anew ? { anew } : {}) });
     else if (status === 304) this.#write({ kind: "ok", what: "other", t, op });
     else if (status < 500 && status !== 429 && value["code"] !== "in_progress") {
       operation.failed = { kind: "fail", t, op, code: String(value["code"]), arrivals };

@@ -30,9 +30,10 @@ export function checkSessions(
   const read = new Map<string, Reached>();
   const missed = (begun: Invoked | WatchAsked, told: DocumentOk | WatchTold, lineage: number): Violation[] => {
     const store = storeOf(begun.name) ?? "";
-    return Object.entries(known.get(begun) ?? {}).flatMap(([what, reached]) =>
-      reached && isMissed(reached, told, { lineage, store, lineages }) ? [violation(begun, told, { what, reached })] : [],
-    );
+    return (["wrote", "read"] as const).flatMap((what) => {
+      const reached = known.get(begun)?.[what];
+      return reached && isMissed(reached, told, { lineage, store, lineages }) ? [violation(begun, told, { what, reached })] : [];
+    });
   };
   for (const record of history) {
     if (record.kind === "invoke" || record.kind === "watch") {
