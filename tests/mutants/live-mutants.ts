@@ -41,15 +41,6 @@ export const liveMutants: readonly Mutant[] = [
     suites: [live],
   },
   {
-    name: "view-looked-at-for-news-alone",
-    reason: "A view that was behind when it was looked at is not looked at again before the log has grown once more.",
-    package: "server",
-    file: "live/view-feed.ts",
-    find: "const pollMs = 1_000;",
-    replace: "const pollMs = 1_000_000_000;",
-    suites: [live],
-  },
-  {
     name: "row-that-is-gone-stays",
     reason: "A watcher of a page is told what has changed, and not which documents are no longer among it.",
     package: "server",
