@@ -28,6 +28,9 @@ export type Overrides = Shape & { readonly scene?: Scene };
 /** How many times as many steps a run has in which processes stand still: others wait for some seconds before they take over. */
 const longer = 2.5;
 
+/** How many times as many a town has whose clients watch besides: what they did before needs as many as before. */
+const watchful = 1.2;
+
 const gateway: SimulateOptions<Town>["gateway"] = (services) => createGateway(services);
 const conserves = ([running]: readonly unknown[]): Promise<void> => bankConserves([running as never]);
 
@@ -41,8 +44,9 @@ function sceneOf(seed: number): Scene {
 }
 
 function townOptions(seed: number, overrides: Shape): SimulateOptions<Town> {
+  const steps = Math.round((overrides.sockets === false ? 1 : watchful) * (overrides.steps ?? 2000));
   const workload = overrides.sockets === false ? townWork : watching(townWork, ofTown);
-  return { seed, gateway, workload, invariants: { "money is conserved": conserves }, ...overrides };
+  return { seed, gateway, workload, invariants: { "money is conserved": conserves }, ...overrides, steps };
 }
 
 function orderTownOptions(seed: number, overrides: Shape): SimulateOptions<OrderTown, Pace> {

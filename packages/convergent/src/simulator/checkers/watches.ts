@@ -160,6 +160,7 @@ class Watches {
   #isLost({ name }: WatchAsked, has: Has, { epoch }: WatchTold): boolean {
     if (has.epoch === undefined || epoch === undefined || epoch === has.epoch) return false;
     const epochs = this.#epochs.get(this.#storeOf(name) ?? "") ?? [];
+    if (!epochs.some(({ id }) => id === epoch)) return false; // an older copy took it away again: where it began, nobody knows
     const next = epochs[epochs.findIndex(({ id }) => id === has.epoch) + 1];
     return next !== undefined && next !== epochs[0] && has.asOf >= next.first;
   }
