@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { patchesOf } from "./mutant.ts";
+import { patchesOf, pathOf } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 
-const sources = join(import.meta.dirname, "..", "..", "packages", "convergent", "src");
+const root = join(import.meta.dirname, "..", "..");
 
 test.each(mutants)("the mutant $name fits the code", (mutant) => {
-  const text = readFileSync(join(sources, mutant.file), "utf8");
+  const text = readFileSync(join(root, pathOf(mutant)), "utf8");
   for (const { find, replace } of patchesOf(mutant)) {
     expect(text.split(find)).toHaveLength(2);
     expect(replace).not.toBe(find);

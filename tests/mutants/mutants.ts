@@ -1,6 +1,7 @@
 // Wrong versions of our own code, each a small patch with the reason why somebody might write it, and what it breaks. `npm run
 // mutants` applies them one at a time; every one must be caught, by the simulator or by the suites that are named.
 import type { Mutant } from "./mutant.ts";
+import { liveMutants } from "./live-mutants.ts";
 import { postgresMutants } from "./postgres-mutants.ts";
 import { sagaMutants } from "./saga-mutants.ts";
 
@@ -311,6 +312,7 @@ export const mutants: readonly Mutant[] = [
     suites: ["packages/convergent/src/views/rebuild.test.ts"],
     beyondSimulator: true,
   },
+  ...liveMutants,
   ...postgresMutants,
   ...sagaMutants,
 ];

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Mutant, patchesOf } from "./mutant.ts";
+import { type Mutant, patchesOf, pathOf } from "./mutant.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const left: ReadonlySet<string> = new Set(["node_modules", ".git", ".cache", "benchmarks", "coverage"]);
@@ -27,7 +27,7 @@ export class Sandbox {
 
   /** Makes one file wrong; returns how to make it right again. Throws when the patch does not fit the file any more. */
   apply(mutant: Mutant): () => void {
-    const path = join(this.folder, "packages", "convergent", "src", mutant.file);
+    const path = join(this.folder, pathOf(mutant));
     const text = readFileSync(path, "utf8");
     let wrong = text;
     for (const { find, replace } of patchesOf(mutant)) {

@@ -13,7 +13,12 @@ export const marks: readonly string[] = [
   "a late arrival was refused by its void",
   "a saga was watched to its end",
   "a sending was refused",
+  "a slow watcher was told the newest, once there was room",
   "a statement was behind",
+  "a watch resumed at another server",
+  "a watch resumed at the same server",
+  "a watch was reset: history",
+  "a watch was reset: version",
   "an owner was taken",
   "answered again",
   "answered id_voided",
@@ -55,4 +60,5 @@ export const marks: readonly string[] = [
   "step voided",
   "undo resolved by an operator",
   "undo tried again",
+  "watches went without a connection",
 ];

@@ -15,16 +15,21 @@ import { bankConserves } from "./bank.ts";
 import { type Town, town, townWork } from "./notary.ts";
 import { type OrderHamlet, orderHamlet, ordersConserve, type OrderTown, orderTown } from "./orders.ts";
 import { orderTownWork, orderWork, type Pace } from "./orders-work.ts";
+import { ofHamlet, ofOrderTown, ofTown, watching } from "./watchers.ts";
 
 /** What is run. */
 type Scene = "town" | "town with orders" | "orders" | "orders while processes stand still";
 
 /** What a run may have otherwise than by its seed, beside the scene. */
-type Shape = Partial<Pick<SimulateOptions<Town>, "faults" | "servers" | "clients" | "steps">>;
+// Without sockets clients watch nothing but their sagas, and these by asking.
+type Shape = Partial<Pick<SimulateOptions<Town>, "faults" | "servers" | "clients" | "steps" | "sockets">>;
 export type Overrides = Shape & { readonly scene?: Scene };
 
 /** How many times as many steps a run has in which processes stand still: others wait for some seconds before they take over. */
 const longer = 2.5;
+
+/** How many times as many a town has whose clients watch besides: what they did before needs as many as before. */
+const watchful = 1.2;
 
 const gateway: SimulateOptions<Town>["gateway"] = (services) => createGateway(services);
 const conserves = ([running]: readonly unknown[]): Promise<void> => bankConserves([running as never]);
@@ -39,17 +44,21 @@ function sceneOf(seed: number): Scene {
 }
 
 function townOptions(seed: number, overrides: Shape): SimulateOptions<Town> {
-  return { seed, gateway, workload: townWork, invariants: { "money is conserved": conserves }, ...overrides };
+  const steps = Math.round((overrides.sockets === false ? 1 : watchful) * (overrides.steps ?? 2000));
+  const workload = overrides.sockets === false ? townWork : watching(townWork, ofTown);
+  return { seed, gateway, workload, invariants: { "money is conserved": conserves }, ...overrides, steps };
 }
 
 function orderTownOptions(seed: number, overrides: Shape): SimulateOptions<OrderTown, Pace> {
   const all = { "money is conserved": conserves, ...invariants };
-  return { seed, gateway, workload: orderTownWork, outside: () => ({ isSlow: false }), invariants: all, ...overrides };
+  const workload = overrides.sockets === false ? orderTownWork : watching(orderTownWork, ofOrderTown);
+  return { seed, gateway, workload, outside: () => ({ isSlow: false }), invariants: all, ...overrides };
 }
 
 function hamletOptions(seed: number, overrides: Shape): SimulateOptions<OrderHamlet, Pace> {
   const outside: SimulateOptions<OrderHamlet, Pace>["outside"] = ({ random }) => ({ isSlow: random.chance(0.6) });
-  return { seed, gateway, workload: orderWork, outside, invariants, ...overrides };
+  const workload = overrides.sockets === false ? orderWork : watching(orderWork, ofHamlet);
+  return { seed, gateway, workload, outside, invariants, ...overrides };
 }
 
 function standstillOptions(seed: number, overrides: Shape): SimulateOptions<OrderHamlet, Pace> {

@@ -27,5 +27,6 @@ export type {
   VoidAsked,
 } from "./gateway/policy.ts";
 export type { LiveOptions } from "./live/live.ts";
+export type { TextConnection, TextSocket } from "./live/text-socket.ts";
 export type { LogOption } from "./gateway/request-log.ts";
 export { serve, type ServeOptions, type Serving } from "./gateway/server.ts";

@@ -1,7 +1,7 @@
 // HTTP contract: who may watch what, for how long, and how much; and what becomes of those who do not keep to the protocol.
 import { connect as tcp, type Socket } from "node:net";
 import { randomBytes } from "node:crypto";
-import { type Asked, serve, type ServeOptions, type Serving } from "@convergent/server";
+import { type Asked, createGateway, serve, type ServeOptions, type Serving } from "@convergent/server";
 import { live } from "convergent";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
@@ -92,6 +92,35 @@ describe("the handshake", () => {
     expect(await refusal(`${url}/live`)).toEqual([429, "too_many_requests"]);
     first.cut();
     await vi.waitUntil(async () => connected(url).then(Boolean, () => false), { timeout: 10_000 });
+  });
+});
+
+describe("a socket of another runtime", () => {
+  const handshake = (protocols = live.subprotocol as string) =>
+    new Request("http://localhost/live", { headers: { "sec-websocket-protocol": protocols } });
+
+  test("is let in as one of Node is, told what it watches, and held to the same limits", async () => {
+    const gateway = createGateway(shop.services, { authenticate: callers(), policy: () => true, limits: { waiting: 1 } });
+    const refusedWith = async (request: Request) => ((await gateway.accept(request)) as Response).status;
+    expect(await refusedWith(handshake())).toBe(401);
+    expect(await refusedWith(new Request("http://localhost/elsewhere"))).toBe(404);
+    const own = `${live.subprotocol}, ${live.bearerPrefix}ada`;
+    const take = await gateway.accept(handshake(own));
+    if (take instanceof Response) throw new Error(`it was refused: ${take.status}`);
+    expect(await refusedWith(handshake(own))).toBe(429);
+    const sent: Array<Record<string, unknown>> = [];
+    const closed: number[] = [];
+    const socket = take({ send: (text) => sent.push(JSON.parse(text) as never), close: (code) => closed.push(code) });
+    socket.heard('{"watch":{"id":1,"view":"order-summary","key":"o-1"}}');
+    await vi.waitUntil(() => sent.some(({ value }) => value === null), { timeout: 10_000 });
+    expect(sent[0]).toEqual({ id: 1, reset: "start" });
+    await place("o-1");
+    await vi.waitUntil(() => sent.some(({ value }) => value), { timeout: 10_000 });
+    socket.heard("x".repeat(70_000));
+    expect(closed).toEqual([live.closeCodes.tooBig]);
+    socket.closed();
+    expect(await gateway.accept(handshake(own))).toBeTypeOf("function");
+    gateway.end();
   });
 });
 

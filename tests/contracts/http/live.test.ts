@@ -176,7 +176,8 @@ describe("a query", () => {
     await runningAt(5);
     const second = await connected();
     second.watch({ view: "order-summary", where: { customer: "ada" }, limit: 2, orderBy: "order", from: cursor });
-    const page = await second.until((heard) => keysOf(heard) !== undefined);
+    // What its subject knew when the line was cut may be told first.
+    const page = await second.until((heard) => (keysOf(heard) as string[] | undefined)?.[0] === "b");
     expect(second.heard[0]).toEqual({ id: 1, resumed: true });
     expect([keysOf(page), (page["changed"] as Array<{ key: string }>).map(({ key }) => key)]).toEqual([
       ["b", "c"],

@@ -13,6 +13,7 @@ class World {
   now = 0;
   readonly sockets: Opened[] = [];
   headers: () => Promise<Readonly<Record<string, string>>> = async () => ({});
+  answersPings = true;
   readonly connection: LiveConnection;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
@@ -32,7 +33,7 @@ class World {
           const opened: Opened = { listener };
           this.sockets.push(opened);
           opening(opened);
-          const send = (text: string): void => void (text.includes("ping") && listener.heard('{"pong":1}'));
+          const send = (text: string): void => void (this.answersPings && text.includes("ping") && listener.heard('{"pong":1}'));
           return { send, close: () => listener.closed(1000) };
         },
       },
@@ -141,6 +142,18 @@ test("what an older connection says late is not heard, and a watch that was aske
   expect(told).toHaveLength(1);
   world.sockets[1]?.listener.heard('{"id":2,"reset":"start"}');
   expect(told).toHaveLength(2);
+});
+
+test("a connection that has gone silent is asked once nothing was heard for thirty seconds, and given up ten seconds later", async () => {
+  const world = new World(({ listener: heard }) => void Promise.resolve().then(() => (heard.opened(), heard.heard(reset))));
+  world.answersPings = false;
+  world.connection.watch(listener());
+  await world.pass(20_000);
+  world.sockets[0]?.listener.heard(reset);
+  await world.pass(39_000);
+  expect(world.sockets).toHaveLength(1);
+  await world.pass(1_500);
+  expect(world.sockets).toHaveLength(2);
 });
 
 test("a thousand watches that came and went leave one socket closed, and nothing else", async () => {

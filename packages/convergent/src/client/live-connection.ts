@@ -227,7 +227,8 @@ export class LiveConnection {
   // A laptop that slept has a connection that is dead without knowing it.
   #listen(): void {
     const { timers, clock } = this.#options.host;
-    this.#silence = timers.after(silentMs, () => {
+    const silentForMs = clock.elapsed() - this.#heardAt;
+    this.#silence = timers.after(Math.max(0, silentMs - silentForMs), () => {
       this.#excesses = 0;
       if (clock.elapsed() - this.#heardAt < silentMs) return this.#listen();
       const askedAt = clock.elapsed();

@@ -315,9 +315,9 @@ export class Log implements LogSource {
     return token;
   }
 
-  /** What a token asks of this store. Entries past the horizon ask for nothing. Throws `token_invalid`, `token_epoch`. */
+  /** What a token asks of this store. Entries past the horizon, by the clock and by the log's own time, ask for nothing. Throws `token_invalid`, `token_epoch`. */
   async demand(token: Token): Promise<Demand> {
-    const oldest = this.host.clock.now() - horizonMs;
+    const oldest = Math.min(this.host.clock.now(), this.#head.at) - horizonMs; // one of them may be hours ahead, of a wrong clock
     const foreign: TokenEntry[] = [];
     let position = origin;
     for (const entry of token.entries) {

@@ -58,7 +58,19 @@ test("the newest of our entries counts unless it is past the horizon; foreign on
   const foreign = parseToken(`stock.x.9.${clock.now}.abcd.mac`);
   expect(await log.demand(mergeTokens(first, second, foreign))).toEqual({ position: 2, foreign: foreign.entries });
   clock.now += 3_600_001;
+  await write(log);
   expect(await log.demand(mergeTokens(first, second, foreign))).toEqual({ position: 0, foreign: foreign.entries });
+});
+
+test("a clock that is hours ahead, of who is asked or of who wrote last, makes no young entry old", async () => {
+  const clock = { now: 1_000_000 };
+  const log = await logAt(clock);
+  const first = await write(log);
+  clock.now += 7_200_000;
+  expect(await log.demand(first)).toEqual({ position: 1, foreign: [] });
+  await write(log);
+  clock.now -= 7_200_000;
+  expect(await log.demand(first)).toEqual({ position: 1, foreign: [] });
 });
 
 test("a token above head, or for another event at its position, is one of a lost history", async () => {

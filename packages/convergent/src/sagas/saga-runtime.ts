@@ -14,6 +14,7 @@ import { type Metadata, type NewEvent, type StoredEvent, streamOf } from "../log
 import type { Log } from "../log/log.ts";
 import { validated } from "../log/schema.ts";
 import type { WriteTransaction } from "../log/store.ts";
+import type { Position } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import { hasEnded, type SagaAccepted, type SagaState } from "../protocol/saga.ts";
 import type { ChildSagas } from "./children.ts";
@@ -25,7 +26,7 @@ import { Offers, type SagaCommand, tellIn, type TellOutcome } from "./offers.ts"
 import type { AnySaga } from "./saga.ts";
 import { SagaRun } from "./saga-run.ts";
 import { type SagaCallOptions, type SagaTellOptions, tellIdOf, type TellId, toldBefore, toldMetadata } from "./telling.ts";
-import { type SagaReading, Watching } from "./watching.ts";
+import { type Here, type SagaReading, Watching } from "./watching.ts";
 import { Abandoned, Exists } from "./writer.ts";
 
 /** How often sagas are looked for whose owner is gone. */
@@ -106,6 +107,7 @@ export class SagaRuntime {
     this.#codec = new EventCodec([definition.entity], options.log);
     const watched = {
       here: (id: string) => this.#here(id),
+      tokenAt: (position: Position) => options.log.tokenAt(position),
       read: (id: string) => this.read(id),
       elsewhere: () => this.#hearing.listen(this.#types()),
     };
@@ -256,9 +258,10 @@ export class SagaRuntime {
     return run?.isLeft ? undefined : run;
   }
 
-  #here(id: string): SagaReading | undefined {
+  #here(id: string): Here | undefined {
     const { state, writer } = this.#run(id) ?? {};
-    return state && writer?.token ? { id, state, version: writer.version, token: writer.token } : undefined;
+    const position = writer?.token && writer.position;
+    return state && position !== undefined ? { id, state, version: writer?.version ?? 0, position } : undefined;
   }
 
   #type(name: string): string {

@@ -3,6 +3,7 @@
  * saga went through while they looked at an earlier one: they get the newest.
  */
 import type { CancelSignal, Timers } from "../host/host.ts";
+import type { Position } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import { hasEnded, type SagaState, type SagaStatus } from "../protocol/saga.ts";
 
@@ -15,10 +16,16 @@ export interface SagaReading {
   readonly token: Token;
 }
 
+/** A saga as the execution in this process has it, with the position of its newest event, which others may have written. */
+export interface Here extends Omit<SagaReading, "token"> {
+  readonly position: Position;
+}
+
 /** What is known of sagas. */
 export interface Watched {
   /** As the execution in this process has written it; undefined when there is none. */
-  readonly here: (id: string) => SagaReading | undefined;
+  readonly here: (id: string) => Here | undefined;
+  readonly tokenAt: (position: Position) => Promise<Token>;
   /** Asks the store. */
   readonly read: (id: string) => Promise<SagaReading>;
   /** Called when the first one watches a saga that runs elsewhere, and when the last one does not any more. */
@@ -70,7 +77,7 @@ export class Watching {
           isElsewhere = true; // heard of before it is read, so that nothing falls in between
           this.#count(1);
         }
-        const reading = here ?? (await this.#watched.read(id));
+        const reading = here ? await this.#withToken(here) : await this.#watched.read(id);
         if (reading.version > version) yield reading;
         version = Math.max(version, reading.version);
         if (isOver(reading.state.status)) return;
@@ -101,6 +108,10 @@ export class Watching {
       void readings.return();
       this.wake(id); // it may be waiting
     }
+  }
+
+  async #withToken({ position, ...saga }: Here): Promise<SagaReading> {
+    return { ...saga, token: await this.#watched.tokenAt(position) };
   }
 
   #count(change: 1 | -1): void {

@@ -92,6 +92,7 @@ test("signals that came in between are told, once and in order, and written behi
   await expect.poll(() => told.length).toBe(4);
   expect(told.map(({ data }) => (data as { data: number }).data)).toEqual([1, 2, 3, 4]);
   expect(await types()).toEqual(["undo-begun", "signalled", "signalled", "undo-begun", "signalled", "signalled"]);
+  expect(writer.position).toBe(fourth.position); // a saga that shows what others wrote stands there
 });
 
 test("an append whose answer is lost is found, and not written again", async () => {

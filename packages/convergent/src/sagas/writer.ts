@@ -9,6 +9,7 @@ import type { Expected } from "../log/append.ts";
 import type { Metadata, NewEvent, StoredEvent } from "../log/event.ts";
 import { toEnvelope } from "../log/event.ts";
 import type { Log } from "../log/log.ts";
+import type { Position } from "../position/position.ts";
 import type { Token } from "../position/token.ts";
 import { type Fact, factOf, type Told } from "./facts.ts";
 
@@ -60,6 +61,8 @@ export class Writer {
   #heard = 0;
   /** Of the newest append. */
   token: Token | undefined;
+  /** Of the newest event that is known, whoever wrote it; undefined before the first that was appended or heard of here. */
+  position: Position | undefined;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -173,6 +176,7 @@ export class Writer {
       return;
     }
     this.#version = version;
+    this.position = fact.position;
     this.#options.told(fact);
   }
 
@@ -183,8 +187,9 @@ export class Writer {
   }
 
   #wrote(facts: readonly Fact[], events: readonly StoredEvent[], token: Token): number {
-    const { version, at } = events.at(-1) as StoredEvent;
+    const { version, at, position } = events.at(-1) as StoredEvent;
     this.#version = version;
+    this.position = position;
     this.token = token;
     this.#options.wrote(facts.map((fact, index): Told => ({ ...fact, ...told(events[index] as StoredEvent) })));
     return at;

@@ -32,6 +32,8 @@ export const faultKinds = {
   "slow reader": 5, //               a reader of one process stands still
   "older copy": 3, //                the store's file is replaced by an older copy of itself
   "handler failure": 0.05, //        a handler of an application fails, if it asks `fails()`
+  "connection cut": 0.03, //         a connection breaks with a text on its way
+  "slow receiver": 0.5, //           a connection takes one text at a time, and its time for it
 } as const;
 
 /** The name of a kind of fault. */
@@ -42,6 +44,9 @@ export type FaultChoice = "swarm" | "none" | Partial<Readonly<Record<FaultKind, 
 
 const kinds = Object.keys(faultKinds) as FaultKind[];
 
+/** Drawn apart from the others: what a run without connections does has nothing to do with them. */
+const ofConnections: ReadonlySet<FaultKind> = new Set(["connection cut", "slow receiver"]);
+
 export class Faults {
   /** How often each kind happened. */
   readonly counts: Map<FaultKind, number> = new Map();
@@ -51,12 +56,19 @@ export class Faults {
   #healed = false;
 
   /** `told` hears of each fault as it happens; `except` are kinds that a random subset leaves out. */
-  constructor(choice: FaultChoice, random: SeededRandom, told: (kind: FaultKind) => void, except: readonly FaultKind[] = []) {
-    this.#random = random;
+  constructor(
+    choice: FaultChoice,
+    randomFor: (purpose: string) => SeededRandom,
+    told: (kind: FaultKind) => void,
+    except: readonly FaultKind[] = [],
+  ) {
+    this.#random = randomFor("faults");
+    const apart = randomFor("faults of connections");
     this.#told = told;
     if (choice === "none") return;
     for (const kind of kinds) {
       // Drawn whether it is used or not: leaving a kind out, to shrink a run, changes nothing else.
+      const random = ofConnections.has(kind) ? apart : this.#random;
       const chosen = random.chance(0.5);
       const rate = faultKinds[kind] * random.between(0.05, 1);
       if (choice !== "swarm") this.#rates.set(kind, choice[kind] ?? 0);
@@ -83,9 +95,9 @@ export class Faults {
   }
 
   /** Whether it happens now; counted. */
-  hits(kind: FaultKind): boolean {
+  hits(kind: FaultKind, random: SeededRandom = this.#random): boolean {
     const rate = this.rate(kind);
-    if (rate === 0 || !this.#random.chance(rate)) return false;
+    if (rate === 0 || !random.chance(rate)) return false;
     this.count(kind);
     return true;
   }

@@ -5,9 +5,11 @@
  */
 import type { StoredEvent } from "../log/event.ts";
 import type { Epoch } from "../log/store.ts";
+import type { ResetReason } from "../protocol/live.ts";
+import type { Condition } from "../protocol/reading.ts";
 import type { SagaState, SagaStep } from "../protocol/saga.ts";
 
-/** Something that a client asked. A command that is repeated under its id is one operation. */
+/** Something that a client asked. A command that is repeated under its id is one operation, and so is a read that is repeated until it is answered. */
 export interface Invoked {
   readonly kind: "invoke";
   /** Milliseconds since the run began: virtual ones in the simulator. */
@@ -72,6 +74,8 @@ export interface SagaOk {
   /** Events in its stream. */
   readonly version: number;
   readonly state: ShownSaga;
+  /** By its tag it is of another history than the version that whoever asked knows. */
+  readonly anew?: boolean;
 }
 
 /** What a saga was asked to do is durable. */
@@ -87,6 +91,80 @@ export interface ToldOk {
 /** What everybody who looks at a saga is shown of it, but for the times. */
 export interface ShownSaga extends Omit<SagaState, "steps" | "startedAt" | "endedAt"> {
   readonly steps: ReadonlyArray<Omit<SagaStep, "begunAt" | "endedAt" | "dueAt">>;
+}
+
+/** A connection of a client to a process was opened, or is no more. */
+export interface ConnectionChanged {
+  readonly kind: "connection";
+  readonly t: number;
+  readonly session: string;
+  /** Counted from 1. */
+  readonly connection: number;
+  readonly what: "opened" | "closed";
+  /** To which one it was opened. */
+  readonly process?: string;
+  /** Of RFC 6455: why it is no more, as far as the client was told. */
+  readonly code?: number;
+}
+
+/** A client asked for a watch. */
+export interface WatchAsked {
+  readonly kind: "watch";
+  readonly t: number;
+  readonly session: string;
+  /** Counted from 1. */
+  readonly watch: number;
+  readonly connection: number;
+  /** The one that the connection is to. */
+  readonly process: string;
+  readonly what: "document" | "query" | "state" | "saga";
+  readonly name: string;
+  /** Empty for a query. */
+  readonly key: string;
+  readonly where?: Readonly<Record<string, Condition>>;
+  /** It carried what its session wrote and saw. */
+  readonly asked?: boolean;
+  /** The cursor that it goes on from. */
+  readonly from?: string;
+}
+
+/** The first that is told of a watch: that it goes on from its cursor, or why it begins anew; the latter also later. */
+export interface WatchJudged {
+  readonly kind: "verdict";
+  readonly t: number;
+  readonly watch: number;
+  readonly reset?: ResetReason;
+}
+
+/** What a watch was told: what is left out has not changed. */
+export interface WatchTold {
+  readonly kind: "told";
+  readonly t: number;
+  readonly watch: number;
+  readonly asOf: number;
+  readonly fresh: boolean;
+  readonly cursor: string;
+  /** Of the log's history, by the token; none before its first event. */
+  readonly epoch?: string;
+  /** A document or a state. */
+  readonly value?: unknown;
+  /** Of an entity or a saga. */
+  readonly version?: number;
+  readonly saga?: ShownSaga;
+  /** Of a query. */
+  readonly changed?: ReadonlyArray<{ readonly key: string; readonly value: unknown }>;
+  readonly gone?: readonly string[];
+  readonly keys?: readonly string[];
+  /** Order keys of the query's view that are set aside. */
+  readonly parked?: number;
+}
+
+/** A watch is no more: the client left it, or it was ended by a failure. */
+export interface WatchEnded {
+  readonly kind: "unwatch";
+  readonly t: number;
+  readonly watch: number;
+  readonly code?: string;
 }
 
 export interface OtherOk {
@@ -252,6 +330,11 @@ export type HistoryRecord =
   | FaultMade
   | PowerCut
   | LifeChanged
+  | ConnectionChanged
+  | WatchAsked
+  | WatchJudged
+  | WatchTold
+  | WatchEnded
   | Settled;
 
 /** Something that a promise rules out. */

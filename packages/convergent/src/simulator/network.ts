@@ -3,11 +3,13 @@
  * not at all. Each request goes to a process chosen at random, as a load balancer would send it.
  */
 import type { Network, NetworkRequest, NetworkResponse } from "../host/host.ts";
+import { type Accepting, SimulatedConnections } from "./connections.ts";
 import { headers as names } from "../protocol/wire.ts";
 import type { Faults } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Recorded, Recorder } from "./recorder.ts";
+import type { WatchRecorder } from "./watch-recorder.ts";
 
 /** Something that answers requests, as a gateway does. */
 export type Answering = (request: Request) => Promise<Response>;
@@ -15,36 +17,53 @@ export type Answering = (request: Request) => Promise<Response>;
 /** A process as the network sees it. */
 export interface Endpoint {
   /** Undefined while nothing listens there. */
-  readonly listening: { readonly process: SimulatedProcess; readonly answer: Answering } | undefined;
+  readonly listening: { readonly process: SimulatedProcess; readonly answer: Answering; readonly accept?: Accepting } | undefined;
   /** What does not get through at the moment. */
   cut: "nothing" | "both ways" | "requests" | "answers";
 }
 
 export interface NetworkOptions {
   readonly faults: Faults;
-  readonly random: SeededRandom;
+  readonly randomFor: (purpose: string) => SeededRandom;
+  readonly now: () => number;
   readonly endpoints: readonly Endpoint[];
   readonly recorder: Recorder;
+  readonly watches: WatchRecorder;
+  readonly mark: (name: string) => void;
+  /** Whether any connection gets through, beside requests. */
+  readonly sockets: boolean;
 }
 
 const latencyMs = 0.5;
 
 export class SimulatedNetwork {
   readonly #options: NetworkOptions;
+  readonly #random: SeededRandom;
+  readonly #connections: SimulatedConnections | undefined;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
+    this.#random = options.randomFor("network");
+    this.#connections = options.sockets ? new SimulatedConnections({ ...options, random: options.randomFor("connections") }) : undefined;
   }
 
   /** The network as one process has it. What it asks belongs to the session of this name, or of the actor who asks. */
   seenBy(client: () => SimulatedProcess, session?: string): Network {
+    const connections = this.#connections;
     return {
+      ...(connections
+        ? {
+            socket: (url, protocols, listener) =>
+              connections.open({ client: client(), session: session ?? client().name, url, protocols, listener }),
+          }
+        : {}),
       request: (request) => this.#request({ client: client(), session: session ?? request.headers[names.actor] ?? client().name, request }),
     };
   }
 
   #request({ client, session, request }: { client: SimulatedProcess; session: string; request: NetworkRequest }): Promise<NetworkResponse> {
-    const { faults, random, endpoints, recorder } = this.#options;
+    const { faults, endpoints, recorder } = this.#options;
+    const random = this.#random;
     return new Promise((resolve, reject) => {
       const recorded = recorder.request(session, request);
       const timeout = client.after(request.timeoutMs, "request timed out", () =>
@@ -84,7 +103,8 @@ export class SimulatedNetwork {
     { client, request, recorded }: { client: SimulatedProcess; request: NetworkRequest; recorded: Recorded },
     told: { answered: (response: NetworkResponse) => void; refused: () => void; broken: () => void },
   ): void {
-    const { faults, random } = this.#options;
+    const { faults } = this.#options;
+    const random = this.#random;
     const { listening } = endpoint;
     const back = (label: string, run: () => void): void => {
       if (endpoint.cut === "both ways" || endpoint.cut === "answers") return;
@@ -111,7 +131,8 @@ export class SimulatedNetwork {
   }
 
   #travelMs(): number {
-    const { faults, random } = this.#options;
+    const { faults } = this.#options;
+    const random = this.#random;
     if (faults.hits("message delayed")) return random.between(50, 3000);
     if (faults.hits("message reordered")) return random.between(1, 60);
     return random.exponential(latencyMs);

@@ -14,6 +14,8 @@ export interface Recorded {
 interface Operation {
   readonly op: number;
   readonly what: Invoked["what"];
+  /** Of what whoever asks knows already. */
+  readonly tag: string | undefined;
   arrivals: number;
   /** Its refusal counts arrivals until the end: one that comes later is decided anew. */
   failed?: { -readonly [Field in keyof Failed]: Failed[Field] };
@@ -48,12 +50,15 @@ export class Recorder {
     const id = request.headers[names.idempotencyKey];
     const { what, name, key, command } = addressOf(request);
     // A saga's step and its `void` are two questions under one id. Sagas have their ids in common, and are started again under them.
-    const asked = what === "tell" ? `${request.url} ${id} ${session} ${request.body}` : `${request.url} ${id}`;
-    const before = id === undefined ? undefined : this.#byId.get(asked);
-    if (before && !(before.closed && what === "tell")) return before;
-    const operation: Operation = { op: ++this.#ops, what, arrivals: 0, closed: false };
-    if (id !== undefined) this.#byId.set(asked, operation);
-    const known = what === "saga" ? versionOf(request.headers[names.ifNoneMatch]) : undefined;
+    const tag = request.headers[names.ifNoneMatch];
+    // A read that is repeated asks for what its session knew when it was asked first.
+    const read = `${request.url} ${session} ${request.headers[names.token] ?? ""} ${tag ?? ""}`;
+    const asked = what === "tell" ? `${request.url} ${id} ${session} ${request.body}` : id === undefined ? read : `${request.url} ${id}`;
+    const before = this.#byId.get(asked);
+    if (before && !(before.closed && (what === "tell" || id === undefined))) return before;
+    const operation: Operation = { op: ++this.#ops, what, tag, arrivals: 0, closed: false };
+    this.#byId.set(asked, operation);
+    const known = what === "saga" ? versionOf(tag) : undefined;
     this.#write({
       kind: "invoke",
       t: this.#now(),
@@ -70,13 +75,15 @@ export class Recorder {
     return operation;
   }
 
-  #answered(operation: Operation, { status, body }: NetworkResponse): void {
+  #answered(operation: Operation, response: NetworkResponse): void {
     if (operation.closed) return;
-    const { op, what, arrivals } = operation;
+    const { op, what, tag, arrivals } = operation;
+    const { status, body } = response;
     const value = JSON.parse(body === "" ? "{}" : body) as Readonly<Record<string, unknown>>;
     const t = this.#now();
     const none = status === 404 && what === "document" && value["asOf"] !== undefined;
-    if (status < 300 || none) this.#write(okOf({ t, op, what }, value));
+    const anew = tag !== undefined && historyOf(tag) !== historyOf(response.header("etag"));
+    if (status < 300 || none) this.#write({ ...okOf({ t, op, what }, value), ...(what === "saga" && anew ? { anew } : {}) });
     else if (status === 304) this.#write({ kind: "ok", what: "other", t, op });
     else if (status < 500 && status !== 429 && value["code"] !== "in_progress") {
       operation.failed = { kind: "fail", t, op, code: String(value["code"]), arrivals };
@@ -115,7 +122,8 @@ function okOf({ t, op, what }: { t: number; op: number; what: Invoked["what"] },
   }
 }
 
-function shownOf({
+/** A saga as it was shown, times left out. */
+export function shownOf({
   id: _id,
   version: _version,
   token: _token,
@@ -131,6 +139,11 @@ function shownOf({
 function versionOf(tag: string | undefined): number | undefined {
   const digits = /(\d+)"$/.exec(tag ?? "")?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** What is before the version in a saga's entity tag. */
+function historyOf(tag: string | undefined): string | undefined {
+  return tag?.replace(/\d+"$/, "");
 }
 
 function tellOf(rest: string | undefined): string {

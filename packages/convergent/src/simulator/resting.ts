@@ -1,6 +1,9 @@
-/** What must have come to rest before a run is judged: readers at head, and sagas at their end unless they wait for somebody. */
+/**
+ * What must have come to rest before a run is judged: readers at head, sagas at their end unless they wait for somebody, and whoever watches told the newest.
+ */
 import type { SagaStep } from "../protocol/saga.ts";
 import { unfinishedName } from "../service/saga-work.ts";
+import type { Standing } from "./watch-recorder.ts";
 import type { ServiceRuntime } from "../service/service-runtime.ts";
 
 /** Sagas of a process that are looked at. */
@@ -34,6 +37,22 @@ export async function sagasUnderWay(runtime: ServiceRuntime, until: number): Pro
     }
   }
   return busy;
+}
+
+/** Watches of a service's parts that were not told yet what there is by now. */
+export async function watchesBehind(runtime: ServiceRuntime, standing: Iterable<Standing>): Promise<string[]> {
+  const behind: string[] = [];
+  const { position } = await runtime.log.head();
+  for (const { asked, told } of standing) {
+    const { session, watch, what, name, key } = asked;
+    const saga = what === "saga" ? runtime.sagas.get(name) : undefined;
+    const isOurs = saga !== undefined || runtime.views.has(name) || runtime.entities.has(name);
+    if (!isOurs) continue;
+    const wanted = saga ? (await saga.read(key)).version : position;
+    const reached = (saga ? told?.version : told?.asOf) ?? -1;
+    if (reached < wanted) behind.push(`watch ${watch} of ${session}, of ${name} ${key}, was told ${reached} of ${wanted}`);
+  }
+  return behind;
 }
 
 function isPatient({ kind, dueAt }: SagaStep, until: number): boolean {

@@ -3,13 +3,20 @@ import type { Network } from "../host/host.ts";
 import type { AnyService, Running, StartOptions } from "../service/service.ts";
 import { inProcess } from "../service/service.ts";
 import type { Database } from "./database.ts";
+import type { Accepting } from "./connections.ts";
 import type { Answering, Endpoint } from "./network.ts";
 import type { Life } from "./process.ts";
 import { SimulatedProcess } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
 
 /** Puts a gateway before running services; `createGateway` of the server package is one. */
-export type Gateway = (services: readonly Running[]) => { readonly fetch: Answering };
+export type Gateway = (services: readonly Running[]) => {
+  readonly fetch: Answering;
+  /** Takes up connections of `/live`; without it they are refused. */
+  readonly accept?: Accepting;
+  /** Nobody waits any more, nor watches. */
+  readonly end?: () => void;
+};
 
 export interface ServerOptions {
   readonly name: string;
@@ -44,6 +51,7 @@ export class Server implements Endpoint {
   running: readonly Running[] = [];
   readonly #options: ServerOptions;
   #lives = 0;
+  #end: () => void = () => undefined;
   #halted = false;
   #held = false;
 
@@ -82,6 +90,7 @@ export class Server implements Endpoint {
     const { process, running, listening } = this;
     if (!process || !listening) return;
     this.listening = undefined;
+    this.#end();
     const impatient = this.#options.life.scheduler.after(stopWithinMs, `${this.name} does not end`, () => {
       if (this.process === process) this.kill();
     });
@@ -106,6 +115,7 @@ export class Server implements Endpoint {
   async stop(): Promise<void> {
     this.#halted = true;
     this.listening = undefined;
+    this.#end();
     for (const running of [...this.running].reverse()) await running.stop();
     this.process?.kill();
   }
@@ -126,13 +136,15 @@ export class Server implements Endpoint {
       return;
     }
     if (process.isDead) return;
-    const { fetch } = gateway(started);
+    const { fetch, accept, end } = gateway(started);
     this.running = started;
-    this.listening = { process, answer: (request) => fetch(request) };
+    this.#end = () => end?.();
+    this.listening = { process, answer: (request) => fetch(request), ...(accept ? { accept: (handshake) => accept(handshake) } : {}) };
   }
 
   #forget(): void {
     this.listening = undefined;
+    this.#end = () => undefined;
     this.running = [];
     this.process = undefined;
   }

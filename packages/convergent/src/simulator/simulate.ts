@@ -14,7 +14,7 @@ import type { HistoryRecord, Violation } from "./history.ts";
 import { beginNemesis } from "./nemesis.ts";
 import { ProcessDied, type SimulatedProcess } from "./process.ts";
 import { SeededRandom } from "./random.ts";
-import { readersBehind, sagasUnderWay } from "./resting.ts";
+import { readersBehind, sagasUnderWay, watchesBehind } from "./resting.ts";
 import type { Gateway, Server } from "./server.ts";
 import { type Connect, World } from "./world.ts";
 
@@ -94,6 +94,8 @@ export interface SimulateOptions<S extends AnyService & Served, Outside = undefi
   readonly faults?: FaultChoice;
   /** Kinds that the random subset leaves out. */
   readonly except?: readonly FaultKind[];
+  /** Whether clients have sockets, by which they watch; without them they ask again and again. Default true. */
+  readonly sockets?: boolean;
   /** What must hold in the end, when everything is healed and every reader has come to head: throws when it does not. Asked of the services of each server. */
   readonly invariants?: Readonly<Record<string, Invariant<S, Outside>>>;
   /** Virtual time within which everything that was healed must have settled. Default 60,000 ms. */
@@ -227,13 +229,14 @@ class Simulation<S extends AnyService & Served, Outside> {
   }
 
   #worldOptions(shape: { readonly servers: number; readonly onePlace: boolean }): ConstructorParameters<typeof World>[0] {
-    const { seed, faults = "swarm", except = [], gateway } = this.#options;
+    const { seed, faults = "swarm", except = [], gateway, sockets = true } = this.#options;
     return {
       seed,
       faults,
       except,
       ...shape,
       gateway,
+      sockets,
       stores: this.#definitions().map(({ name }) => name),
       services: (life, server, connect) => {
         this.#releases.push(...this.#services({ life, server, ...quiet }));
@@ -363,6 +366,7 @@ class Simulation<S extends AnyService & Served, Outside> {
       const head = await runtime.log.head();
       behind.push(...(await readersBehind(runtime)).map((what) => `${server.name}: ${what}`));
       if (behind.length === 0) behind.push(...(await sagasUnderWay(runtime, until)).map((what) => `${server.name}: ${what}`));
+      if (behind.length === 0) behind.push(...(await watchesBehind(runtime, this.#world.watches.standing)));
       if (head.position < 0) behind.push(server.name);
     }
     return behind;

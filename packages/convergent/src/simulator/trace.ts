@@ -1,5 +1,5 @@
 /** A history as a person reads it: a line for what was asked and answered, for each fault, and for each process that began or died. */
-import type { Checkpointed, HistoryRecord, Invoked } from "./history.ts";
+import type { Checkpointed, HistoryRecord, Invoked, WatchAsked, WatchTold } from "./history.ts";
 
 /** Characters of an input, a state or a document that are shown. */
 const shownMax = 160;
@@ -7,6 +7,7 @@ const shownMax = 160;
 /** The lines of a history; of bulk (events, documents, checkpoints) there is only what moved. */
 export function traceOf(history: readonly HistoryRecord[]): string[] {
   const invoked = new Map<number, Invoked>();
+  const watches = new Map<number, WatchAsked>();
   let slots: number[] = [];
   return history.flatMap((record, index) => {
     if (record.kind === "invoke") invoked.set(record.op, record);
@@ -18,7 +19,12 @@ export function traceOf(history: readonly HistoryRecord[]): string[] {
       slots = [];
       return [timed(record.t, line)];
     }
-    const text = lineOf(record, "op" in record ? invoked.get(record.op) : undefined);
+    if (record.kind === "watch") watches.set(record.watch, record);
+    const text = lineOf(
+      record,
+      "op" in record ? invoked.get(record.op) : undefined,
+      "watch" in record ? watches.get(record.watch) : undefined,
+    );
     return text === undefined ? [] : [timed("t" in record ? record.t : undefined, text)];
   });
 }
@@ -37,7 +43,7 @@ function slotsText(slots: readonly number[]): string {
   return others.length === 0 ? `its slot ${first}` : `its slots ${first}–${others.at(-1)}`;
 }
 
-function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | undefined {
+function lineOf(record: HistoryRecord, begun: Invoked | undefined, watch: WatchAsked | undefined): string | undefined {
   switch (record.kind) {
     case "invoke":
       return `${record.session} asks ${askedOf(record)}${short(record.input)}${record.asked ? " with its token" : ""}`;
@@ -47,6 +53,16 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
       return `${begun?.session ?? ""} is answered ${askedOf(begun)}: ${answerOf(record)}`;
     case "fault":
       return `fault: ${record.fault}`;
+    case "connection":
+      return `${record.session} ${record.what === "opened" ? `has a connection to ${record.process}` : `has a connection less (${record.code})`}`;
+    case "watch":
+      return `${record.session} watches ${watchOf(record)}${record.from === undefined ? "" : " from a cursor"}${record.asked ? " with its token" : ""}`;
+    case "verdict":
+      return `${watchedBy(watch)} is told: ${record.reset === undefined ? "resumed" : `reset (${record.reset})`}`;
+    case "told":
+      return `${watchedBy(watch)} is told${toldOf(record)} as of ${record.asOf}${record.fresh ? "" : ", not fresh"}`;
+    case "unwatch":
+      return `${watchedBy(watch)} ${record.code === undefined ? "is left" : `is ended (${record.code})`}`;
     case "power":
       return `the power of ${record.store} is cut`;
     case "life":
@@ -64,6 +80,20 @@ function lineOf(record: HistoryRecord, begun: Invoked | undefined): string | und
     case "held":
       return undefined;
   }
+}
+
+function watchOf({ watch, name, key, where }: WatchAsked): string {
+  return `${watch} ${name}${key === "" ? `(${JSON.stringify(where ?? {})})` : `("${key}")`}`;
+}
+
+function watchedBy(watch: WatchAsked | undefined): string {
+  return watch ? `${watch.session}, watching ${watchOf(watch)},` : "?";
+}
+
+function toldOf({ value, saga, version, changed, gone, keys }: WatchTold): string {
+  if (saga) return ` ${saga.status}, version ${version}`;
+  if (value !== undefined) return short(JSON.stringify(value));
+  return changed ? short(JSON.stringify({ changed, gone, keys })) : " nothing new";
 }
 
 function askedOf(begun: Invoked | undefined): string {

@@ -24,6 +24,7 @@ import { SeededRandom } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import { Scheduler } from "./scheduler.ts";
 import { type Gateway, Server } from "./server.ts";
+import { WatchRecorder } from "./watch-recorder.ts";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -35,6 +36,7 @@ export interface WorldOptions {
   readonly services: (life: number, server: number, connect: Connect) => readonly AnyService[];
   readonly stores: readonly string[];
   readonly gateway: Gateway;
+  readonly sockets: boolean;
 }
 
 /** A client of the services as one process has it, over the network of the run. */
@@ -60,6 +62,8 @@ export class World {
   readonly marks: Map<string, number> = new Map();
   /** What should never happen and was told by the code itself. */
   readonly complaints: string[] = [];
+  /** What was asked and told over connections. */
+  readonly watches: WatchRecorder;
   /** Of each store the number of its present lineage. */
   readonly lineages: Map<string, number> = new Map();
   readonly #seed: number;
@@ -72,15 +76,23 @@ export class World {
     const { seed, servers, stores } = options;
     this.#seed = seed;
     const told = (fault: FaultKind): void => this.record({ kind: "fault", t: this.scheduler.now, fault });
-    this.faults = new Faults(options.faults, this.random("faults"), told, options.except);
+    this.faults = new Faults(options.faults, (purpose) => this.random(purpose), told, options.except);
     this.disk = new SimulatedDisk(this.faults, this.random("disk"));
     this.databases = stores.map((name) => this.#database(name));
     this.servers = Array.from({ length: servers }, (_, index) => this.#server(index, options));
-    const recorder = new Recorder(
-      () => this.scheduler.now,
-      (record) => this.record(record),
-    );
-    this.#network = new SimulatedNetwork({ faults: this.faults, random: this.random("network"), endpoints: this.servers, recorder });
+    const now = (): number => this.scheduler.now;
+    const write = (record: HistoryRecord): void => this.record(record);
+    this.watches = new WatchRecorder(now, write);
+    this.#network = new SimulatedNetwork({
+      faults: this.faults,
+      randomFor: (purpose) => this.random(purpose),
+      now,
+      endpoints: this.servers,
+      recorder: new Recorder(now, write),
+      watches: this.watches,
+      mark: (name) => this.mark(name),
+      sockets: options.sockets,
+    });
     if (stores.length > 1) this.#look();
     for (const name of stores) {
       this.lineages.set(name, 0);

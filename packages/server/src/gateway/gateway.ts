@@ -11,6 +11,7 @@ import type { Sender } from "./caller.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
 import { Directory } from "./directory.ts";
 import { Live, type LiveOptions } from "../live/live.ts";
+import type { TextConnection, TextSocket } from "../live/text-socket.ts";
 import { Ending } from "./ending.ts";
 import { guard, type GuardRules } from "./guard.ts";
 import { Limiter, limitKey, type Limits, limitsDefault, mayWait } from "./limits.ts";
@@ -43,6 +44,11 @@ export interface Gateway {
   fetch(request: Request, sender?: Sender): Promise<Response>;
   /** Takes over a WebSocket of `/live` from a server of Node (its event `upgrade`), or refuses it; never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /**
+   * Judges a handshake of `/live` for a runtime with WebSockets of its own, as `fetch` judges requests: answers the refusal to send, or what takes up the
+   * socket once the runtime has agreed to the subprotocol `convergent.v1`, to be called once and within ten seconds. Never rejects.
+   */
+  accept(handshake: Request, sender?: Sender): Promise<Response | ((socket: TextSocket) => TextConnection)>;
   /** From now on `/readyz` answers 503 `draining`; everything else goes on. */
   drain(): void;
   /** From now on no read waits, and nobody watches: reads that wait are answered at once, as not fresh, and watches end. */
@@ -99,6 +105,7 @@ export function createGateway(services: readonly Running[], options: GatewayOpti
   return {
     fetch: (request, sender = {}) => answer(request, sender, { app, way }),
     upgrade: (request, socket, head) => live.upgrade(request, socket, head),
+    accept: (handshake, sender = {}) => live.accept(handshake, sender),
     drain: () => ending.drain(),
     end: () => ending.end(),
   };

@@ -13,9 +13,12 @@ import { guard, type GuardRules } from "../gateway/guard.ts";
 import { type Limiter, limitKey } from "../gateway/limits.ts";
 import { failure, invalidInput, plainProblem } from "../gateway/problem.ts";
 import { type WatchAsk, watchOf } from "./ask.ts";
+import { Connection, frameBytesMax, type Line } from "./connection.ts";
 import { EventStream, resumeOf } from "./event-stream.ts";
+import { offersProtocol, refuse, requestOf, withBearer } from "./handshake.ts";
 import { Session, type Way } from "./session.ts";
-import { SocketConnection } from "./socket.ts";
+import { SocketLine } from "./socket.ts";
+import { type TextConnection, TextLine, type TextSocket } from "./text-socket.ts";
 import { Topics } from "./topics.ts";
 
 /** What connections of `/live` may do. */
@@ -38,9 +41,6 @@ export interface LiveParts {
   readonly onError: (error: unknown, where: string) => void;
 }
 
-/** A frame from a client: a watch with the cursor of a page of 500 documents and a token. */
-const frameBytesMax = 65_536;
-
 /** A handshake whose sender is not known by then is given up. */
 const handshakeMs = 10_000;
 
@@ -50,10 +50,16 @@ const expiredMs = 5_000;
 /** Whether it is time to ping somebody, or to look at credentials. */
 const tickMs = 1_000;
 
-/** The longest that a handshake may give as a bearer token. */
-const bearerMax = 8_192;
+/** A handshake that was let in. */
+interface Admission {
+  readonly request: Request;
+  readonly visit: Visit;
+  /** What the caller is counted by. */
+  readonly key: string;
+}
 
-interface Connection {
+/** A connection, and when it is to be looked after. */
+interface Entry {
   readonly session: Session;
   readonly request: Request;
   beat(): void;
@@ -75,7 +81,7 @@ export class Live {
     perMessageDeflate: false, // one frame for all receivers, and no memory for each of them
     handleProtocols: (protocols) => (protocols.has(live.subprotocol) ? live.subprotocol : false),
   });
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<Entry>();
   readonly #handshakes = new Set<Duplex>();
   readonly #watchesMax: number;
   readonly #recheckMs: number;
@@ -147,10 +153,45 @@ export class Live {
     return new Response(connection.body, { headers });
   }
 
+  /**
+   * Judges a handshake: the refusal, or what takes up the socket, once, within ten seconds. Never rejects.
+   */
+  async accept(handshake: Request, sender: Sender): Promise<Response | ((socket: TextSocket) => TextConnection)> {
+    try {
+      const admission = await this.#admit(new Request(handshake, { headers: withBearer(new Headers(handshake.headers)) }), sender);
+      const leave = this.#parts.limiter?.wait(admission.key);
+      let isLate = false;
+      const limit = this.#timers.after(handshakeMs, () => {
+        isLate = true;
+        leave?.();
+      });
+      return (socket) => {
+        limit.cancel();
+        const line = new TextLine(socket);
+        const connection = this.#connect(line, admission, () => (isLate ? undefined : leave?.()));
+        if (isLate || this.#isEnded) connection.close(live.closeCodes.goingAway, "this server stops, or the handshake took too long");
+        return line.listenerOf(connection);
+      };
+    } catch (error) {
+      return failure(error, "GET /live", this.#parts.onError);
+    }
+  }
+
   async #welcome(message: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const admission = await this.#admit(requestOf(message), message.socket);
+    const leave = this.#parts.limiter?.wait(admission.key);
+    let isJoined = false;
+    this.#server.handleUpgrade(message, stream, head, (socket) => {
+      isJoined = true;
+      const line = new SocketLine(socket, stream);
+      line.listen(this.#connect(line, admission, leave));
+    });
+    if (!isJoined) leave?.(); // the library has answered what is no handshake, or the sender is gone
+  }
+
+  async #admit(request: Request | undefined, sender: Sender): Promise<Admission> {
     const { limiter, open, rules } = this.#parts;
     if (this.#isEnded) throw stops();
-    const request = requestOf(message);
     if (!request || new URL(request.url).pathname !== "/live")
       throw new ConvergentError("not_found", "WebSockets are served at /live", { details: { known: ["/live"] } });
     // A page of another origin could watch in its visitor's name: it is judged as if it wrote.
@@ -158,31 +199,29 @@ export class Live {
     if (refusal) throw refusal;
     if (!offersProtocol(request))
       throw invalidInput(`offer the subprotocol ${live.subprotocol}`, [{ path: "", reason: "no known subprotocol" }]);
-    const visit = open ? anyone : await this.#admitted(request, message.socket);
+    const visit = open ? anyone : await this.#admitted(request, sender);
     if (this.#isEnded) throw stops(); // while somebody was asked who that is
-    const key = limitKey(visit, message.socket);
+    const key = limitKey(visit, sender);
     limiter?.count(key);
-    const leave = limiter?.wait(key);
-    let isJoined = false;
-    this.#server.handleUpgrade(message, stream, head, (socket) => {
-      isJoined = true;
-      const connection: SocketConnection = new SocketConnection({
-        socket,
-        stream,
-        session: (way) => this.#session(way, visit),
-        count: () => limiter?.count(key),
-        onClosed: () => {
-          leave?.();
-          this.#left(entry);
-        },
-      });
-      const { session } = connection;
-      const entry = this.#joined(
-        { session, request, beat: () => connection.beat(), close: (code, why) => connection.close(code, why) },
-        visit,
-      );
+    return { request, visit, key };
+  }
+
+  #connect(line: Line, { request, visit, key }: Admission, leave: (() => void) | undefined): Connection {
+    const connection = new Connection({
+      line,
+      session: (way) => this.#session(way, visit),
+      count: () => this.#parts.limiter?.count(key),
+      onClosed: () => {
+        leave?.();
+        this.#left(entry);
+      },
     });
-    if (!isJoined) leave?.(); // the library has answered what is no handshake, or the sender is gone
+    const { session } = connection;
+    const entry = this.#joined(
+      { session, request, beat: () => connection.beat(), close: (code, why) => connection.close(code, why) },
+      visit,
+    );
+    return connection;
   }
 
   // Whoever tries credentials is counted by its address, as over HTTP.
@@ -208,14 +247,14 @@ export class Live {
     });
   }
 
-  #joined(connection: Omit<Connection, "checkAt" | "checks" | "beatAt">, visit: Visit): Connection {
-    const entry: Connection = { ...connection, checkAt: this.#nextCheck(visit), checks: 0, beatAt: this.#now + this.#heartbeatMs };
+  #joined(connection: Omit<Entry, "checkAt" | "checks" | "beatAt">, visit: Visit): Entry {
+    const entry: Entry = { ...connection, checkAt: this.#nextCheck(visit), checks: 0, beatAt: this.#now + this.#heartbeatMs };
     this.#connections.add(entry);
     this.#ticking ??= this.#timers.after(tickMs, () => this.#tick());
     return entry;
   }
 
-  #left(connection: Connection): void {
+  #left(connection: Entry): void {
     this.#connections.delete(connection);
   }
 
@@ -237,7 +276,7 @@ export class Live {
   }
 
   // Credentials that are not accepted any more end the connection; whoever has new ones connects again, and resumes.
-  async #check(connection: Connection): Promise<void> {
+  async #check(connection: Entry): Promise<void> {
     const check = ++connection.checks;
     try {
       const visit = await this.#parts.access.admit(connection.request);
@@ -290,27 +329,6 @@ function stops(): ConvergentError {
   return new ConvergentError("closed", "this server stops; ask another one");
 }
 
-/** The handshake as a request, a bearer token in its subprotocols as the header that browsers cannot send; `undefined` when its address is none. */
-function requestOf(message: IncomingMessage): Request | undefined {
-  const url = URL.parse(message.url ?? "/", "http://localhost");
-  if (!url) return undefined;
-  const headers = new Headers();
-  for (let index = 0; index < message.rawHeaders.length; index += 2)
-    headers.append(message.rawHeaders[index] as string, message.rawHeaders[index + 1] as string);
-  const bearer = protocolsOf(headers).find((protocol) => protocol.startsWith(live.bearerPrefix));
-  if (bearer !== undefined && bearer.length <= bearerMax && !headers.has("authorization"))
-    headers.set("authorization", `Bearer ${bearer.slice(live.bearerPrefix.length)}`);
-  return new Request(url, { headers });
-}
-
-function offersProtocol({ headers }: Request): boolean {
-  return protocolsOf(headers).includes(live.subprotocol);
-}
-
-function protocolsOf(headers: Headers): string[] {
-  return (headers.get("sec-websocket-protocol") ?? "").split(",").map((protocol) => protocol.trim());
-}
-
 /** Throws `invalid_input`. */
 function watchesIn(request: Request): WatchAsk[] {
   const query = new URL(request.url).searchParams;
@@ -334,19 +352,4 @@ function objectIn(text: string): Readonly<Record<string, unknown>> {
     // Said below.
   }
   throw invalidInput("watch is a JSON object", [{ path: "watch", reason: "no JSON object" }]);
-}
-
-function refuse(stream: Duplex, response: Response): void {
-  void response.text().then((body) => {
-    if (!stream.writable) return;
-    stream.once("finish", () => stream.destroy()); // whoever was refused need not close its side
-    const headers = [...response.headers, ["content-length", String(Buffer.byteLength(body))], ["connection", "close"]];
-    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-    stream.end(`HTTP/1.1 ${response.status} ${problemTitle(body)}\r\n${lines}\r\n${body}`);
-  });
-}
-
-function problemTitle(body: string): string {
-  const { title } = JSON.parse(body) as { readonly title?: string };
-  return (title ?? "Refused").replaceAll(/[^\w .,:;'()-]/g, " ");
 }

@@ -17,6 +17,8 @@ import { sagaMarks } from "./saga-marks.ts";
 import { type Story, storiesOf } from "./saga-stories.ts";
 import { checkSagas } from "./sagas.ts";
 import { checkSessions } from "./sessions.ts";
+import { watchMarks } from "./watch-marks.ts";
+import { checkWatches } from "./watches.ts";
 
 /**
  * What the promises rule out and a history shows, if anything. `services` are the definitions of what was run, in every
@@ -39,12 +41,13 @@ export function checkHistory(history: readonly HistoryRecord[], services: readon
     ...checkSagas(history, stories),
     ...checkSagaEffects(lineages, stories),
     ...checkSagaAnswers(history, lineages, { stories, storeOf }),
+    ...checkWatches(history, lineages, { views: viewsOf(services), entities: entitiesOf(services), stories, storeOf }),
   ];
 }
 
-/** What happened to the sagas of a history, a line for each time. */
+/** What happened to the sagas and watches of a history, a line for each time. */
 export function marksIn(history: readonly HistoryRecord[], services: readonly AnyService[]): string[] {
-  return sagaMarks(history, sagasOf(new Lineages(history), services));
+  return [...sagaMarks(history, sagasOf(new Lineages(history), services)), ...watchMarks(history)];
 }
 
 function sagasOf(lineages: Lineages, services: readonly AnyService[]): Story[] {

@@ -67,7 +67,8 @@ interface Which {
 /** Of each document all its values, by the position from which on each was there. */
 type Values = Map<string, Array<{ readonly from: number; readonly value: unknown }>>;
 
-class Folds {
+/** The views of a history, folded as they are asked for. */
+export class Folds {
   readonly #lineages: Lineages;
   readonly #views: readonly AnyView[];
   readonly #values = new Map<string, Values>();
@@ -81,6 +82,17 @@ class Folds {
   documents(which: Which, key: string, position: number): unknown[] {
     const versions = this.#views.filter((each) => each.name === which.view && each.sql === undefined);
     return versions.map((view) => valueAt(this.#of(which, view).get(key), position));
+  }
+
+  /** Of each document, by each version of its view, all its values: the one at a position first, then the later ones. */
+  since(which: Which, position: number): ReadonlyArray<ReadonlyMap<string, readonly unknown[]>> {
+    const versions = this.#views.filter((each) => each.name === which.view && each.sql === undefined);
+    return versions.map((view) => {
+      const keys = [...this.#of(which, view)];
+      return new Map(
+        keys.map(([key, all]) => [key, [valueAt(all, position), ...all.filter(({ from }) => from > position).map(({ value }) => value)]]),
+      );
+    });
   }
 
   check(held: ViewHeld): Violation[] {
@@ -145,7 +157,8 @@ function valueAt(all: Values extends Map<string, infer All> ? All | undefined : 
   return all?.findLast(({ from }) => from <= position)?.value;
 }
 
-class States {
+/** The entities of a history, folded as they are asked for. */
+export class States {
   readonly #lineages: Lineages;
   readonly #entities: ReadonlyMap<string, Folded>;
   readonly #streams = new Map<string, Map<string, unknown[]>>();

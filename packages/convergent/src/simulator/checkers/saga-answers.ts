@@ -123,7 +123,7 @@ class Answers {
       this.#wrong(begun, `it is not found, and its start was answered at ${Math.round(started.t)} ms`);
   }
 
-  #read(begun: Invoked, { version, state, t }: SagaOk): void {
+  #read(begun: Invoked, { version, state, anew, t }: SagaOk): void {
     const wanted = this.#possible(begun, t).map((story) => this.#statesOf(story)[version - 1]);
     if (!wanted.some((each) => sameJson(each ?? null, state)))
       this.#wrong(
@@ -136,7 +136,7 @@ class Answers {
     const all = this.#shown.get(name) ?? [];
     const before = all.find((each) => each.lineage === lineage && each.t <= begun.t);
     if (before && version < before.version) this.#wrong(begun, `it was shown at version ${version}, after version ${before.version}`);
-    const isKnown = begun.known !== undefined && before !== undefined && before.version === begun.known && version <= begun.known;
+    const isKnown = !anew && begun.known !== undefined && before !== undefined && before.version === begun.known && version <= begun.known;
     if (isKnown) this.#wrong(begun, `version ${version} was news to who knew version ${begun.known}`);
     if (!all.some((each) => each.lineage === lineage && each.version >= version)) this.#shown.set(name, [{ t, lineage, version }, ...all]);
   }
@@ -148,7 +148,8 @@ class Answers {
   }
 }
 
-function statesOf({ facts }: Story): ShownSaga[] {
+/** What whoever looks at a saga is shown of it, by its version less one. */
+export function statesOf({ facts }: Story): ShownSaga[] {
   let state: SagaState | undefined;
   return facts.map((fact) => {
     state = shown(state, fact);

@@ -1,9 +1,14 @@
 /**
  * Session guarantees (Terry et al., PDIS 1994), of answers that say they are as fresh as was asked: a session reads what
- * it wrote, and a later read of a view shows no less than an earlier one.
+ * it wrote, and a later read of a view shows no less than an earlier one. What is watched is told in the same way.
  */
-import type { DocumentOk, HistoryRecord, Invoked, Violation } from "../history.ts";
+import type { DocumentOk, HistoryRecord, Invoked, Violation, WatchAsked, WatchTold } from "../history.ts";
 import type { Lineages } from "./lineages.ts";
+
+interface Known {
+  readonly wrote: Reached | undefined;
+  readonly read: Reached | undefined;
+}
 
 interface Reached {
   readonly lineage: number;
@@ -18,19 +23,34 @@ export function checkSessions(
 ): Violation[] {
   const found: Violation[] = [];
   const invoked = new Map<number, Invoked>();
-  /** What a session knew when an operation began. */
-  const known = new Map<number, { readonly wrote: Reached | undefined; readonly read: Reached | undefined }>();
+  const watches = new Map<number, WatchAsked>();
+  /** What a session knew when an operation, or a watch, began. */
+  const known = new Map<Invoked | WatchAsked, Known>();
   const wrote = new Map<string, Reached>();
   const read = new Map<string, Reached>();
+  const missed = (begun: Invoked | WatchAsked, told: DocumentOk | WatchTold, lineage: number): Violation[] => {
+    const store = storeOf(begun.name) ?? "";
+    return (["wrote", "read"] as const).flatMap((what) => {
+      const reached = known.get(begun)?.[what];
+      return reached && isMissed(reached, told, { lineage, store, lineages }) ? [violation(begun, told, { what, reached })] : [];
+    });
+  };
   for (const record of history) {
-    if (record.kind === "invoke") {
+    if (record.kind === "invoke" || record.kind === "watch") {
       const store = storeOf(record.name) ?? "";
-      invoked.set(record.op, record);
-      known.set(record.op, {
+      if (record.kind === "invoke") invoked.set(record.op, record);
+      else watches.set(record.watch, record);
+      known.set(record, {
         wrote: wrote.get(`${record.session} ${store}`),
         read: read.get(`${record.session} ${record.name} ${record.key}`),
       });
       continue;
+    }
+    if (record.kind === "told") {
+      const begun = watches.get(record.watch);
+      const [lineage, ...more] = begun ? lineages.during(storeOf(begun.name) ?? "", begun.t, record.t) : [];
+      if (begun?.asked && record.fresh && begun.what !== "saga" && lineage !== undefined && more.length === 0)
+        found.push(...missed(begun, record, lineage));
     }
     if (record.kind !== "ok" || (record.what !== "command" && record.what !== "document")) continue;
     const begun = invoked.get(record.op);
@@ -44,17 +64,13 @@ export function checkSessions(
       raise(wrote, `${begun.session} ${store}`, { lineage, position, op: record.op });
       continue;
     }
-    if (record.fresh && begun.asked) {
-      const before = known.get(record.op);
-      for (const [what, reached] of Object.entries(before ?? {}))
-        if (reached && isMissed(reached, record, { lineage, store, lineages })) found.push(violation(begun, record, { what, reached }));
-    }
+    if (record.fresh && begun.asked) found.push(...missed(begun, record, lineage));
     raise(read, `${begun.session} ${begun.name} ${begun.key}`, { lineage, position: record.asOf, op: record.op });
   }
   return found;
 }
 
-function isMissed(reached: Reached, { asOf }: DocumentOk, at: { lineage: number; store: string; lineages: Lineages }): boolean {
+function isMissed(reached: Reached, { asOf }: DocumentOk | WatchTold, at: { lineage: number; store: string; lineages: Lineages }): boolean {
   // What a restore took away is asked of nobody.
   return asOf < reached.position && at.lineages.kept(at.store, reached.lineage, at.lineage, reached.position);
 }
@@ -64,9 +80,14 @@ function raise(all: Map<string, Reached>, key: string, reached: Reached): void {
   if (!before || before.lineage < reached.lineage || before.position < reached.position) all.set(key, reached);
 }
 
-function violation(begun: Invoked, { asOf }: DocumentOk, { what, reached }: { what: string; reached: Reached }): Violation {
+function violation(
+  begun: Invoked | WatchAsked,
+  { asOf }: DocumentOk | WatchTold,
+  { what, reached }: { readonly what: string; readonly reached: Reached },
+): Violation {
+  const asked = begun.kind === "watch" ? `watch ${begun.watch}` : `operation ${begun.op}`;
   return {
     checker: "sessions",
-    message: `${begun.session} ${what} position ${reached.position} (operation ${reached.op}), and then ${begun.name}("${begun.key}") (operation ${begun.op}) was called fresh as of ${asOf}`,
+    message: `${begun.session} ${what} position ${reached.position} (operation ${reached.op}), and then ${begun.name}("${begun.key}") (${asked}) was called fresh as of ${asOf}`,
   };
 }
