@@ -55,7 +55,7 @@ export function checkCaused(
         const known = wrote.get(`${begun.session} ${store}`);
         if (!known || known.lineage < lineage || known.position < position)
           wrote.set(`${begun.session} ${store}`, { lineage, position, op: record.op });
-      } else if (record.fresh) {
+      } else if (record.fresh && begun.asked) {
         const asked = { begun, answer: record, lineage };
         for (const [each, last] of before.get(record.op) ?? []) found.push(...missed(asked, each, last));
       }

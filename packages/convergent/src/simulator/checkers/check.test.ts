@@ -269,6 +269,9 @@ test("a view of another service that is called fresh holds what its session's wr
   expect(checkers(answered(2, 2))).toEqual([]);
   expect(checkers(answered(1, 1))).toEqual(["caused"]);
   expect(checkers(answered(1, 1, false))).toEqual([]);
+  // Whoever asks without what it wrote is promised nothing.
+  const unasked = { ...asks, asked: false } as HistoryRecord;
+  expect(checkHistory([...first, unasked, answered(1, 1), ...rest], services)).toEqual([]);
   const without = checkHistory([...first, asks, answered(1, 1), event(1), event(2), made(1, "e1")], services);
   expect(without.map(({ message }) => message).join()).toContain("not there at all");
 });
