@@ -37,7 +37,7 @@ export function failuresIn(report: VitestReport): string[] {
   const line = (text: string): string => text.split("\n", 1)[0] as string;
   return report.testResults.flatMap(({ name, message, status, assertionResults }) => {
     const failed = assertionResults.filter((test) => test.status === "failed");
-    if (status === "failed" && failed.length === 0) return [`${name}`, `  ${line(message)}`];
+    if (status === "failed" && failed.length === 0) return [name, `  ${line(message)}`];
     return failed.flatMap(({ fullName, failureMessages }) => [`${name}: ${fullName}`, `  ${line(failureMessages[0] ?? "")}`]);
   });
 }
