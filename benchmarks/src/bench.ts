@@ -41,7 +41,8 @@ export interface Claim {
   readonly label: string;
   /** What is divided by what, in words. */
   readonly basis: string;
-  readonly floor: number;
+  /** Absent where a ratio explains another one. */
+  readonly floor?: number;
   readonly aim?: number;
   ratio(median: Medians): number;
 }

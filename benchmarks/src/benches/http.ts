@@ -1,10 +1,10 @@
 // A command over HTTP: what everything behind the route costs, compared with the same server that does nothing.
 import type { Bench, Subject } from "../bench.ts";
-import type { Handler } from "../convergent/gateway.ts";
+import type { CommandHandler } from "../convergent/gateway.ts";
 
 const boxMs = 6_000;
 
-function subject(name: string, handler: Handler | "bare"): Subject {
+function subject(name: string, handler: CommandHandler | "bare"): Subject {
   return {
     name,
     figures: { rate: "requests/s", cpu: "µs" },

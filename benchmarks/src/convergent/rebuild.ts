@@ -33,7 +33,7 @@ const totals = (version: number): AnyView =>
     indexes: ["customer"],
   }).on({ "order.placed": (document = noTotals, event) => addTo(document, event.data) });
 
-export const release = (version: number): ReturnType<typeof service> => service("orders", { parts: { order, totals: totals(version) } });
+export const release = (version: number) => service("orders", { parts: { order, totals: totals(version) } });
 
 /** Fills a log round-robin, and leaves a first version of the view that has read none of it. */
 export async function seedRounds(directory: string): Promise<void> {

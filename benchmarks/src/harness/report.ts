@@ -41,7 +41,7 @@ export function inText(bench: Bench, results: Results, { machine, figures, ratio
     return [
       label,
       ratio === undefined ? "–" : ratio.toFixed(2),
-      String(floor),
+      floor === undefined ? "" : String(floor),
       aim === undefined ? "" : String(aim),
       verdict(ratio, floor, aim),
       basis,
@@ -71,8 +71,9 @@ function ratioOf(claim: Claim, figures: readonly Figure[]): number | undefined {
   }
 }
 
-function verdict(ratio: number | undefined, floor: number, aim: number | undefined): string {
+function verdict(ratio: number | undefined, floor: number | undefined, aim: number | undefined): string {
   if (ratio === undefined) return "not measured";
+  if (floor === undefined) return "";
   if (ratio < floor) return "below the floor";
   return aim !== undefined && ratio < aim ? "above the floor" : "meets the aim";
 }

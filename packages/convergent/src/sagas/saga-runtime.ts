@@ -260,8 +260,8 @@ export class SagaRuntime {
 
   #here(id: string): Here | undefined {
     const { state, writer } = this.#run(id) ?? {};
-    const position = writer?.token && writer.position;
-    return state && position !== undefined ? { id, state, version: writer?.version ?? 0, position } : undefined;
+    if (!state || !writer?.token || writer.position === undefined) return undefined;
+    return { id, state, version: writer.version, position: writer.position };
   }
 
   #type(name: string): string {

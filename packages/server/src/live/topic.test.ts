@@ -180,6 +180,37 @@ test("what comes while telling everybody takes its time is told together, in ord
   expect(outlet.together).toEqual([2, 32]);
 });
 
+test("who joins while states wait to be told is told nothing of the history before", () => {
+  const looks = new Looks();
+  const [outlet, late] = [new Heard(), new Heard()];
+  watchOf(looks.topic, outlet);
+  outlet.telling = () => (looks.now += 5);
+  looks.topic.publish(valueAt(1));
+  outlet.telling = () => undefined;
+  looks.topic.publish(valueAt(2));
+  looks.topic.publish(valueAt(1, "anew", "two"));
+  watchOf(looks.topic, late);
+  looks.elapse(5);
+  looks.topic.publish(valueAt(2, "more", "two"));
+  expect(outlet.told.slice(-4)).toMatchObject([{ value: 2 }, { reset: "history" }, { value: "anew" }, { value: "more" }]);
+  // It asked while its server knew of the former history, and of that it hears the reset alone.
+  expect(late.told).toMatchObject([{ reset: "start" }, { reset: "history" }, { value: "anew" }, { value: "more" }]);
+});
+
+test("what waits to be told when its subject fails is told nobody", () => {
+  const looks = new Looks();
+  const outlet = new Heard();
+  watchOf(looks.topic, outlet);
+  outlet.telling = () => (looks.now += 5);
+  looks.topic.publish(valueAt(1));
+  outlet.telling = () => undefined;
+  looks.topic.publish(valueAt(2));
+  looks.topic.fail(new ConvergentError("not_found", "gone"));
+  looks.elapse(5);
+  expect(outlet.told.slice(-2)).toMatchObject([{ value: 1 }, { error: { status: 404 } }]);
+  expect([looks.timers.size, looks.left]).toEqual([0, 1]);
+});
+
 test("of states that are told together each is judged by itself", () => {
   const looks = new Looks();
   const outlet = new Heard();

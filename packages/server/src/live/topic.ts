@@ -120,6 +120,8 @@ export class Topic {
     // A replica, or another node's rows, may be behind what was seen before.
     const before = this.newest?.standing;
     if (before && before.epoch === standing.epoch && standing.asOf < before.asOf) return;
+    // Who joins from now on must not be told of the history before.
+    if (before && before.epoch !== standing.epoch && this.#untold.length > 0) this.#tell();
     this.newest = newest;
     this.#untold.push(newest);
     if (!this.#gathering || this.#untold.length >= gatheredMax) this.#tell();
