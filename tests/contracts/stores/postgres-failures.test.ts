@@ -5,7 +5,7 @@ import { Log } from "convergent";
 import { postgres, type PostgresOptions } from "convergent/postgres";
 import { expect, onTestFinished, test } from "vitest";
 import { TcpProxy } from "../../torture/tcp-proxy.ts";
-import { appended, codeOf, soundEvents, written } from "./log-questions.ts";
+import { appended, codeOf, positionOf, soundEvents, written } from "./log-questions.ts";
 import { newPlace, openLog, storeKind, testDatabase } from "./store-kinds.ts";
 
 /** A log whose every connection passes a proxy. */
@@ -37,6 +37,28 @@ test.each([
   proxy.way = { kind: "pass" };
   for (const [index, stream] of streams.entries()) appended(await log.append(request(stream, `r-${index}`)));
   expect(await soundEvents(await openLog(storeKind("postgres"), place))).toHaveLength(1 + streams.length);
+});
+
+test("several events of one append whose reply is lost took effect once: repeated, it is answered as it would have been", async () => {
+  const { log, proxy } = await behindProxy();
+  appended(await log.append(request("order/0", "first"))); // so that the type is known
+  const [event] = request("order/1", "r").events;
+  const three = { ...request("order/1", "r"), events: [event, event, event] as never };
+  proxy.way = { kind: "drop replies" };
+  expect(await codeOf(log.append(three))).toBe("outcome_unknown");
+  proxy.way = { kind: "pass" };
+  const again = appended(await log.append(three));
+  expect([again.repeated, again.firstVersion, again.lastVersion, positionOf(again)]).toEqual([true, 1, 3, 4]);
+  const behind = appended(await log.append({ stream: "order/1", expected: 3, events: [event, event] as never }));
+  expect(behind.events.map(({ version, position }) => [version, position])).toEqual([
+    [4, 5],
+    [5, 6],
+  ]);
+  expect(await log.append({ stream: "order/1", expected: 3, events: [event, event] as never })).toMatchObject({
+    kind: "conflict",
+    version: 5,
+  });
+  expect(await soundEvents(log)).toHaveLength(6);
 });
 
 test("a server that is silent is not waited for without an end: neither by an append nor by closing", { timeout: 60_000 }, async () => {
