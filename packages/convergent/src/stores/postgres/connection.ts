@@ -4,13 +4,14 @@
  * when its transaction ends: a pooler that gives the next transaction another one changes nothing. Only where no pooler is in between,
  * statements that come again and again are kept prepared (`prepared.ts`).
  */
+import type { Socket } from "node:net";
 import pg from "pg";
 import { ConvergentError } from "../../errors/error.ts";
 import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
 import { type Deed, failureOf, isConnectionLost, isOfPrepared } from "./failure.ts";
 import { Prepared } from "./prepared.ts";
-import { decoded, type Parameter, parameterText } from "./texts.ts";
+import { decoded, type Parameter, parameterText, wholeNumber } from "./texts.ts";
 
 export interface Answer {
   readonly rows: Values[];
@@ -23,17 +24,10 @@ export interface Answer {
 /** The id of the type in every database. */
 const bigint = 20;
 
-// A bigint comes as text, because it may be too large; positions, times and counts are not, and what is refuses to become a number.
 const types: pg.CustomTypesConfig = {
   getTypeParser: (oid: number): ((text: string) => unknown) =>
     oid === bigint ? wholeNumber : (pg.types.getTypeParser(oid) as (text: string) => unknown),
 };
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the whole numbers that are exact`);
-  return value;
-}
 
 // By the extended protocol, also without parameters: the simple one would run several statements in one text.
 const oneStatement = { queryMode: "extended" };
@@ -43,6 +37,7 @@ export class Connection {
   readonly #client: pg.PoolClient;
   readonly #place: string;
   #isLost = false;
+  #isGathering = false;
 
   constructor(client: pg.PoolClient, place: string) {
     this.#client = client;
@@ -70,9 +65,12 @@ export class Connection {
 
   /** One statement with parameters `$1`, `$2`, …; with the deed "commit" it is a transaction of its own that changes something. */
   async ask(text: string, values: readonly Parameter[] = [], deed: Deed = "statement"): Promise<Answer> {
-    const name = Prepared.of(this.#client).nameOf(text);
-    const sent = this.#client.query<unknown[]>({ name, text, values: values.map(parameterText), rowMode: "array", ...oneStatement });
-    return answerOf(await this.#sent(sent, deed));
+    return answerOf(await this.#asked(text, values, deed));
+  }
+
+  /** The rows of a question, texts as they are stored. */
+  async stored(text: string, values: readonly Parameter[]): Promise<Values[]> {
+    return (await this.#asked(text, values, "statement")).rows;
   }
 
   /** One statement whose rows are objects by the names of their columns. */
@@ -89,6 +87,7 @@ export class Connection {
 
   /** Statements without parameters, sent as one message; the answers of all of them. */
   async script(text: string, deed: Deed = "statement"): Promise<Answer[]> {
+    this.#gather();
     const results = await this.#sent(this.#client.query<unknown[]>({ text, rowMode: "array" }), deed);
     return (Array.isArray(results) ? (results as pg.QueryArrayResult<unknown[]>[]) : [results]).map(answerOf);
   }
@@ -113,6 +112,25 @@ export class Connection {
 
   release(): void {
     this.#client.release(this.#isLost);
+  }
+
+  #asked(text: string, values: readonly Parameter[], deed: Deed): Promise<pg.QueryArrayResult<unknown[]>> {
+    const name = Prepared.of(this.#client).nameOf(text);
+    const asked = { name, text, values: values.map(parameterText), rowMode: "array", ...oneStatement } as const;
+    this.#gather();
+    return this.#sent(this.#client.query<unknown[]>(asked), deed);
+  }
+
+  // What is sent before this process turns to something else goes out in one write, and wakes the server once.
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { stream } = (this.#client as unknown as { readonly connection: { readonly stream: Socket } }).connection;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
   }
 
   async #sent<T>(answer: Promise<T>, deed: Deed): Promise<T> {

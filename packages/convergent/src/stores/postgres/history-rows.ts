@@ -1,7 +1,6 @@
 /** Snapshots and persons in PostgreSQL. */
 import type { StoredEvent } from "../../log/event.ts";
 import type { Forgetting, PersonWrites, Snapshot, SnapshotWrites } from "../../log/history-rows.ts";
-import { eventOf } from "../rows.ts";
 import * as sql from "./queries.ts";
 import type { Statements } from "./statements.ts";
 
@@ -34,7 +33,7 @@ export class PostgresPersons implements PersonWrites {
   }
 
   async events(person: string, { after, limit }: { after: number; limit: number }): Promise<StoredEvent[]> {
-    return (await this.#statements.events(sql.readPersonEvents, [person, after, limit])).map(eventOf);
+    return this.#statements.events(sql.readPersonEvents, [person, after, limit]);
   }
 
   async forgettings(): Promise<Forgetting[]> {

@@ -341,7 +341,9 @@ export class PostgresStore implements BatchStore, StagingStore {
   /** What a replica whose head is at a position is compared with. */
   async #compare(position: Position): Promise<Compared> {
     const askedAt = this.host.clock.elapsed();
-    const [row = []] = await this.#reading((statements) => statements.events(sql.compareReplica, [position]));
+    const [row = []] = await this.#reading((statements) =>
+      statements.ofTable((table) => statements.rows(sql.compareReplica(table), [position])),
+    );
     const [cluster, head, id, nextAt] = row;
     this.replicas?.saw(head as Position, askedAt);
     return { cluster: cluster as string, head: head as Position, id: (id ?? undefined) as string, nextAt: (nextAt ?? undefined) as number };

@@ -9,6 +9,7 @@ import {
   memberColumns,
   parkedColumns,
 } from "../rows.ts";
+import { eventTexts } from "./event-texts.ts";
 
 /** The table of events, or the view that has those in the archive as well. */
 export type EventsTable = "events" | "all_events";
@@ -67,13 +68,13 @@ export const compareReplica = (table: EventsTable): string =>
     (SELECT at FROM ${table} WHERE position = $1::bigint + 1)`;
 
 export const readEvents = (table: EventsTable): string =>
-  `SELECT ${eventColumns} FROM ${table} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`;
+  `SELECT ${eventTexts} FROM ${table} WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`;
 
 export const readEventsOfTypes = (table: EventsTable): string =>
-  `SELECT ${eventColumns} FROM ${table} WHERE position > $1 AND position <= $2 AND type = ANY($4) ORDER BY position LIMIT $3`;
+  `SELECT ${eventTexts} FROM ${table} WHERE position > $1 AND position <= $2 AND type = ANY($4) ORDER BY position LIMIT $3`;
 
 export const readStreamEvents = (table: EventsTable): string =>
-  `SELECT ${eventColumns} FROM ${table} WHERE stream = $1 AND version > $2::bigint AND version <= $3::bigint ORDER BY version LIMIT $4`;
+  `SELECT ${eventTexts} FROM ${table} WHERE stream = $1 AND version > $2::bigint AND version <= $3::bigint ORDER BY version LIMIT $4`;
 
 /** A stream's last event is never archived. */
 export const readStreamHeads = `SELECT s.place, h.version, h.position
@@ -81,14 +82,14 @@ export const readStreamHeads = `SELECT s.place, h.version, h.position
   CROSS JOIN LATERAL (SELECT version, position FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1) h`;
 
 /** Goes from one stream's name to the next one's along the index, whatever lies between them. */
-export const readStreams: string = `WITH RECURSIVE named (stream, count) AS (
+export const readStreams = (): string => `WITH RECURSIVE named (stream, count) AS (
     (SELECT stream, 1 FROM events WHERE stream > $1 AND stream < $2 ORDER BY stream LIMIT 1)
     UNION ALL
     SELECT (SELECT e.stream FROM events e WHERE e.stream > named.stream AND e.stream < $2 ORDER BY e.stream LIMIT 1), count + 1
     FROM named WHERE stream IS NOT NULL AND count < $3)
   SELECT last.* FROM named CROSS JOIN LATERAL
-    (SELECT ${eventColumns} FROM events e WHERE e.stream = named.stream ORDER BY version DESC LIMIT 1) last
-  ORDER BY last.stream`;
+    (SELECT ${eventTexts} FROM events e WHERE e.stream = named.stream ORDER BY version DESC LIMIT 1) last
+  ORDER BY named.stream`;
 
 export const readEventTypes = "SELECT type FROM event_types WHERE number > $1 ORDER BY number";
 
@@ -207,7 +208,7 @@ export const saveSnapshot = `INSERT INTO snapshots (stream, version, at, event_i
 export const dropSnapshots = "DELETE FROM snapshots WHERE stream = ANY($1)";
 
 export const readPersonEvents = (table: EventsTable): string =>
-  `SELECT ${eventColumns} FROM ${table} WHERE position IN
+  `SELECT ${eventTexts} FROM ${table} WHERE position IN
     (SELECT position FROM person_events WHERE person = $1 AND position > $2 ORDER BY position LIMIT $3) ORDER BY position`;
 
 export const readForgettings = "SELECT person, reason, actor FROM forgettings ORDER BY person";

@@ -7,8 +7,10 @@
  * - What is sent and not waited for is answered before COMMIT is: when one of them failed, the server rolls back and COMMIT says so.
  */
 import { ConvergentError, isConvergentError } from "../../errors/error.ts";
+import type { StoredEvent } from "../../log/event.ts";
 import type { Values } from "../rows.ts";
 import type { Answer, Connection } from "./connection.ts";
+import { eventIn } from "./event-texts.ts";
 import type { Parameter } from "./texts.ts";
 import type { EventsTable } from "./queries.ts";
 import type { Standing } from "./standing.ts";
@@ -73,11 +75,17 @@ export class Statements {
     return (await this.#run((connection) => connection.ask(text, values))).rows;
   }
 
-  /** A question to the table of events, which may turn out to be another one than was thought. */
-  async events(text: (table: EventsTable) => string, values: readonly Parameter[]): Promise<Values[]> {
+  /** Asks the table of events, which may turn out to be another one than was thought. */
+  async ofTable<T>(ask: (table: EventsTable) => Promise<T>): Promise<T> {
     const { table } = this.#standing;
-    const rows = await this.rows(text(table), values);
-    return table === this.#standing.table ? rows : this.rows(text(this.#standing.table), values);
+    const answer = await ask(table);
+    return table === this.#standing.table ? answer : ask(this.#standing.table);
+  }
+
+  /** The events that a question for `eventTexts` answers. */
+  async events(text: (table: EventsTable) => string, values: readonly Parameter[]): Promise<StoredEvent[]> {
+    const rows = await this.ofTable((table) => this.#run((connection) => connection.stored(text(table), values)));
+    return rows.map(eventIn);
   }
 
   /** A statement that changes something; how many rows. */

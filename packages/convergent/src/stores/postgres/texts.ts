@@ -26,6 +26,13 @@ export function decoded(text: string): string {
   return text.includes(one) ? text.replaceAll(nulEscaped, nul).replaceAll(oneEscaped, one) : text;
 }
 
+/** A bigint, which comes as text because it may be too large; positions, times and counts are not, and what is refuses to become a number. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the whole numbers that are exact`);
+  return value;
+}
+
 function encoded(text: string): string {
   return text.includes(nul) || text.includes(one) ? text.replaceAll(one, oneEscaped).replaceAll(nul, nulEscaped) : text;
 }

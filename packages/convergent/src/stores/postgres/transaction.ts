@@ -21,7 +21,7 @@ import type {
   WriteTransaction,
 } from "../../log/store.ts";
 import { origin, type Position } from "../../position/position.ts";
-import { checkpointOf, consumedOf, definitionOf, eventOf, type Values } from "../rows.ts";
+import { checkpointOf, consumedOf, definitionOf, type Values } from "../rows.ts";
 import { saveDocuments } from "./document-rows.ts";
 import { countDocuments, findDocuments, findDuplicate } from "./find.ts";
 import { PostgresPersons, PostgresSnapshots } from "./history-rows.ts";
@@ -82,8 +82,9 @@ export class PostgresRead implements ReadTransaction {
   async events(query: { after: Position; upTo: Position; limit: number; types?: readonly string[] }): Promise<StoredEvent[]> {
     const { after, upTo, limit, types } = query;
     const range = [after, upTo, limit];
-    const rows = types ? this.statements.events(sql.readEventsOfTypes, [...range, types]) : this.statements.events(sql.readEvents, range);
-    const events = (await rows).map(eventOf);
+    const events = await (types
+      ? this.statements.events(sql.readEventsOfTypes, [...range, types])
+      : this.statements.events(sql.readEvents, range));
     this.newest = events.at(-1) ?? this.newest;
     return events;
   }
@@ -93,14 +94,14 @@ export class PostgresRead implements ReadTransaction {
   }
 
   async streamEvents(stream: string, query: { after: number; upTo: number; limit: number }): Promise<StoredEvent[]> {
-    return (await this.statements.events(sql.readStreamEvents, [stream, query.after, query.upTo, query.limit])).map(eventOf);
+    return this.statements.events(sql.readStreamEvents, [stream, query.after, query.upTo, query.limit]);
   }
 
   async streams(query: { entity: string; after?: string; limit: number }): Promise<StoredEvent[]> {
     const from = `${query.entity}/`;
     const beyond = `${query.entity}0`; // the character after the slash
     if (query.limit < 1) return [];
-    return (await this.statements.rows(sql.readStreams, [query.after ?? from, beyond, query.limit])).map(eventOf);
+    return this.statements.events(sql.readStreams, [query.after ?? from, beyond, query.limit]);
   }
 
   async streamHeads(streams: readonly string[]): Promise<Array<StreamHead | undefined>> {
