@@ -1,6 +1,6 @@
 /**
- * Rows of tables as the objects they stand for. Every store that speaks SQL selects the same columns in the same order; the names
- * of its tables and the rest of its statements are its own.
+ * Rows of tables as the objects they stand for. Every store that speaks SQL selects the same columns in the same order, but for the events
+ * that PostgreSQL answers (`postgres/event-texts.ts`); the names of its tables and the rest of its statements are its own.
  */
 import type { StoredEvent } from "../log/event.ts";
 import type { Discard, Lease, Member, ParkedEvent, ParkedKey, ParkedRequest, ParkedState } from "../log/reader-rows.ts";

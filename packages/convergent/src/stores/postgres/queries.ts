@@ -81,7 +81,7 @@ export const readStreamHeads = `SELECT s.place, h.version, h.position
   FROM unnest($1::text[]) WITH ORDINALITY AS s (stream, place)
   CROSS JOIN LATERAL (SELECT version, position FROM events e WHERE e.stream = s.stream ORDER BY version DESC LIMIT 1) h`;
 
-/** Goes from one stream's name to the next one's along the index, whatever lies between them. */
+/** Goes from one stream's name to the next one's along the index, whatever lies between them. With an archive or without it, streams end in `events`. */
 export const readStreams = (): string => `WITH RECURSIVE named (stream, count) AS (
     (SELECT stream, 1 FROM events WHERE stream > $1 AND stream < $2 ORDER BY stream LIMIT 1)
     UNION ALL
