@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { Log } from "convergent";
 import { postgres, type PostgresOptions } from "convergent/postgres";
+import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { TcpProxy } from "../../torture/tcp-proxy.ts";
 import { appended, codeOf, positionOf, soundEvents, written } from "./log-questions.ts";
@@ -21,6 +22,13 @@ async function behindProxy(options: PostgresOptions = {}): Promise<{ log: Log; p
     await proxy.close();
   });
   return { log, proxy, place };
+}
+
+async function connected(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: testDatabase() });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
 }
 
 const request = (stream: string, id: string) => written(stream, id, id);
@@ -129,4 +137,27 @@ test("the outcome of derived rows is unknown when the connection breaks while th
   expect(await codeOf(lost)).toBe("outcome_unknown");
   proxy.way = { kind: "pass" };
   await expect.poll(() => log.snapshot((tx) => tx.documents("summary", 1, ["a"]))).toEqual(['"x"']);
+});
+
+test("a transaction whose connection the server ended between two statements says what the server said", async () => {
+  const place = newPlace();
+  const log = await openLog(storeKind("postgres"), place);
+  const other = await connected();
+  const reading = log.snapshot(async (tx) => {
+    await tx.head();
+    const { rows } = await other.query<{ ended: boolean }>(
+      `SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_locks
+      WHERE relation = $1::regclass AND pid <> pg_backend_pid()`,
+      [`"${basename(place)}".events`],
+    );
+    expect(rows).toEqual([{ ended: true }]);
+    // The server's word is on its way.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return tx.head();
+  });
+  await expect(reading).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("terminating connection due to administrator command") as string,
+  });
+  expect(await log.snapshot((tx) => tx.head())).toMatchObject({ position: 0 });
 });

@@ -147,6 +147,7 @@ export class SagaClient {
     const { clock, random, timers } = this.#shared.transport.host;
     let intervals = pollIntervals(undefined, { maxMs: pauseMaxMs });
     let etag: string | undefined;
+    let isLast = false;
     for (let attempt = 1; ; attempt++) {
       const leftMs = deadline === undefined ? holdMs : Math.max(0, deadline - clock.elapsed());
       // Whoever watches is shown the present state at once.
@@ -163,7 +164,7 @@ export class SagaClient {
         yield asked.view;
         if (hasEnded(asked.view.status)) return;
       }
-      if (deadline !== undefined && clock.elapsed() >= deadline) return;
+      if (isLast || (deadline !== undefined && clock.elapsed() >= deadline)) return;
       const isNews = asked.view !== undefined && !end;
       if (isNews) intervals = pollIntervals(undefined, { maxMs: pauseMaxMs });
       const wasHeld = clock.elapsed() - askedAt >= waitMs / 2;
@@ -172,7 +173,10 @@ export class SagaClient {
         ? newsPauseMs
         : pauseOf({ attempt, intervalMs: intervals.next().value, retryAfterMs: asked.retryAfterMs, isMeasured: false });
       const pauseMs = jittered(paceMs, random.fraction());
-      await timers.sleep(deadline === undefined ? pauseMs : Math.min(pauseMs, Math.max(0, deadline - clock.elapsed())), signal);
+      const restMs = deadline === undefined ? Infinity : Math.max(0, deadline - clock.elapsed());
+      // A timer may wake a fraction of a millisecond early: whether another question fits is not asked of the clock once more.
+      isLast = pauseMs >= restMs;
+      await timers.sleep(Math.min(pauseMs, restMs), signal);
     }
   }
 

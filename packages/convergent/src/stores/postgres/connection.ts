@@ -32,6 +32,9 @@ const types: pg.CustomTypesConfig = {
 // By the extended protocol, also without parameters: the simple one would run several statements in one text.
 const oneStatement = { queryMode: "extended" };
 
+/** What ended a connection that nobody had asked anything at that moment. The client library says later only that it cannot be used. */
+const ends = new WeakMap<pg.ClientBase, Error>();
+
 /** A connection while one transaction has it. */
 export class Connection {
   readonly #client: pg.PoolClient;
@@ -139,9 +142,14 @@ export class Connection {
       return await answer;
     } catch (error) {
       if (isConnectionLost(error) || isOfPrepared(error)) this.#isLost = true;
-      throw failureOf(error, this.#place, deed);
+      throw failureOf(withEnd(error, ends.get(this.#client)), this.#place, deed);
     }
   }
+}
+
+function withEnd(error: unknown, end: Error | undefined): unknown {
+  const isWithoutReason = error instanceof Error && error !== end && !("code" in error);
+  return end && isWithoutReason ? new Error(`${error.message}: ${end.message}`, { cause: error }) : error;
 }
 
 function answerOf({ rows, rowCount, command }: pg.QueryArrayResult<unknown[]>): Answer {
@@ -189,7 +197,7 @@ export class Connections {
     // A connection that breaks while nobody uses it is made again; one that is in use tells its statement.
     this.#pool.on("error", () => undefined);
     this.#pool.on("connect", (client) => {
-      client.on("error", () => undefined);
+      client.on("error", (error) => void (ends.has(client) || ends.set(client, error)));
       Prepared.of(client).look();
     });
   }
