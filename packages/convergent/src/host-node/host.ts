@@ -14,7 +14,8 @@ const poolSize = 16_384;
 let pool = Buffer.alloc(0);
 let drawn = 0;
 
-const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+const alphabet = Buffer.from("abcdefghijklmnopqrstuvwxyz234567", "latin1");
+const letters = Buffer.alloc(26);
 
 /** 128 bits as 26 letters of base 32. */
 function freshId(): string {
@@ -22,7 +23,7 @@ function freshId(): string {
     pool = randomBytes(poolSize);
     drawn = 0;
   }
-  let id = "";
+  let count = 0;
   let bits = 0;
   let value = 0;
   for (let index = 0; index < 16; index++) {
@@ -30,11 +31,12 @@ function freshId(): string {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      id += alphabet[(value >> bits) & 31];
+      letters[count++] = alphabet[(value >> bits) & 31] as number;
     }
   }
   drawn += 16;
-  return id + alphabet[(value << (5 - bits)) & 31];
+  letters[count] = alphabet[(value << (5 - bits)) & 31] as number;
+  return letters.toString("latin1");
 }
 
 const random: Random = { fraction: () => Math.random(), id: freshId };

@@ -93,15 +93,18 @@ export const eventsMax = 10_000;
 export function prepareAppend(request: AppendRequest, host: Host): PreparedAppend {
   requireStorable(request);
   const metadata = jsonOf(request.metadata ?? {});
+  const { stream } = request;
   const events = request.events.map(({ type, data, marks }) => {
     const content = {
       id: host.random.id(),
-      stream: request.stream,
+      stream,
       type,
       data: jsonOf(data),
       metadata: marks ? jsonOf({ ...request.metadata, ...marks }) : metadata,
+      digest: "",
     };
-    return { ...content, digest: eventDigest(content) };
+    content.digest = eventDigest(content);
+    return content;
   });
   const id = request.id;
   return {
@@ -147,7 +150,11 @@ function requireStorable({ stream, expected, events, id, metadata = {} }: Append
     throw new ConvergentError("invalid_input", `"${stream}" is no stream: it is written entity/id`);
   requireExpected(expected);
   requireUnmarked(metadata);
-  for (const text of [stream, ...events.map((event) => event.type), ...(id ? [id.scope, id.id] : [])]) requireText(text);
+  requireText(stream);
+  for (const { type } of events) requireText(type);
+  if (!id) return;
+  requireText(id.scope);
+  requireText(id.id);
 }
 
 /** Throws `invalid_input` for text that is not well-formed Unicode or holds NUL: stores would keep it differently. */

@@ -64,9 +64,7 @@ function sortedList(list: readonly unknown[]): readonly unknown[] {
 
 function sortedObject(object: Record<string, unknown>): Record<string, unknown> {
   const names = Object.keys(object);
-  let isSame = true;
-  for (let index = 1; index < names.length; index++) isSame &&= (names[index - 1] as string) < (names[index] as string);
-  if (!isSame) names.sort();
+  let isSame = inOrder(names);
   const copy: Record<string, unknown> = {};
   for (const name of names) {
     const part = sorted(object[name], name);
@@ -77,6 +75,26 @@ function sortedObject(object: Record<string, unknown>): Record<string, unknown> 
   }
   return isSame ? object : copy;
 }
+
+/** Puts a list in order; whether it was. */
+function inOrder(names: string[]): boolean {
+  let index = 1;
+  while (index < names.length && (names[index - 1] as string) < (names[index] as string)) index++;
+  if (index >= names.length) return true;
+  // By insertion while there are few, as of most objects: `sort` copies them into lists of its own, which were a sixth of what an append
+  // leaves for the garbage collector (2.5 of 14 KB).
+  if (names.length > insertedMax) names.sort();
+  else
+    for (; index < names.length; index++) {
+      const name = names[index] as string;
+      let place = index;
+      for (; place > 0 && (names[place - 1] as string) > name; place--) names[place] = names[place - 1] as string;
+      names[place] = name;
+    }
+  return false;
+}
+
+const insertedMax = 24;
 
 /** SHA-256 of a text, 43 characters of base64url. */
 export function digestOf(text: string): string {

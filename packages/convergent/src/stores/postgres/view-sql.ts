@@ -92,9 +92,10 @@ async function refusalOf(connection: Connection, { owner, text, how, values }: S
         : `a handler changes rows, not tables: ${refused} of "${relation}"`;
   }
   const called = [...bare.matchAll(/(\w+)"?\s*\(/g)].map((match) => (match[1] as string).toLowerCase());
-  const volatile = await connection.ask("SELECT proname FROM pg_catalog.pg_proc WHERE proname = ANY ($1) AND provolatile = 'v' LIMIT 1", [
-    [...new Set(called)],
-  ]);
+  const volatile = await connection.ask(
+    "SELECT proname FROM pg_catalog.pg_proc WHERE proname = ANY ($1::text[]::name[]) AND provolatile = 'v' LIMIT 1",
+    [[...new Set(called)]],
+  );
   if (volatile.count > 0)
     return `it would come out differently when it is done again, or does something beside the rows: ${String(volatile.rows[0]?.[0])}()`;
   return undefined;
