@@ -51,8 +51,8 @@ export const postgresMutants: readonly Mutant[] = [
     reason:
       "Positions come from a sequence, before anything is decided: those of a rollback are missing, and a higher one is seen first (L1).",
     file: "stores/postgres/append-function.ts",
-    find: "CREATE FUNCTION append_batch(",
-    replace: "CREATE SEQUENCE reserved;\nCREATE FUNCTION append_batch(",
+    find: "CREATE OR REPLACE FUNCTION append_batch(",
+    replace: "CREATE SEQUENCE reserved;\nCREATE OR REPLACE FUNCTION append_batch(",
     also: {
       find: "  IF cardinality(new_types) > 0 THEN",
       replace:

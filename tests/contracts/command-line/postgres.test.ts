@@ -51,8 +51,8 @@ test("the statements that a start would run are told, and nothing is made; migra
   const none = await run(directory, "migrate", "--store", at);
   expect([none.code, none.err]).toEqual([1, expect.stringMatching(/there is no store/)]);
   await fill(schemas, directory, "orders", 1);
-  expect((await run(directory, "migrate", "--store", at, "--dry-run")).out).toMatch(/has tables of version 3, [\s\S]*nothing to do/);
-  expect((await run(directory, "migrate", "--store", at)).out).toMatch(/are those of this release: version 3, as before/);
+  expect((await run(directory, "migrate", "--store", at, "--dry-run")).out).toMatch(/has tables of version 4, [\s\S]*nothing to do/);
+  expect((await run(directory, "migrate", "--store", at)).out).toMatch(/are those of this release: version 4, as before/);
   const file = await run(directory, "migrate", "--store", "orders.db", "--dry-run");
   expect([file.code, file.err]).toEqual([1, expect.stringMatching(/is a file[\s\S]*convergent backup/)]);
 }, 60_000);
@@ -62,16 +62,22 @@ test("tables of an older release are brought up to date beside a process of that
   await fill(schemas, directory, "orders", 1);
   const older = await openLog(schemas, directory, "orders");
   await schemas.rows(directory, "orders", "DROP FUNCTION append_one");
+  await schemas.rows(directory, "orders", "ALTER FUNCTION append_batch COST 7");
   await schemas.rows(directory, "orders", "UPDATE store SET schema_version = 1");
   const at = schemas.at(directory, "orders");
   const told = await run(directory, "migrate", "--store", at, "--dry-run");
-  expect(told.out).toMatch(/has tables of version 1[\s\S]*CREATE FUNCTION append_one[\s\S]*schema_version = 3;/);
+  expect(told.out).toMatch(
+    /has tables of version 1[\s\S]*CREATE FUNCTION append_one[\s\S]*CREATE OR REPLACE FUNCTION append_batch[\s\S]*schema_version = 4;/,
+  );
   expect(told.out).not.toContain("CREATE TABLE");
   expect(await schemas.rows(directory, "orders", "SELECT schema_version FROM store")).toEqual([{ schema_version: 1 }]);
   // Two of them at once: one does it.
   const both = await Promise.all([run(directory, "migrate", "--store", at), run(directory, "migrate", "--store", at)]);
   expect(both.map(({ code }) => code)).toEqual([0, 0]);
-  expect(both.filter(({ out }) => out.includes("version 3, from 1")).length).toBeGreaterThan(0);
+  expect(both.filter(({ out }) => out.includes("version 4, from 1")).length).toBeGreaterThan(0);
+  expect(await schemas.rows(directory, "orders", "SELECT procost FROM pg_proc WHERE oid = 'append_batch'::regproc")).toEqual([
+    { procost: 100 },
+  ]);
   const [event] = [{ type: "order.amended", data: {} }];
   expect(await older.append({ stream: "order/0", expected: 100, events: [event] })).toMatchObject({ kind: "appended", lastVersion: 101 });
   expect((await run(directory, "verify", "--store", at)).out).toMatch(/101 events[\s\S]*sound/);

@@ -177,7 +177,7 @@ test("a schema of something else, of another service, of a newer release, or tha
   await (await open(server.url, { schema })).append(written("order/1"));
   expect(await refusal(server.url, { schema, name: "payments" })).toMatchObject({ code: "store_mismatch" });
   for (const [wrong, right, code] of [
-    ["UPDATE ours.store SET schema_version = 99", "UPDATE ours.store SET schema_version = 3", "store_newer"],
+    ["UPDATE ours.store SET schema_version = 99", "UPDATE ours.store SET schema_version = 4", "store_newer"],
     ["CREATE TABLE ours.kept AS TABLE ours.epochs; DELETE FROM ours.epochs", "INSERT INTO ours.epochs TABLE ours.kept", "store_broken"],
     ["ALTER TABLE ours.store RENAME TO hidden", "ALTER TABLE ours.hidden RENAME TO store", "store_broken"],
     ["CREATE TABLE ours.row AS TABLE ours.store; DELETE FROM ours.store", "INSERT INTO ours.store TABLE ours.row", "store_broken"],

@@ -11,7 +11,9 @@
  *   once: the first events of a stream may be out of the index.
  * - Its plans are made once a connection, when the tables may still be empty and without statistics: so lookups are written as
  *   such (LATERAL … LIMIT 1), and none of them may become a scan of the whole table that grows with the log. They are small plans,
- *   with arrays between them: one plan for everything had thirteen nodes, which cost 0.3 ms however few rows came through.
+ *   with arrays between them: one plan for everything had thirteen nodes, which cost 0.3 ms however few rows came through. What is
+ *   inserted is taken out of the arrays by its place, which is one step in those of PL/pgSQL: by unnest each array became a stored set
+ *   of rows, and 5% fewer appends a second were written.
  * - With a strong view in the store it decides nothing and answers no row: handlers are code, and run elsewhere.
  *
  * It answers one row an append; one in all, that of the first, when all are admitted at the versions that they expected.
@@ -60,7 +62,7 @@ function forgetOldIds(count: string, when = ""): string {
 }
 
 export const appendFunction: string = `
-CREATE FUNCTION append_batch(
+CREATE OR REPLACE FUNCTION append_batch(
   lock_key bigint, lock_ms integer, now bigint, ids_before bigint,
   streams text[], expecteds integer[], scopes text[], request_ids text[], digests text[], counts integer[],
   places integer[], indexes integer[], event_ids text[], types text[], data text[], metadata text[], event_digests text[], persons text[],
@@ -116,17 +118,16 @@ ${standUnderLock("append_batch")}  IF cardinality(new_types) > 0 THEN
         ) placed;
       END IF;
       INSERT INTO events (position, id, stream, version, type, at, data, metadata, digest)
-        SELECT lasts[event.place] - counts[event.place] + event.index, event.id, streams[event.place], versions[event.place] + event.index,
-          event.type, head_at, event.data, event.metadata, event.digest
-        FROM unnest(append_batch.places, append_batch.indexes, append_batch.event_ids, append_batch.types, append_batch.data,
-          append_batch.metadata, append_batch.event_digests) AS event (place, index, id, type, data, metadata, digest)
-        WHERE admits[event.place];
+        SELECT lasts[places[event]] - counts[places[event]] + indexes[event], event_ids[event], streams[places[event]],
+          versions[places[event]] + indexes[event], types[event], head_at, append_batch.data[event], append_batch.metadata[event],
+          event_digests[event]
+        FROM generate_series(1, cardinality(places)) event
+        WHERE admits[places[event]];
       INSERT INTO ids (scope, id, voided, digest, stream, first_version, last_version, position, at)
-        SELECT asked.scope, asked.id, false, asked.digest, asked.stream, versions[asked.place] + 1, versions[asked.place] + asked.count,
-          lasts[asked.place], head_at
-        FROM unnest(append_batch.streams, append_batch.scopes, append_batch.request_ids, append_batch.digests, append_batch.counts)
-          WITH ORDINALITY AS asked (stream, scope, id, digest, count, place)
-        WHERE asked.id IS NOT NULL AND admits[asked.place];
+        SELECT scopes[place], request_ids[place], false, digests[place], streams[place], versions[place] + 1, versions[place] + counts[place],
+          lasts[place], head_at
+        FROM generate_series(1, cardinality(streams)) place
+        WHERE request_ids[place] IS NOT NULL AND admits[place];
       IF cardinality(array_remove(persons, NULL)) > 0 THEN
         INSERT INTO person_events (person, position)
           SELECT event.person, lasts[event.place] - counts[event.place] + event.index
