@@ -61,13 +61,13 @@ test("tables of an older release are brought up to date beside a process of that
   const directory = newDirectory();
   await fill(schemas, directory, "orders", 1);
   const older = await openLog(schemas, directory, "orders");
-  await schemas.rows(directory, "orders", "DROP FUNCTION append_one");
+  await schemas.rows(directory, "orders", "DROP FUNCTION append_alone");
   await schemas.rows(directory, "orders", "ALTER FUNCTION append_batch COST 7");
   await schemas.rows(directory, "orders", "UPDATE store SET schema_version = 1");
   const at = schemas.at(directory, "orders");
   const told = await run(directory, "migrate", "--store", at, "--dry-run");
   expect(told.out).toMatch(
-    /has tables of version 1[\s\S]*CREATE FUNCTION append_one[\s\S]*CREATE OR REPLACE FUNCTION append_batch[\s\S]*schema_version = 4;/,
+    /has tables of version 1[\s\S]*CREATE OR REPLACE FUNCTION append_batch[\s\S]*CREATE FUNCTION append_alone[\s\S]*schema_version = 4;/,
   );
   expect(told.out).not.toContain("CREATE TABLE");
   expect(await schemas.rows(directory, "orders", "SELECT schema_version FROM store")).toEqual([{ schema_version: 1 }]);

@@ -93,14 +93,14 @@ export function lockWaitIn(rows: readonly Values[]): number {
   return rows[0]?.[12] as number;
 }
 
-/** The append that `append_one` may write: it comes alone, its events are of no person, and their types are in `known`. */
+/** The append that `append_alone` may write: it comes alone, its events are of no person, and their types are in `known`. */
 export function soleOf(batch: readonly Prepared[], known: ReadonlySet<string>): PreparedAppend | undefined {
   const [append] = batch;
   if (batch.length !== 1 || !append || "parts" in append) return undefined;
   return append.events.every(({ type, metadata }) => known.has(type) && personIn(metadata) === undefined) ? append : undefined;
 }
 
-/** The parameters of `callAppendOne`. */
+/** The parameters of `callAppendAlone`. */
 export function parametersOfOne({ request, events, idKey, digest }: PreparedAppend, options: Omit<CallOptions, "newTypes">): Parameter[] {
   const [event, ...more] = events as [PreparedAppend["events"][number]];
   const { lock, lockMs, now, idsBefore } = options;
@@ -112,9 +112,9 @@ export function parametersOfOne({ request, events, idKey, digest }: PreparedAppe
   return [lock, lockMs, now, Math.ceil(idsBefore), request.stream, numberOf(request.expected), ...id, ...first, ...others];
 }
 
-/** What `append_one` answered, in the form of what `append_batch` does. */
-export function outcomeOfOne(append: PreparedAppend, row: Values): { admitted: Admitted; generation: unknown; waitedMs: number } {
-  const [version, last, at, generation, waitedMs] = row as [number, number, number, unknown, number];
+/** What `append_alone` answered, in the form of what `append_batch` does. */
+export function outcomeOfOne(append: PreparedAppend, answer: string): { admitted: Admitted; generation: unknown; waitedMs: number } {
+  const [version, last, at, generation, waitedMs] = answer.split(" ").map(Number) as [number, number, number, number, number];
   return { admitted: admittedAt(append, { before: last - append.events.length, version, at }), generation, waitedMs };
 }
 

@@ -15,7 +15,7 @@ import type { CommitListener, Identity, IdKey, ReadTransaction, WriteOptions, Wr
 import type { Position } from "../../position/position.ts";
 import { Gate, nestedWrite } from "../gate.ts";
 import { generationIn, lockWaitIn, outcomeOfOne, outcomesOf, parametersOf, parametersOfOne, runsOf, soleOf } from "./append.ts";
-import { callAppend, callAppendOne } from "./append-function.ts";
+import { callAppend, callAppendAlone } from "./append-function.ts";
 import { AppendLine } from "./append-line.ts";
 import { type Answer, atMost, type Connection, Connections } from "./connection.ts";
 import { isObjection } from "./failure.ts";
@@ -138,7 +138,7 @@ export class PostgresStore implements BatchStore, StagingStore {
       derived: beginWriting(limits, "derived"),
       anything: beginWriting(limits, "anything"),
     };
-    this.#append = { text: callAppend(schema), one: callAppendOne(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
+    this.#append = { text: callAppend(schema), one: callAppendAlone(schema), lock: logLock(schema), lockMs: options.lockWaitMs };
     this.#staging = { ...this.#append, schema, place: options.place, channel: channelOf(schema) };
     this.#line = new AppendLine(connections.writes, host.timers);
     const { replicas, replicaLagMaxMs: lagMaxMs, readConnections, statementMs } = options;
@@ -256,9 +256,9 @@ export class PostgresStore implements BatchStore, StagingStore {
       if (isObjection(error)) return [];
       throw error;
     });
-    const row = answers[0]?.rows[0];
-    if (!row) return undefined;
-    const { admitted, ...about } = outcomeOfOne(append, row);
+    const answer = answers[0]?.rows[0]?.[0];
+    if (typeof answer !== "string") return undefined;
+    const { admitted, ...about } = outcomeOfOne(append, answer);
     await this.#committed([admitted], about);
     return admitted;
   }

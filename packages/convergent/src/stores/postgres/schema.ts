@@ -2,7 +2,7 @@
  * The tables of a store, in a schema of their own, and how an older one becomes a present one. Names stand without their
  * schema: every transaction sets the search path.
  */
-import { appendFunction, appendOneFunction } from "./append-function.ts";
+import { appendAloneFunction, appendFunction } from "./append-function.ts";
 import { stagedAppends } from "./staged-appends.ts";
 
 /** Version of the tables below; a schema with a higher one is refused (`store_newer`). */
@@ -197,11 +197,10 @@ CREATE TABLE discards (
 
 /**
  * Steps from each older version to the next, in order; the first one makes a new store. What a step replaces stays where processes of the
- * release before may still call it: version 2 brought an `append_one` of one event, which has another signature. The `append_batch` of
- * version 4 is called and answers as that of version 1 did.
+ * release before may still call it: versions 2 and 3 brought two `append_one`, which no store has that was made since. The `append_batch`
+ * of version 4 is called and answers as that of version 1 did.
  */
 export const migrations: ReadonlyArray<{ readonly to: number; readonly script: string }> = [
   { to: 1, script: version1 + stagedAppends },
-  { to: 3, script: appendOneFunction },
-  { to: 4, script: appendFunction },
+  { to: 4, script: appendFunction + appendAloneFunction },
 ];
