@@ -47,10 +47,13 @@ export class DefinitionChange {
   /** To be called with each line that was acknowledged, before the next one of its application. */
   async acknowledged(client: LoansClient, line: EventLine, state: Application): Promise<void> {
     this.#acknowledged += 1;
+    if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
     const building = this.#changed !== undefined && !this.#isPlaced;
     if (building) this.#linesMeanwhile += 1;
-    if (this.#acknowledged >= this.#lines / 2) this.#changed ??= this.#change();
-    if (line.number % readEvery !== 0) return;
+    // The new version of a small file may be in place before another line is acknowledged: from the line at which the change begins on,
+    // each is read until one was.
+    const isMissing = building && this.#readMeanwhile === 0;
+    if (line.number % readEvery !== 0 && !isMissing) return;
     const read = { wait: "30s", stale: "error" } as const;
     const { value } = await client.applicationsByStatus.get(line.application, read);
     this.#read += 1;
