@@ -41,6 +41,8 @@ const value = fc.oneof(
   anything,
   fc.jsonValue(),
   fc.dictionary(name, fc.oneof(anything, speaksForItself, fc.func(fc.integer()), fc.constant(Symbol("s")))),
+  // Of as many keys as are put in order in another way than few.
+  fc.dictionary(fc.string({ maxLength: 3 }), fc.nat(), { minKeys: 20, maxKeys: 60 }),
   fc.array(fc.oneof(speaksForItself, fc.constant(undefined), fc.func(fc.integer()))),
 );
 
