@@ -67,7 +67,9 @@ export class WakeUps {
     this.#later = undefined;
     if (!this.#isListening) return;
     this.#rungAt = this.#options.host.clock.elapsed();
-    this.#client?.query(`NOTIFY ${quoted(this.#channel)}`).catch(() => undefined);
+    // Set for the transaction: through a pooler that stands here by mistake, a setting of the session would become somebody else's.
+    const text = `BEGIN; SET LOCAL synchronous_commit = off; NOTIFY ${quoted(this.#channel)}; COMMIT`;
+    this.#client?.query(text).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -98,8 +100,6 @@ export class WakeUps {
       await client.connect();
       if (this.#closed) return await client.end();
       (client as unknown as { unref(): void }).unref(); // it keeps no process alive
-      // This connection writes notifications only, and nobody waits for the disk to have them.
-      await client.query("SET synchronous_commit = off");
       await client.query(`LISTEN ${quoted(this.#channel)}`);
       this.#isListening = true;
       if (this.#attempts > 0) this.#options.heard(); // of what was committed meanwhile
