@@ -150,7 +150,8 @@ test("a transaction whose connection the server ended between two statements say
       WHERE relation = $1::regclass AND pid <> pg_backend_pid()`,
       [`"${basename(place)}".events`],
     );
-    expect(rows).toEqual([{ ended: true }]);
+    // The store looks for news now and then, on a connection of its own.
+    expect(rows).toContainEqual({ ended: true });
     // The server's word is on its way.
     await new Promise((resolve) => setTimeout(resolve, 100));
     return tx.head();
